@@ -1,0 +1,149 @@
+//! What a scorer package says of itself: the `longattn.*` keys of the ONNX `metadata_props`.
+
+use crate::choice::Choice;
+use crate::error::{Error, ErrorKind, Result};
+
+/// How a model gives its attention, see the model contracts in the crate's documentation.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Contract {
+    /// Queries and keys of one layer, rotary embedding applied; the statistics are streamed from them.
+    QueryKey,
+    /// Whole attention maps.
+    Attentions,
+}
+
+impl Choice for Contract {
+    const NAMES: &'static [(&'static str, Self)] = &[("query-key", Self::QueryKey), ("attentions", Self::Attentions)];
+}
+
+/// Everything that the library must know of a model that it cannot read off the ONNX graph.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Metadata {
+    /// How the model gives its attention.
+    pub contract: Contract,
+    /// The checkpoint's own name.
+    pub name: String,
+    /// The checkpoint's architecture, such as `llama`.
+    pub architecture: String,
+    /// The scored layer, from 0.
+    pub layer: usize,
+    /// Query heads.
+    pub heads: usize,
+    /// Heads of the keys; `heads` is a multiple of it.
+    pub key_value_heads: usize,
+    /// Numbers in one head's query or key.
+    pub head_size: usize,
+    /// Token ids run from 0 to one less than this.
+    pub vocabulary_size: usize,
+    /// Positions that the model was trained for.
+    pub max_positions: usize,
+    /// Base of the rotary embedding.
+    pub rope_theta: f64,
+    /// Factor on the product of a query and a key before the softmax.
+    pub attention_scale: f64,
+    /// Number format of the stored weights, `f32` or `f16`.
+    pub weights: String,
+}
+
+impl Metadata {
+    /// The keys and values that go into `metadata_props`.
+    pub fn to_properties(&self) -> Vec<(String, String)> {
+        let pairs = [
+            ("contract", self.contract.name().to_owned()),
+            ("name", self.name.clone()),
+            ("architecture", self.architecture.clone()),
+            ("layer", self.layer.to_string()),
+            ("heads", self.heads.to_string()),
+            ("key_value_heads", self.key_value_heads.to_string()),
+            ("head_size", self.head_size.to_string()),
+            ("vocabulary_size", self.vocabulary_size.to_string()),
+            ("max_positions", self.max_positions.to_string()),
+            ("rope_theta", self.rope_theta.to_string()),
+            ("attention_scale", self.attention_scale.to_string()),
+            ("weights", self.weights.clone()),
+        ];
+        pairs.into_iter().map(|(key, value)| (format!("longattn.{key}"), value)).collect()
+    }
+
+    /// Reads the keys through `lookup`; `None` where the model carries no `longattn.contract`.
+    ///
+    /// # Errors
+    /// [`ErrorKind::InvalidModel`] where a key is missing or its value is malformed, and [`ErrorKind::Unsupported`]
+    /// for a contract that this version does not know.
+    pub fn from_properties(lookup: impl Fn(&str) -> Option<String>) -> Result<Option<Self>> {
+        let text = |key: &str| lookup(&format!("longattn.{key}"));
+        let Some(contract) = text("contract") else { return Ok(None) };
+        let contract = Contract::NAMES.iter().find(|row| row.0 == contract).map(|row| row.1).ok_or_else(|| {
+            let message = format!("the model's contract is {contract:?}, which this version of longattn does not know");
+            Error::new(ErrorKind::Unsupported, message)
+        })?;
+        Ok(Some(Self {
+            contract,
+            name: required(&text, "name")?,
+            architecture: required(&text, "architecture")?,
+            layer: required(&text, "layer")?,
+            heads: required(&text, "heads")?,
+            key_value_heads: required(&text, "key_value_heads")?,
+            head_size: required(&text, "head_size")?,
+            vocabulary_size: required(&text, "vocabulary_size")?,
+            max_positions: required(&text, "max_positions")?,
+            rope_theta: required(&text, "rope_theta")?,
+            attention_scale: required(&text, "attention_scale")?,
+            weights: required(&text, "weights")?,
+        }))
+    }
+}
+
+fn required<T: std::str::FromStr>(text: impl Fn(&str) -> Option<String>, key: &str) -> Result<T> {
+    let value = text(key);
+    value.as_deref().and_then(|value| value.parse().ok()).ok_or_else(|| {
+        let found = value.map_or("is missing".to_owned(), |value| format!("cannot be {value:?}"));
+        let message = format!("the model's metadata key longattn.{key} {found}: export the model again");
+        Error::new(ErrorKind::InvalidModel, message)
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn example() -> Metadata {
+        Metadata {
+            contract: Contract::QueryKey,
+            name: "tiny".to_owned(),
+            architecture: "llama".to_owned(),
+            layer: 0,
+            heads: 4,
+            key_value_heads: 2,
+            head_size: 8,
+            vocabulary_size: 100,
+            max_positions: 2048,
+            rope_theta: 100_000.0,
+            attention_scale: 8f64.sqrt().recip(),
+            weights: "f32".to_owned(),
+        }
+    }
+
+    fn read(properties: &[(String, String)]) -> Result<Option<Metadata>> {
+        Metadata::from_properties(|key| properties.iter().find(|pair| pair.0 == key).map(|pair| pair.1.clone()))
+    }
+
+    #[test]
+    fn properties_round_trip() {
+        assert_eq!(read(&example().to_properties()).unwrap(), Some(example()));
+    }
+
+    #[test]
+    fn a_model_without_a_contract_says_nothing() {
+        assert_eq!(read(&[]).unwrap(), None);
+    }
+
+    #[test]
+    fn missing_and_malformed_keys_are_named() {
+        let mut properties = example().to_properties();
+        properties.retain(|pair| pair.0 != "longattn.heads");
+        assert!(read(&properties).unwrap_err().to_string().contains("longattn.heads is missing"));
+        properties.push(("longattn.heads".to_owned(), "many".to_owned()));
+        assert!(read(&properties).unwrap_err().to_string().contains("longattn.heads cannot be \"many\""));
+    }
+}

@@ -1,0 +1,3 @@
+//! Scorer packages: contracts, ONNX Runtime, sessions.
+
+pub mod metadata;
