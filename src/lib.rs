@@ -1,7 +1,14 @@
 //! Scores windows of text by how much and how evenly a language model's attention reaches far back.
 
+pub mod attention;
 pub mod choice;
+pub mod config;
 pub mod error;
 pub mod model;
+pub mod score;
+pub mod select;
+pub mod tokenizer;
+pub mod window;
 
+pub use config::Config;
 pub use error::{Error, ErrorKind, Result};

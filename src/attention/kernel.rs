@@ -1,0 +1,298 @@
+//! The tile kernel: logits of a few queries against a block of keys, folded at once into running sums.
+//!
+//! One generic source serves every instruction set. The order of all sums depends on the row alone, so results have
+//! the same bits whatever the tiling and the number of threads.
+
+use pulp::{Simd, WithSimd};
+
+use super::{FarMass, FarRegion};
+use crate::choice::Choice;
+use crate::error::{Error, ErrorKind, Result};
+
+/// Keys that lie side by side in a panel of packed keys.
+pub(super) const PANEL: usize = 16;
+
+/// Keys whose logits are held at a time; also the step at which the running maximum is updated.
+const BLOCK: usize = 256;
+
+/// Vector instructions for the streaming kernel.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum InstructionSet {
+    /// The widest that this machine has.
+    Auto,
+    /// Plain Rust, for any machine; without fused multiply-add.
+    Portable,
+    /// x86-64 with AVX2 and FMA.
+    Avx2,
+    /// x86-64 with AVX-512.
+    Avx512,
+    /// 64-bit Arm.
+    Neon,
+}
+
+impl Choice for InstructionSet {
+    const NAMES: &'static [(&'static str, Self)] = &[
+        ("auto", Self::Auto),
+        ("portable", Self::Portable),
+        ("avx2", Self::Avx2),
+        ("avx512", Self::Avx512),
+        ("neon", Self::Neon),
+    ];
+}
+
+/// An [`InstructionSet`] that this machine was found to have.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Kernel {
+    Portable,
+    #[cfg(target_arch = "x86_64")]
+    Avx2(pulp::x86::V3),
+    #[cfg(target_arch = "x86_64")]
+    Avx512(pulp::x86::V4),
+    #[cfg(target_arch = "aarch64")]
+    Neon(pulp::aarch64::Neon),
+}
+
+impl Kernel {
+    /// Finds the kernel for a setting.
+    ///
+    /// # Errors
+    /// [`ErrorKind::InvalidSetting`] where this machine lacks the instructions asked for.
+    pub(super) fn new(wanted: InstructionSet) -> Result<Self> {
+        let widest_first = [InstructionSet::Avx512, InstructionSet::Avx2, InstructionSet::Neon];
+        let found = match wanted {
+            InstructionSet::Auto => widest_first.into_iter().find_map(Self::detect).or(Some(Self::Portable)),
+            _ => Self::detect(wanted),
+        };
+        found.ok_or_else(|| {
+            let message = format!("this machine has no {}: leave instruction_set at auto", wanted.name());
+            Error::new(ErrorKind::InvalidSetting, message)
+        })
+    }
+
+    fn detect(wanted: InstructionSet) -> Option<Self> {
+        match wanted {
+            InstructionSet::Portable => Some(Self::Portable),
+            #[cfg(target_arch = "x86_64")]
+            InstructionSet::Avx2 => pulp::x86::V3::try_new().map(Self::Avx2),
+            #[cfg(target_arch = "x86_64")]
+            InstructionSet::Avx512 => pulp::x86::V4::try_new().map(Self::Avx512),
+            #[cfg(target_arch = "aarch64")]
+            InstructionSet::Neon => pulp::aarch64::Neon::try_new().map(Self::Neon),
+            _ => None,
+        }
+    }
+
+    pub(super) fn run<Operation: WithSimd>(self, operation: Operation) -> Operation::Output {
+        match self {
+            Self::Portable => Simd::vectorize(pulp::Scalar256b, operation),
+            #[cfg(target_arch = "x86_64")]
+            Self::Avx2(simd) => Simd::vectorize(simd, operation),
+            #[cfg(target_arch = "x86_64")]
+            Self::Avx512(simd) => Simd::vectorize(simd, operation),
+            #[cfg(target_arch = "aarch64")]
+            Self::Neon(simd) => Simd::vectorize(simd, operation),
+        }
+    }
+}
+
+/// One query of a tile: its position, and its numbers scaled so that its logits are powers of two.
+#[derive(Clone, Copy)]
+pub(super) struct Query<'a> {
+    pub(super) row: usize,
+    pub(super) numbers: &'a [f32],
+}
+
+/// Queries that share their keys, in order of their rows.
+pub(super) struct Tile<'a> {
+    pub(super) queries: &'a [Query<'a>],
+    /// Factor from the product of a query and a key to a logit to base two.
+    pub(super) scale: f32,
+    /// Keys of one head as panels `[panel][head_size][PANEL]`.
+    pub(super) panels: &'a [f32],
+    pub(super) head_size: usize,
+    pub(super) far: FarRegion,
+}
+
+impl WithSimd for Tile<'_> {
+    type Output = Vec<FarMass>;
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, simd: S) -> Self::Output {
+        // As many accumulators as the registers hold beside one panel's keys and a query's number.
+        match S::F32_LANES {
+            16 => self.far_masses::<S, 12, 1>(simd),
+            8 => self.far_masses::<S, 6, 2>(simd),
+            _ => self.far_masses::<S, 6, 4>(simd),
+        }
+    }
+}
+
+impl Tile<'_> {
+    #[inline(always)]
+    fn far_masses<S: Simd, const STRIP: usize, const VECTORS: usize>(&self, simd: S) -> Vec<FarMass> {
+        let strips: Vec<_> = self.queries.chunks(STRIP).collect();
+        let packed: Vec<_> = strips.iter().flat_map(|strip| self.pack::<STRIP>(strip)).collect();
+        let mut sums = vec![RowSums::NONE; self.queries.len()];
+        let mut logits = [[0.0; BLOCK]; STRIP];
+
+        for (block, panels) in self.panels.chunks(BLOCK * self.head_size).enumerate() {
+            let start = block * BLOCK;
+            let numbers = packed.chunks_exact(self.head_size);
+            for ((strip, numbers), sums) in strips.iter().zip(numbers).zip(sums.chunks_mut(STRIP)) {
+                let last = strip[strip.len() - 1].row;
+                if last < start {
+                    continue;
+                }
+                let visible = panels.chunks_exact(PANEL * self.head_size).take((last - start) / PANEL + 1);
+                for (panel, keys) in visible.enumerate() {
+                    let product = multiply::<S, STRIP, VECTORS>(simd, numbers, keys);
+                    for (logits, product) in logits.iter_mut().zip(product) {
+                        let columns = &mut logits[panel * PANEL..][..PANEL];
+                        S::as_mut_simd_f32s(columns).0.copy_from_slice(&product);
+                    }
+                }
+                for ((query, logits), sums) in strip.iter().zip(&logits).zip(sums) {
+                    if query.row >= start {
+                        sums.add_block(simd, logits, start, query.row, self.far);
+                    }
+                }
+            }
+        }
+        sums.into_iter().map(RowSums::far_mass).collect()
+    }
+
+    /// A strip of queries side by side, `[head_size][STRIP]`, with zeros for those missing from the last strip.
+    fn pack<const STRIP: usize>(&self, strip: &[Query]) -> impl Iterator<Item = [f32; STRIP]> {
+        (0..self.head_size).map(move |column| {
+            let mut numbers = [0.0; STRIP];
+            for (number, query) in numbers.iter_mut().zip(strip) {
+                *number = query.numbers[column] * self.scale;
+            }
+            numbers
+        })
+    }
+}
+
+/// The products of a strip of queries with one panel of keys.
+#[inline(always)]
+fn multiply<S: Simd, const STRIP: usize, const VECTORS: usize>(
+    simd: S,
+    queries: &[[f32; STRIP]],
+    keys: &[f32],
+) -> [[S::f32s; VECTORS]; STRIP] {
+    let keys = S::as_simd_f32s(keys).0.as_chunks::<VECTORS>().0;
+    let mut products = [[simd.splat_f32s(0.0); VECTORS]; STRIP];
+    for (numbers, key) in queries.iter().zip(keys) {
+        for (products, number) in products.iter_mut().zip(numbers) {
+            let number = simd.splat_f32s(*number);
+            for (product, key) in products.iter_mut().zip(key) {
+                *product = simd.mul_add_e_f32s(number, *key, *product);
+            }
+        }
+    }
+    products
+}
+
+/// The running sums of one row, each relative to the exponential of the running maximum.
+#[derive(Clone, Copy)]
+struct RowSums {
+    maximum: f32,
+    /// `Z`, over all keys up to the row.
+    normalizer: f64,
+    /// `F1`, over the far keys.
+    far: f64,
+    /// `F2`, over the far keys.
+    far_square: f64,
+}
+
+impl RowSums {
+    const NONE: Self = Self { maximum: f32::NEG_INFINITY, normalizer: 0.0, far: 0.0, far_square: 0.0 };
+
+    #[inline(always)]
+    fn add_block<S: Simd>(&mut self, simd: S, logits: &[f32; BLOCK], start: usize, row: usize, far: FarRegion) {
+        let visible = BLOCK.min(row + 1 - start);
+        let keys = far.keys(row);
+        let far_start = keys.start.saturating_sub(start).min(visible);
+        let far_end = keys.end.saturating_sub(start).clamp(far_start, visible);
+
+        self.raise_maximum(maximum(simd, &logits[..visible]));
+        let sinks = exponential_sums(simd, &logits[..far_start], self.maximum);
+        let far = exponential_sums(simd, &logits[far_start..far_end], self.maximum);
+        let near = exponential_sums(simd, &logits[far_end..visible], self.maximum);
+        self.normalizer += f64::from(sinks.0) + f64::from(far.0) + f64::from(near.0);
+        self.far += f64::from(far.0);
+        self.far_square += f64::from(far.1);
+    }
+
+    #[inline(always)]
+    fn raise_maximum(&mut self, maximum: f32) {
+        if maximum > self.maximum {
+            let factor = f64::from(self.maximum - maximum).exp2();
+            self.normalizer *= factor;
+            self.far *= factor;
+            self.far_square *= factor * factor;
+            self.maximum = maximum;
+        }
+    }
+
+    fn far_mass(self) -> FarMass {
+        let mass = self.far / self.normalizer;
+        FarMass { mass, square_mass: self.far_square / (self.normalizer * self.normalizer) }
+    }
+}
+
+#[inline(always)]
+fn maximum<S: Simd>(simd: S, logits: &[f32]) -> f32 {
+    let (vectors, rest) = S::as_simd_f32s(logits);
+    let lowest = simd.splat_f32s(f32::NEG_INFINITY);
+    let maximum = vectors.iter().fold(lowest, |maximum, logit| simd.max_f32s(maximum, *logit));
+    rest.iter().copied().fold(simd.reduce_max_f32s(maximum), f32::max)
+}
+
+/// The sums of `2^(x − maximum)` and of its square.
+#[inline(always)]
+fn exponential_sums<S: Simd>(simd: S, logits: &[f32], maximum: f32) -> (f32, f32) {
+    let maximum = simd.splat_f32s(maximum);
+    let mut sum = simd.splat_f32s(0.0);
+    let mut square_sum = sum;
+    let (vectors, rest) = S::as_simd_f32s(logits);
+    for logit in vectors {
+        let weight = exponential(simd, simd.sub_f32s(*logit, maximum));
+        sum = simd.add_f32s(sum, weight);
+        square_sum = simd.mul_add_e_f32s(weight, weight, square_sum);
+    }
+    if !rest.is_empty() {
+        let weight = exponential(simd, simd.sub_f32s(simd.partial_load_f32s(rest), maximum));
+        let present = simd.mask_between_m32s(0, rest.len() as u32).mask();
+        let weight = simd.select_f32s(present, weight, simd.splat_f32s(0.0));
+        sum = simd.add_f32s(sum, weight);
+        square_sum = simd.mul_add_e_f32s(weight, weight, square_sum);
+    }
+    (simd.reduce_sum_f32s(sum), simd.reduce_sum_f32s(square_sum))
+}
+
+/// `2^x` for `x ≤ 0`, to 1 unit in the last place; below `2^-125` it stays there, and NaN stays NaN.
+///
+/// `x` is split into its nearest integer, which goes into the exponent's bits, and a fraction of at most one half,
+/// for which a polynomial of degree 6 that is minimax in relative error serves.
+#[inline(always)]
+fn exponential<S: Simd>(simd: S, x: S::f32s) -> S::f32s {
+    const LOWEST: f32 = -125.0;
+    /// Adding it leaves the nearest integer in the low bits of the sum.
+    const ROUNDING: f32 = 12_582_912.0;
+    const MANTISSA_BITS: u32 = 23;
+    const POLYNOMIAL: [f32; 7] = [1.0, 0.6931472, 0.2402265, 0.05550327, 0.009618057, 0.0013400428, 0.00015461445];
+
+    let lowest = simd.splat_f32s(LOWEST);
+    let x = simd.select_f32s(simd.less_than_f32s(x, lowest), lowest, x);
+    let rounding = simd.splat_f32s(ROUNDING);
+    let shifted = simd.add_f32s(x, rounding);
+    let fraction = simd.sub_f32s(x, simd.sub_f32s(shifted, rounding));
+    let mut power = simd.splat_f32s(POLYNOMIAL[6]);
+    for coefficient in POLYNOMIAL[..6].iter().rev() {
+        power = simd.mul_add_e_f32s(power, fraction, simd.splat_f32s(*coefficient));
+    }
+    let integer = simd.transmute_u32s_f32s(shifted);
+    let exponent = simd.wrapping_dyn_shl_u32s(integer, simd.splat_u32s(MANTISSA_BITS));
+    simd.transmute_f32s_u32s(simd.add_u32s(simd.transmute_u32s_f32s(power), exponent))
+}

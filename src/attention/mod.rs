@@ -1,0 +1,78 @@
+//! Far mass: how much attention reaches back at least `min_distance` tokens.
+//!
+//! With `M[h][n][i]` the softmax weight that head `h` gives from token `n` to token `i ≤ n`, an entry is far when
+//! `n − i ≥ min_distance` and `i ≥ sink_tokens`. [`FarMass`] holds its first two moments, which is all that the
+//! scores in [`score`](crate::score) need. It can be taken from a whole map ([`map_far_mass`]) or streamed from
+//! queries and keys ([`StreamingAttention`]) in memory linear in the length.
+
+mod kernel;
+mod map;
+mod streaming;
+
+use std::ops::{AddAssign, Range};
+
+pub use kernel::InstructionSet;
+pub use map::map_far_mass;
+pub use streaming::{PackedKeys, StreamingAttention};
+
+/// Which entries of an attention map count as far.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct FarRegion {
+    /// The paper's `k`: the shortest distance, in tokens, that is far.
+    pub min_distance: usize,
+    /// The first positions, which never count as far whatever their distance.
+    pub sink_tokens: usize,
+}
+
+impl FarRegion {
+    /// The far keys of the query at position `row`.
+    pub fn keys(&self, row: usize) -> Range<usize> {
+        let end = (row + 1).saturating_sub(self.min_distance);
+        self.sink_tokens.min(end)..end
+    }
+
+    /// The number of far entries in a map of `length` rows: `(L−k)(L−k+1)/2` where there are no sinks.
+    pub fn entries(&self, length: usize) -> f64 {
+        let farthest = self.keys(length.saturating_sub(1)).len() as f64;
+        if length == 0 { 0.0 } else { farthest * (farthest + 1.0) / 2.0 }
+    }
+}
+
+/// The first two moments of the far entries of one head, over one row or a whole map.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct FarMass {
+    /// `S1`: the sum of the far entries, Eq. 5 and 6 of the paper.
+    pub mass: f64,
+    /// `S2`: the sum of their squares.
+    pub square_mass: f64,
+}
+
+impl AddAssign for FarMass {
+    fn add_assign(&mut self, other: Self) {
+        self.mass += other.mass;
+        self.square_mass += other.square_mass;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn far_entries_are_counted_as_they_are_listed() {
+        for length in 0..12 {
+            for min_distance in 0..14 {
+                for sink_tokens in 0..14 {
+                    let far = FarRegion { min_distance, sink_tokens };
+                    let listed = (0..length)
+                        .flat_map(|n| (0..=n).map(move |i| (n, i)))
+                        .filter(|(n, i)| n - i >= min_distance && *i >= sink_tokens)
+                        .count();
+                    assert_eq!(far.entries(length), listed as f64, "{far:?} at {length}");
+                    let by_row: usize = (0..length).map(|row| far.keys(row).len()).sum();
+                    assert_eq!(by_row, listed);
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,133 @@
+//! Far mass streamed from queries and keys, without ever holding the map.
+
+use std::f64::consts::LOG2_E;
+
+use ndarray::{Array2, ArrayView3, Axis};
+use rayon::prelude::*;
+
+use super::kernel::{Kernel, PANEL, Query, Tile};
+use super::{FarMass, FarRegion, InstructionSet};
+use crate::error::{Error, ErrorKind, Result};
+
+/// Queries of one tile. Its keys are read from memory once for all of them.
+const TILE: usize = 96;
+
+/// The keys of one window, laid out for the kernel: `[key_value_heads][panel][head_size][PANEL]`.
+pub struct PackedKeys {
+    panels: Vec<f32>,
+    heads: usize,
+    length: usize,
+    head_size: usize,
+}
+
+impl PackedKeys {
+    /// Packs keys `[key_value_heads, L, head_size]`, rotary embedding applied.
+    pub fn new(keys: ArrayView3<f32>) -> Self {
+        let (heads, length, head_size) = keys.dim();
+        let panels_per_head = length.div_ceil(PANEL);
+        let mut panels = vec![0.0; heads * panels_per_head * head_size * PANEL];
+        let packed = panels.par_chunks_mut((head_size * PANEL).max(1)).enumerate();
+        packed.for_each(|(index, panel)| {
+            let (head, first) = (index / panels_per_head, index % panels_per_head * PANEL);
+            for (lane, position) in (first..length.min(first + PANEL)).enumerate() {
+                for column in 0..head_size {
+                    panel[column * PANEL + lane] = keys[[head, position, column]];
+                }
+            }
+        });
+        Self { panels, heads, length, head_size }
+    }
+
+    fn head(&self, head: usize) -> &[f32] {
+        let size = self.panels.len() / self.heads;
+        &self.panels[head * size..][..size]
+    }
+}
+
+/// Causal softmax attention of one window, reduced to far mass row by row.
+///
+/// For each row the kernel keeps a running maximum `m` of the logits `x_i` and the sums `Z = Σ e^(x_i−m)` over all
+/// keys up to the row, `F1 = Σ e^(x_i−m)` and `F2 = Σ e^(2(x_i−m))` over the far ones; the row's far mass is then
+/// `F1/Z` and `F2/Z²`. Results have the same bits for any number of threads.
+pub struct StreamingAttention {
+    keys: PackedKeys,
+    scale: f32,
+    far: FarRegion,
+    kernel: Kernel,
+}
+
+impl StreamingAttention {
+    /// Attention over `keys` whose logits are `scale` times the product of query and key.
+    ///
+    /// # Errors
+    /// [`ErrorKind::InvalidSetting`] where this machine lacks `instruction_set`.
+    pub fn new(keys: PackedKeys, scale: f64, far: FarRegion, instruction_set: InstructionSet) -> Result<Self> {
+        let kernel = Kernel::new(instruction_set)?;
+        Ok(Self { keys, scale: (scale * LOG2_E) as f32, far, kernel })
+    }
+
+    /// The far mass of some rows: `queries` is `[heads, rows, head_size]`, `rows` their positions in rising order, and
+    /// the result is `[heads, rows]`. Query heads that share a key head are neighbours.
+    ///
+    /// # Errors
+    /// [`ErrorKind::InvalidArgument`] where shapes contradict each other or the keys, or rows do not rise or lie past
+    /// the last key.
+    pub fn far_masses(&self, queries: ArrayView3<f32>, rows: &[usize]) -> Result<Array2<FarMass>> {
+        self.check(&queries, rows)?;
+        let queries = queries.as_standard_layout();
+        let (heads, row_count, head_size) = queries.dim();
+        let group = heads / self.keys.heads;
+        let tile_rows = (TILE / group).max(1);
+        let tiles: Vec<_> = (0..self.keys.heads)
+            .flat_map(|key_head| (0..row_count).step_by(tile_rows).map(move |first| (key_head, first)))
+            .collect();
+
+        let tile_far_masses = |&(key_head, first): &(usize, usize)| {
+            let rows = rows[first..].iter().take(tile_rows).enumerate();
+            let tile_queries: Vec<_> = rows
+                .flat_map(|(offset, &row)| (0..group).map(move |member| (offset, row, member)))
+                .map(|(offset, row, member)| {
+                    let numbers = queries.index_axis(Axis(0), key_head * group + member);
+                    let numbers = numbers.index_axis_move(Axis(0), first + offset);
+                    Query { row, numbers: numbers.to_slice().expect("queries are in standard layout") }
+                })
+                .collect();
+            self.kernel.run(Tile {
+                queries: &tile_queries,
+                scale: self.scale,
+                panels: self.keys.head(key_head),
+                head_size,
+                far: self.far,
+            })
+        };
+        // The last rows see the most keys: begun first, they leave no thread waiting at the end.
+        let results: Vec<_> = tiles.par_iter().rev().with_max_len(1).map(tile_far_masses).collect();
+
+        let mut far_masses = Array2::default((heads, row_count));
+        for ((key_head, first), result) in tiles.into_iter().rev().zip(results) {
+            for (index, far_mass) in result.into_iter().enumerate() {
+                far_masses[[key_head * group + index % group, first + index / group]] = far_mass;
+            }
+        }
+        Ok(far_masses)
+    }
+
+    fn check(&self, queries: &ArrayView3<f32>, rows: &[usize]) -> Result<()> {
+        let (heads, row_count, head_size) = queries.dim();
+        let keys = &self.keys;
+        let wrong = |message: String| Err(Error::new(ErrorKind::InvalidArgument, message));
+        if keys.heads == 0 || heads == 0 || heads % keys.heads != 0 {
+            return wrong(format!("{heads} query heads cannot share {} key heads", keys.heads));
+        }
+        if head_size != keys.head_size || head_size == 0 {
+            return wrong(format!("queries have head size {head_size} and keys {}", keys.head_size));
+        }
+        if row_count != rows.len() {
+            return wrong(format!("{row_count} queries cannot stand at {} positions", rows.len()));
+        }
+        if !rows.is_sorted_by(|a, b| a < b) || rows.last().is_some_and(|last| *last >= keys.length) {
+            return wrong(format!("query positions must rise and lie below the {} keys", keys.length));
+        }
+        Ok(())
+    }
+}

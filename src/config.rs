@@ -1,0 +1,328 @@
+//! The table of settings. The command-line flags, the C ABI, the bindings and the reference page all come from it.
+
+use std::num::NonZeroUsize;
+use std::path::PathBuf;
+
+use bytesize::ByteSize;
+
+use crate::attention::InstructionSet;
+use crate::choice::Choice;
+use crate::error::{Error, ErrorKind, Result};
+use crate::score::VarianceDomain;
+use crate::select::{Cut, Standardize};
+
+/// The share of each category's windows that is selected where no cut is set.
+pub const DEFAULT_RATIO: f64 = 0.25;
+
+/// One row of the table of settings.
+pub struct Setting {
+    /// The key, in `snake_case`. The command-line flag is the same word with dashes.
+    pub key: &'static str,
+    /// What a value stands for, in capitals, as help texts show it: `TOKENS`.
+    pub placeholder: &'static str,
+    /// Which values are valid, in words.
+    pub valid: fn() -> String,
+    /// One line of help.
+    pub help: &'static str,
+    get: fn(&Config) -> String,
+    set: fn(&mut Config, &str) -> bool,
+}
+
+impl Setting {
+    /// The default, as text that [`Config::set`] takes.
+    pub fn default(&self) -> String {
+        (self.get)(&Config::default())
+    }
+
+    /// The command-line flag, without the leading dashes.
+    pub fn flag(&self) -> String {
+        self.key.replace('_', "-")
+    }
+}
+
+/// A type that a setting's value can have.
+trait Value: Sized {
+    fn parse(text: &str) -> Option<Self>;
+    fn format(&self) -> String;
+    fn valid() -> String;
+}
+
+impl<T: Choice> Value for T {
+    fn parse(text: &str) -> Option<Self> {
+        Self::NAMES.iter().find(|row| row.0 == text).map(|row| row.1)
+    }
+
+    fn format(&self) -> String {
+        self.name().to_owned()
+    }
+
+    fn valid() -> String {
+        let names: Vec<_> = Self::NAMES.iter().map(|row| row.0).collect();
+        names.join(", ")
+    }
+}
+
+/// A number within the bounds that its type names.
+macro_rules! number {
+    ($type:ty, $valid:literal, $accepts:expr) => {
+        impl Value for $type {
+            fn parse(text: &str) -> Option<Self> {
+                text.parse().ok().filter($accepts)
+            }
+            fn format(&self) -> String {
+                self.to_string()
+            }
+            fn valid() -> String {
+                $valid.to_owned()
+            }
+        }
+    };
+}
+
+number!(usize, "a whole number from 0", |_| true);
+number!(NonZeroUsize, "a whole number from 1", |_| true);
+number!(f64, "a finite number", |number: &f64| number.is_finite());
+
+/// A share of a whole.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Ratio(f64);
+
+impl Ratio {
+    /// The share as a number from 0 to 1.
+    pub fn get(self) -> f64 {
+        self.0
+    }
+}
+
+impl Value for Ratio {
+    fn parse(text: &str) -> Option<Self> {
+        text.parse().ok().filter(|share| (0.0..=1.0).contains(share)).map(Self)
+    }
+
+    fn format(&self) -> String {
+        self.0.to_string()
+    }
+
+    fn valid() -> String {
+        "a number from 0 to 1".to_owned()
+    }
+}
+
+impl Value for ByteSize {
+    fn parse(text: &str) -> Option<Self> {
+        text.parse().ok()
+    }
+
+    fn format(&self) -> String {
+        self.to_string()
+    }
+
+    fn valid() -> String {
+        "a number of bytes, such as 600MB or 8GiB".to_owned()
+    }
+}
+
+impl Value for String {
+    fn parse(text: &str) -> Option<Self> {
+        (!text.is_empty()).then(|| text.to_owned())
+    }
+
+    fn format(&self) -> String {
+        self.clone()
+    }
+
+    fn valid() -> String {
+        "a name".to_owned()
+    }
+}
+
+impl Value for PathBuf {
+    fn parse(text: &str) -> Option<Self> {
+        (!text.is_empty()).then(|| text.into())
+    }
+
+    fn format(&self) -> String {
+        self.display().to_string()
+    }
+
+    fn valid() -> String {
+        "a path".to_owned()
+    }
+}
+
+/// The word for a setting that was left for the library to decide.
+const AUTO: &str = "auto";
+
+impl<T: Value> Value for Option<T> {
+    fn parse(text: &str) -> Option<Self> {
+        match text {
+            AUTO => Some(None),
+            _ => T::parse(text).map(Some),
+        }
+    }
+
+    fn format(&self) -> String {
+        self.as_ref().map_or(AUTO.to_owned(), T::format)
+    }
+
+    fn valid() -> String {
+        format!("{AUTO}, or {}", T::valid())
+    }
+}
+
+macro_rules! settings {
+    ($(#[doc = $help:literal] $key:ident: $type:ty = $default:expr, $placeholder:literal;)*) => {
+        /// Every setting, typed. Text keys and values go through [`Config::set`] and [`Config::get`].
+        #[derive(Clone, Debug, PartialEq)]
+        pub struct Config {
+            $(#[doc = $help] pub $key: $type,)*
+        }
+
+        impl Default for Config {
+            fn default() -> Self {
+                Self { $($key: $default,)* }
+            }
+        }
+
+        /// The table of settings, in the order in which help texts list them.
+        pub const SETTINGS: &[Setting] = &[$(Setting {
+            key: stringify!($key),
+            placeholder: $placeholder,
+            valid: <$type as Value>::valid,
+            help: $help.trim_ascii_start(),
+            get: |config| config.$key.format(),
+            set: |config, text| <$type as Value>::parse(text).map(|value| config.$key = value).is_some(),
+        },)*];
+    };
+}
+
+settings! {
+    /// Length of a window.
+    window: NonZeroUsize = NonZeroUsize::new(32768).unwrap(), "TOKENS";
+    /// Shortest distance that counts as far; auto is a quarter of the window.
+    min_distance: Option<usize> = None, "TOKENS";
+    /// First positions that never count as far; auto is 0 for the first layer and 4 for deeper ones.
+    sink_tokens: Option<usize> = None, "TOKENS";
+    /// Entries over which the variance runs: the whole map as the released code does, or the far triangle.
+    variance_domain: VarianceDomain = VarianceDomain::Map, "DOMAIN";
+    /// Weight of distribution uniformity in the long-distance dependency score.
+    alpha: f64 = 0.5, "WEIGHT";
+    /// How scores are standardised within a category.
+    standardize: Standardize = Standardize::ZScore, "METHOD";
+    /// Share of each category's windows to select; 0.25 where no other cut is set.
+    ratio: Option<Ratio> = None, "SHARE";
+    /// Number of windows to select from each category.
+    count: Option<usize> = None, "WINDOWS";
+    /// Tokens to select from each category: the best windows that fit.
+    token_budget: Option<u64> = None, "TOKENS";
+    /// Select every window whose long-distance dependency score is at least this.
+    threshold: Option<f64> = None, "SCORE";
+    /// Output or layer of a model with several attention maps, by name or index; auto is the first.
+    layer: Option<String> = None, "LAYER";
+    /// Threads to compute on; auto is one for each core.
+    threads: Option<NonZeroUsize> = None, "THREADS";
+    /// Memory that attention maps may take.
+    memory_limit: ByteSize = ByteSize::gib(8), "BYTES";
+    /// ONNX Runtime's shared library; auto looks in the usual places.
+    onnxruntime: Option<PathBuf> = None, "FILE";
+    /// Vector instructions of the streaming kernel; auto takes the widest that this machine has.
+    instruction_set: InstructionSet = InstructionSet::Auto, "SET";
+}
+
+number!(u64, "a whole number from 0", |_| true);
+
+impl Config {
+    /// Sets one setting from text.
+    ///
+    /// # Errors
+    /// [`ErrorKind::InvalidSetting`] for a key or value that is not valid; the message lists what is.
+    pub fn set(&mut self, key: &str, value: &str) -> Result<()> {
+        let setting = find(key)?;
+        if (setting.set)(self, value) {
+            return Ok(());
+        }
+        let valid = (setting.valid)();
+        Err(Error::new(ErrorKind::InvalidSetting, format!("{key} cannot be {value:?}: it takes {valid}")))
+    }
+
+    /// One setting as text that [`Config::set`] takes.
+    ///
+    /// # Errors
+    /// [`ErrorKind::InvalidSetting`] for an unknown key; the message lists the known ones.
+    pub fn get(&self, key: &str) -> Result<String> {
+        find(key).map(|setting| (setting.get)(self))
+    }
+
+    /// The cut that the settings ask for.
+    ///
+    /// # Errors
+    /// [`ErrorKind::InvalidSetting`] where more than one cut is set.
+    pub fn cut(&self) -> Result<Cut> {
+        let cuts = [
+            self.ratio.map(|share| Cut::Ratio(share.get())),
+            self.count.map(Cut::Count),
+            self.token_budget.map(Cut::TokenBudget),
+            self.threshold.map(Cut::Threshold),
+        ];
+        let mut set = cuts.into_iter().flatten();
+        let cut = set.next().unwrap_or(Cut::Ratio(DEFAULT_RATIO));
+        if set.next().is_none() {
+            return Ok(cut);
+        }
+        Err(Error::new(ErrorKind::InvalidSetting, "only one of ratio, count, token_budget and threshold can be set"))
+    }
+}
+
+fn find(key: &str) -> Result<&'static Setting> {
+    SETTINGS.iter().find(|setting| setting.key == key).ok_or_else(|| {
+        let known: Vec<_> = SETTINGS.iter().map(|setting| setting.key).collect();
+        let message = format!("there is no setting {key:?}; the settings are {}", known.join(", "));
+        Error::new(ErrorKind::InvalidSetting, message)
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_default_can_be_set_again() {
+        let mut config = Config::default();
+        for setting in SETTINGS {
+            config.set(setting.key, &setting.default()).unwrap();
+        }
+        assert_eq!(config, Config::default());
+    }
+
+    #[test]
+    fn wrong_keys_and_values_list_what_is_valid() {
+        let mut config = Config::default();
+        let unknown = config.set("windows", "1").unwrap_err();
+        assert_eq!(unknown.kind(), ErrorKind::InvalidSetting);
+        assert!(unknown.to_string().contains("min_distance"));
+        for (key, value, valid) in [
+            ("window", "0", "from 1"),
+            ("ratio", "1.5", "from 0 to 1"),
+            ("ratio", "NaN", "from 0 to 1"),
+            ("alpha", "inf", "finite"),
+            ("standardize", "zscore", "z-score, min-max"),
+            ("memory_limit", "much", "8GiB"),
+        ] {
+            let wrong = config.set(key, value).unwrap_err();
+            assert!(wrong.to_string().contains(valid), "{wrong}");
+        }
+        assert_eq!(config, Config::default());
+    }
+
+    #[test]
+    fn a_cut_is_unique() {
+        let mut config = Config::default();
+        assert_eq!(config.cut().unwrap(), Cut::Ratio(DEFAULT_RATIO));
+        config.set("count", "3").unwrap();
+        assert_eq!(config.cut().unwrap(), Cut::Count(3));
+        config.set("threshold", "0.5").unwrap();
+        assert_eq!(config.cut().unwrap_err().kind(), ErrorKind::InvalidSetting);
+        config.set("count", "auto").unwrap();
+        assert_eq!(config.cut().unwrap(), Cut::Threshold(0.5));
+    }
+}

@@ -1,0 +1,168 @@
+//! Dependency strength and distribution uniformity of a window, from the far masses of its heads.
+
+use crate::attention::{FarMass, FarRegion};
+use crate::choice::Choice;
+use crate::error::{Error, ErrorKind, Result};
+
+/// Fewest tokens that can be scored: the variance of a map of one entry is not defined.
+pub const MIN_TOKENS: usize = 2;
+
+/// The entries over which the variance behind distribution uniformity runs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum VarianceDomain {
+    /// All `L²` entries, far ones as they are and the rest 0, unbiased; as the released code does.
+    Map,
+    /// The far entries alone, population variance; Eq. 7 of the paper read literally.
+    Triangle,
+}
+
+impl Choice for VarianceDomain {
+    const NAMES: &'static [(&'static str, Self)] = &[("map", Self::Map), ("triangle", Self::Triangle)];
+}
+
+/// What one head says of a window.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct HeadScore {
+    /// `S1/L`, from 0 to 1: the mean share of a token's attention that reaches far back.
+    pub proportion: f64,
+    /// Variance of the far weights, at least 0; smaller is more even.
+    pub variance: f64,
+}
+
+/// The score of one window.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Score {
+    /// `L`, the tokens scored, special ones included.
+    pub token_count: usize,
+    /// The entries that counted as far.
+    pub far: FarRegion,
+    /// Dependency strength `DS`, Eq. 5: the mean of the heads' proportions; from 0 to 1, larger reaches farther.
+    pub dependency_strength: f64,
+    /// Distribution uniformity `DU`, Eq. 7: minus the mean of the heads' variances; at most 0, larger is more even.
+    pub distribution_uniformity: f64,
+    /// Each head, in the model's order.
+    pub heads: Vec<HeadScore>,
+}
+
+impl Score {
+    /// Scores a window of `length` tokens from the far mass of each head.
+    ///
+    /// # Errors
+    /// [`ErrorKind::TooShort`] below [`MIN_TOKENS`], [`ErrorKind::InvalidArgument`] without heads, and
+    /// [`ErrorKind::NonFinite`] where a far mass is NaN or infinite.
+    ///
+    /// ```
+    /// use longattn::attention::{FarMass, FarRegion};
+    /// use longattn::score::{Score, VarianceDomain};
+    ///
+    /// let far = FarRegion { min_distance: 1, sink_tokens: 0 };
+    /// let heads = [FarMass { mass: 1.0, square_mass: 0.5 }];
+    /// let score = Score::new(&heads, 4, far, VarianceDomain::Map)?;
+    /// assert_eq!(score.dependency_strength, 0.25);
+    /// assert_eq!(score.distribution_uniformity, -(0.5 - 1.0 / 16.0) / 15.0);
+    /// # Ok::<(), longattn::Error>(())
+    /// ```
+    pub fn new(heads: &[FarMass], length: usize, far: FarRegion, domain: VarianceDomain) -> Result<Self> {
+        check_length(length)?;
+        if heads.is_empty() {
+            return Err(Error::new(ErrorKind::InvalidArgument, "a window cannot be scored without heads"));
+        }
+        if let Some(head) = heads.iter().position(|head| !(head.mass + head.square_mass).is_finite()) {
+            let message = format!("head {head} gave NaN or infinite attention: the model's weights are damaged");
+            return Err(Error::new(ErrorKind::NonFinite, message));
+        }
+        let head_score = |head: &FarMass| HeadScore {
+            proportion: head.mass / length as f64,
+            variance: variance(head, length, far, domain),
+        };
+        let heads: Vec<_> = heads.iter().map(head_score).collect();
+        let mean = |value: fn(&HeadScore) -> f64| heads.iter().map(value).sum::<f64>() / heads.len() as f64;
+        Ok(Self {
+            token_count: length,
+            far,
+            dependency_strength: mean(|head| head.proportion),
+            distribution_uniformity: -mean(|head| head.variance),
+            heads,
+        })
+    }
+}
+
+/// Refuses windows that are too short to be scored.
+pub(crate) fn check_length(length: usize) -> Result<()> {
+    if length >= MIN_TOKENS {
+        return Ok(());
+    }
+    let message = format!("{length} tokens are too few: a window needs at least {MIN_TOKENS} to be scored");
+    Err(Error::new(ErrorKind::TooShort, message))
+}
+
+fn variance(head: &FarMass, length: usize, far: FarRegion, domain: VarianceDomain) -> f64 {
+    let FarMass { mass, square_mass } = *head;
+    let variance = match domain {
+        VarianceDomain::Map => {
+            let entries = (length as f64).powi(2);
+            (square_mass - mass * mass / entries) / (entries - 1.0)
+        }
+        VarianceDomain::Triangle => {
+            let entries = far.entries(length).max(1.0);
+            square_mass / entries - (mass / entries).powi(2)
+        }
+    };
+    // Equal weights can leave a negative remainder of rounding.
+    variance.max(0.0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const FAR: FarRegion = FarRegion { min_distance: 2, sink_tokens: 0 };
+
+    fn moments(entries: &[f64]) -> FarMass {
+        FarMass { mass: entries.iter().sum(), square_mass: entries.iter().map(|entry| entry * entry).sum() }
+    }
+
+    #[test]
+    fn variances_are_those_of_the_listed_entries() {
+        // Length 4, distance 2: three far entries.
+        let far_entries = [0.2, 0.1, 0.4];
+        let head = moments(&far_entries);
+
+        let mut map = vec![0.0; 13];
+        map.extend(far_entries);
+        let mean = map.iter().sum::<f64>() / 16.0;
+        let unbiased = map.iter().map(|entry| (entry - mean).powi(2)).sum::<f64>() / 15.0;
+        let score = Score::new(&[head], 4, FAR, VarianceDomain::Map).unwrap();
+        assert!((score.heads[0].variance - unbiased).abs() < 1e-15);
+
+        let mean = 0.7 / 3.0;
+        let population = far_entries.iter().map(|entry| (entry - mean).powi(2)).sum::<f64>() / 3.0;
+        let score = Score::new(&[head], 4, FAR, VarianceDomain::Triangle).unwrap();
+        assert!((score.heads[0].variance - population).abs() < 1e-15);
+    }
+
+    #[test]
+    fn a_score_is_the_mean_over_heads() {
+        let score = Score::new(&[moments(&[0.5, 0.5]), moments(&[0.2])], 4, FAR, VarianceDomain::Map).unwrap();
+        assert_eq!(score.dependency_strength, (0.25 + 0.05) / 2.0);
+        assert_eq!(score.distribution_uniformity, -(score.heads[0].variance + score.heads[1].variance) / 2.0);
+    }
+
+    #[test]
+    fn without_far_entries_all_is_zero() {
+        let far = FarRegion { min_distance: 9, sink_tokens: 0 };
+        for domain in [VarianceDomain::Map, VarianceDomain::Triangle] {
+            let score = Score::new(&[FarMass::default()], 4, far, domain).unwrap();
+            assert_eq!((score.dependency_strength, score.distribution_uniformity), (0.0, 0.0));
+        }
+    }
+
+    #[test]
+    fn impossible_windows_are_refused() {
+        let kind = |heads: &[FarMass], length| Score::new(heads, length, FAR, VarianceDomain::Map).unwrap_err().kind();
+        assert_eq!(kind(&[FarMass::default()], 1), ErrorKind::TooShort);
+        assert_eq!(kind(&[], 4), ErrorKind::InvalidArgument);
+        assert_eq!(kind(&[FarMass { mass: f64::NAN, square_mass: 0.0 }], 4), ErrorKind::NonFinite);
+        assert_eq!(kind(&[FarMass { mass: 0.0, square_mass: f64::INFINITY }], 4), ErrorKind::NonFinite);
+    }
+}

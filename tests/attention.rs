@@ -1,0 +1,203 @@
+//! The streaming kernel and the map against plain sums in double precision.
+
+use longattn::attention::{FarMass, FarRegion, InstructionSet, PackedKeys, StreamingAttention, map_far_mass};
+use ndarray::{Array2, Array3, s};
+use proptest::prelude::*;
+
+/// A window's queries `[heads, L, d]` and keys `[key_heads, L, d]`.
+#[derive(Clone, Debug)]
+struct Inputs {
+    queries: Array3<f32>,
+    keys: Array3<f32>,
+    scale: f64,
+    far: FarRegion,
+}
+
+impl Inputs {
+    fn random(seed: u64, heads: (usize, usize), length: usize, head_size: usize, far: FarRegion) -> Self {
+        let mut state = seed.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut next = move || {
+            // splitmix64 (Steele et al. 2014), mapped to -2..2
+            state = state.wrapping_add(0x9e37_79b9_7f4a_7c15);
+            let mixed = (state ^ (state >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+            let mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+            ((mixed ^ (mixed >> 31)) >> 40) as f32 / (1u32 << 22) as f32 - 2.0
+        };
+        Self {
+            queries: Array3::from_shape_simple_fn((heads.0, length, head_size), &mut next),
+            keys: Array3::from_shape_simple_fn((heads.1, length, head_size), &mut next),
+            scale: (head_size as f64).sqrt().recip(),
+            far,
+        }
+    }
+
+    fn length(&self) -> usize {
+        self.keys.dim().1
+    }
+
+    /// The map `[heads, L, L]` in double precision.
+    fn map(&self) -> Array3<f64> {
+        let (heads, length, _) = self.queries.dim();
+        let group = heads / self.keys.dim().0;
+        let mut map = Array3::zeros((heads, length, length));
+        for head in 0..heads {
+            for row in 0..length {
+                let query = self.queries.slice(s![head, row, ..]).mapv(f64::from);
+                let mut weights = map.slice_mut(s![head, row, ..=row]);
+                for (key, weight) in weights.iter_mut().enumerate() {
+                    *weight = self.scale * query.dot(&self.keys.slice(s![head / group, key, ..]).mapv(f64::from));
+                }
+                let maximum = weights.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+                weights.mapv_inplace(|logit| (logit - maximum).exp());
+                weights /= weights.sum();
+            }
+        }
+        map
+    }
+
+    /// The far mass `[heads, L]` of every row, in double precision.
+    fn expected(&self) -> Array2<FarMass> {
+        let map = self.map();
+        let (heads, length, _) = map.dim();
+        Array2::from_shape_fn((heads, length), |(head, row)| {
+            let weights = map.slice(s![head, row, self.far.keys(row)]);
+            FarMass { mass: weights.sum(), square_mass: weights.mapv(|weight| weight * weight).sum() }
+        })
+    }
+
+    fn streaming(&self, instruction_set: InstructionSet) -> StreamingAttention {
+        let keys = PackedKeys::new(self.keys.view());
+        StreamingAttention::new(keys, self.scale, self.far, instruction_set).unwrap()
+    }
+
+    fn streamed(&self, instruction_set: InstructionSet) -> Array2<FarMass> {
+        let rows: Vec<_> = (0..self.length()).collect();
+        self.streaming(instruction_set).far_masses(self.queries.view(), &rows).unwrap()
+    }
+}
+
+fn assert_close(found: &Array2<FarMass>, expected: &Array2<FarMass>) {
+    for ((place, found), expected) in found.indexed_iter().zip(expected) {
+        assert_relative(found.mass, expected.mass, place);
+        assert_relative(found.square_mass, expected.square_mass, place);
+    }
+}
+
+fn assert_relative(found: f64, expected: f64, place: (usize, usize)) {
+    let difference = (found - expected).abs();
+    assert!(difference <= 1e-5 * expected + 1e-30, "{found} is not {expected} at {place:?}");
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(60))]
+
+    #[test]
+    fn streaming_equals_double_precision(
+        seed in any::<u64>(),
+        key_heads in 1usize..4,
+        group in 1usize..6,
+        length in 1usize..600,
+        head_size in 1usize..80,
+        far in (0usize..700, 0usize..40),
+    ) {
+        let far = FarRegion { min_distance: far.0, sink_tokens: far.1 };
+        let inputs = Inputs::random(seed, (key_heads * group, key_heads), length, head_size, far);
+        let expected = inputs.expected();
+        assert_close(&inputs.streamed(InstructionSet::Auto), &expected);
+        assert_close(&inputs.streamed(InstructionSet::Portable), &expected);
+    }
+
+    #[test]
+    fn a_map_gives_what_its_entries_sum_to(
+        seed in any::<u64>(),
+        length in 1usize..100,
+        far in (0usize..120, 0usize..20),
+    ) {
+        let far = FarRegion { min_distance: far.0, sink_tokens: far.1 };
+        let inputs = Inputs::random(seed, (4, 2), length, 8, far);
+        let from_map = map_far_mass(inputs.map().mapv(|weight| weight as f32).view(), far);
+        for (head, found) in from_map.iter().enumerate() {
+            let mut expected = FarMass::default();
+            inputs.expected().row(head).iter().for_each(|row| expected += *row);
+            assert_relative(found.mass, expected.mass, (head, 0));
+            assert_relative(found.square_mass, expected.square_mass, (head, 0));
+        }
+    }
+
+    #[test]
+    fn any_rows_in_any_blocks_have_the_same_bits(seed in any::<u64>(), chosen in prop::collection::vec(any::<bool>(), 300)) {
+        let inputs = Inputs::random(seed, (6, 2), 300, 16, FarRegion { min_distance: 70, sink_tokens: 3 });
+        let all = inputs.streamed(InstructionSet::Auto);
+        let rows: Vec<_> = (0..300).filter(|row| chosen[*row]).collect();
+        let queries = inputs.queries.select(ndarray::Axis(1), &rows);
+        let some = inputs.streaming(InstructionSet::Auto).far_masses(queries.view(), &rows).unwrap();
+        for (index, row) in rows.iter().enumerate() {
+            prop_assert_eq!(some.column(index), all.column(*row));
+        }
+    }
+}
+
+#[test]
+fn the_number_of_threads_does_not_change_a_bit() {
+    let inputs = Inputs::random(7, (9, 3), 1500, 64, FarRegion { min_distance: 375, sink_tokens: 4 });
+    let with_threads = |count| {
+        let pool = rayon::ThreadPoolBuilder::new().num_threads(count).build().unwrap();
+        pool.install(|| inputs.streamed(InstructionSet::Auto))
+    };
+    let one = with_threads(1);
+    assert_eq!(with_threads(2), one);
+    assert_eq!(with_threads(5), one);
+}
+
+#[test]
+fn every_min_distance_at_the_edges() {
+    for min_distance in [0, 1, 2, 256, 511, 512, 513, usize::MAX] {
+        for sink_tokens in [0, 1, 511, 512, usize::MAX] {
+            let far = FarRegion { min_distance, sink_tokens };
+            let inputs = Inputs::random(3, (2, 1), 512, 8, far);
+            assert_close(&inputs.streamed(InstructionSet::Auto), &inputs.expected());
+        }
+    }
+}
+
+#[test]
+fn large_logits_do_not_overflow() {
+    let mut inputs = Inputs::random(5, (2, 1), 400, 4, FarRegion { min_distance: 100, sink_tokens: 0 });
+    inputs.scale = 300.0;
+    let rows = inputs.streamed(InstructionSet::Auto);
+    let expected = inputs.expected();
+    for (found, expected) in rows.iter().zip(&expected) {
+        // Rounding of the logits themselves, of the size 1000, is magnified by the exponential.
+        assert!((found.mass - expected.mass).abs() < 2e-3, "{} is not {}", found.mass, expected.mass);
+    }
+}
+
+#[test]
+fn weights_that_are_not_numbers_are_never_hidden() {
+    for instruction_set in [InstructionSet::Auto, InstructionSet::Portable] {
+        for damage in [f32::NAN, f32::INFINITY, f32::NEG_INFINITY] {
+            let mut inputs = Inputs::random(11, (1, 1), 300, 4, FarRegion { min_distance: 10, sink_tokens: 0 });
+            inputs.keys[[0, 20, 1]] = damage;
+            inputs.queries.fill(1.0);
+            inputs.queries[[0, 280, 1]] = 0.0;
+            let rows = inputs.streamed(instruction_set);
+            assert!(rows[[0, 280]].mass.is_nan(), "{damage} in {instruction_set:?}");
+            assert!(rows[[0, 19]].mass.is_finite());
+        }
+    }
+}
+
+#[test]
+fn shapes_that_contradict_are_refused() {
+    let inputs = Inputs::random(1, (4, 2), 10, 8, FarRegion { min_distance: 2, sink_tokens: 0 });
+    let streaming = inputs.streaming(InstructionSet::Auto);
+    let refused = |queries: (usize, usize, usize), rows: &[usize]| {
+        streaming.far_masses(Array3::zeros(queries).view(), rows).unwrap_err().to_string()
+    };
+    assert!(refused((3, 1, 8), &[0]).contains("3 query heads"));
+    assert!(refused((4, 1, 7), &[0]).contains("head size 7"));
+    assert!(refused((4, 2, 8), &[0]).contains("2 queries"));
+    assert!(refused((4, 2, 8), &[1, 1]).contains("must rise"));
+    assert!(refused((4, 1, 8), &[10]).contains("10 keys"));
+    assert_eq!(streaming.far_masses(Array3::zeros((4, 0, 8)).view(), &[]).unwrap().dim(), (4, 0));
+}
