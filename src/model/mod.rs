@@ -1,3 +1,16 @@
 //! Scorer packages: contracts, ONNX Runtime, sessions.
+//!
+//! A scorer package is a directory with `model.onnx` (and `model.onnx.data` where weights are external) and
+//! `tokenizer.json`. A [`Scorer`] opens one and scores windows with it.
 
+mod attentions;
 pub mod metadata;
+mod query_key;
+mod runtime;
+mod scorer;
+mod session;
+
+pub use metadata::{Contract, Metadata};
+pub use runtime::loaded_from;
+pub use scorer::{Description, Scorer};
+pub use session::Port;

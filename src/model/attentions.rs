@@ -1,0 +1,151 @@
+//! The contract `attentions`: whole maps, from any model exported with attention outputs.
+
+use std::mem::size_of;
+
+use bytesize::ByteSize;
+use half::f16;
+use ndarray::{Array, Dimension, Ix4, s};
+use ort::session::SessionInputValue;
+use ort::value::{PrimitiveTensorElementType, Tensor, TensorElementType};
+
+use super::session::{Graph, Port, floats};
+use crate::attention::{FarMass, FarRegion, map_far_mass};
+use crate::error::{Error, ErrorKind, Result};
+
+/// Maps that are in memory at once: logits and weights while the model runs, then the output and our copy of it.
+const MAPS_AT_ONCE: u64 = 2;
+
+pub(super) struct Attentions {
+    /// The output that holds the scored layer's map.
+    output: String,
+    /// Query heads of that layer.
+    pub(super) heads: usize,
+    memory_limit: ByteSize,
+}
+
+impl Attentions {
+    /// Picks the output to score and learns its heads from a run over two tokens.
+    pub(super) fn new(graph: &Graph, layer: Option<&str>, memory_limit: ByteSize) -> Result<Self> {
+        let output = choose_output(&graph.outputs, layer)?;
+        let map = run(graph, &output, &[0, 1])?;
+        let (_, heads, rows, columns) = map.dim();
+        let row_sums = map.slice(s![0, .., 1, ..]).sum_axis(ndarray::Axis(1));
+        if (rows, columns) != (2, 2) || row_sums.iter().any(|sum| (sum - 1.0).abs() > 0.01) {
+            let message = format!("the output {output:?} holds no softmax weights [batch, heads, tokens, tokens]");
+            return Err(Error::new(ErrorKind::InvalidModel, message));
+        }
+        Ok(Self { output, heads, memory_limit })
+    }
+
+    /// The far mass of each head over a window of token ids.
+    pub(super) fn far_masses(&self, graph: &Graph, ids: &[u32], far: FarRegion) -> Result<Vec<FarMass>> {
+        self.check_memory(ids.len())?;
+        let map = run(graph, &self.output, ids)?;
+        Ok(map_far_mass(map.slice(s![0, .., .., ..]), far))
+    }
+
+    fn check_memory(&self, length: usize) -> Result<()> {
+        let numbers = (length as u64).saturating_pow(2).saturating_mul(self.heads as u64);
+        let needed = numbers.saturating_mul(MAPS_AT_ONCE * size_of::<f32>() as u64);
+        if needed <= self.memory_limit.as_u64() {
+            return Ok(());
+        }
+        let message = format!(
+            "the attention maps of {length} tokens take {}, more than the memory_limit of {}: use shorter windows, or a \
+             scorer package by contract query-key, whose memory grows with the length alone",
+            ByteSize(needed),
+            self.memory_limit
+        );
+        Err(Error::new(ErrorKind::MemoryLimit, message))
+    }
+}
+
+/// Whether an output can be an attention map by its name and rank.
+pub(super) fn is_map(port: &Port) -> bool {
+    port.shape.len() == 4 && port.name.to_lowercase().contains("attention")
+}
+
+fn choose_output(outputs: &[Port], layer: Option<&str>) -> Result<String> {
+    let maps: Vec<_> = outputs.iter().filter(|port| is_map(port)).collect();
+    let chosen = match layer {
+        None => maps.first().copied(),
+        Some(layer) => {
+            let by_name = outputs.iter().find(|port| port.name == layer);
+            by_name.or_else(|| maps.get(layer.parse::<usize>().ok()?).copied())
+        }
+    };
+    chosen.map(|port| port.name.clone()).ok_or_else(|| {
+        let names: Vec<_> = outputs.iter().map(|port| port.name.as_str()).collect();
+        let wanted = layer.map_or("no attention map".to_owned(), |layer| format!("no layer {layer:?}"));
+        let message = format!("the model has {wanted} among its outputs {}", names.join(", "));
+        Error::new(ErrorKind::InvalidModel, message)
+    })
+}
+
+fn run(graph: &Graph, output: &str, ids: &[u32]) -> Result<Array<f32, Ix4>> {
+    let inputs = graph.inputs.iter().map(|port| Ok((port.name.clone(), feed(port, ids)?)));
+    let value = graph.run(inputs.collect::<Result<_>>()?, output)?;
+    let map = floats(&value)?;
+    let shape = map.shape().to_vec();
+    map.into_dimensionality::<Ix4>().map_err(|_| {
+        let message = format!("the output {output:?} has shape {shape:?} where [batch, heads, tokens, tokens] is due");
+        Error::new(ErrorKind::InvalidModel, message)
+    })
+}
+
+/// The value of one input for a whole window without padding and without a past.
+fn feed(port: &Port, ids: &[u32]) -> Result<SessionInputValue<'static>> {
+    let length = ids.len();
+    let batch = |values: Vec<i64>| integers(port, Array::from_shape_vec((1, length), values).expect("one row"));
+    match port.name.as_str() {
+        "input_ids" => batch(ids.iter().map(|id| i64::from(*id)).collect()),
+        "attention_mask" => batch(vec![1; length]),
+        "token_type_ids" => batch(vec![0; length]),
+        "position_ids" => batch((0..length as i64).collect()),
+        "cache_position" => integers(port, Array::from_iter(0..length as i64)),
+        "use_cache_branch" => tensor(Array::from_elem(1, false)),
+        name if name.starts_with("past_key_values") => empty_past(port),
+        name => {
+            let message = format!("the model wants an input {name:?}, which is not known here");
+            Err(Error::new(ErrorKind::Unsupported, message))
+        }
+    }
+}
+
+fn integers<D: Dimension + 'static>(port: &Port, values: Array<i64, D>) -> Result<SessionInputValue<'static>> {
+    match port.element_type {
+        TensorElementType::Int64 => tensor(values),
+        TensorElementType::Int32 => tensor(values.mapv(|value| value as i32)),
+        TensorElementType::Bool => tensor(values.mapv(|value| value != 0)),
+        TensorElementType::Float32 => tensor(values.mapv(|value| value as f32)),
+        _ => Err(unknown_type(port)),
+    }
+}
+
+/// Keys or values `[batch, heads, past length, head size]` of no tokens.
+fn empty_past(port: &Port) -> Result<SessionInputValue<'static>> {
+    let &[_, heads, _, size] = port.shape.as_slice() else {
+        let message = format!("the input {:?} does not have the four dimensions of past keys or values", port.name);
+        return Err(Error::new(ErrorKind::Unsupported, message));
+    };
+    let shape = (1, heads.unwrap_or(1), 0, size.unwrap_or(1));
+    match port.element_type {
+        TensorElementType::Float32 => tensor(Array::<f32, _>::zeros(shape)),
+        TensorElementType::Float16 => tensor(Array::from_elem(shape, f16::ZERO)),
+        _ => Err(unknown_type(port)),
+    }
+}
+
+fn unknown_type(port: &Port) -> Error {
+    let message = format!("the input {:?} is of type {}, which is not known here", port.name, port.element);
+    Error::new(ErrorKind::Unsupported, message)
+}
+
+fn tensor<T, D>(array: Array<T, D>) -> Result<SessionInputValue<'static>>
+where
+    T: PrimitiveTensorElementType + Clone + std::fmt::Debug + 'static,
+    D: Dimension + 'static,
+{
+    let tensor = Tensor::from_array(array);
+    tensor.map(Into::into).map_err(|cause| Error::new(ErrorKind::Runtime, format!("ONNX Runtime failed: {cause}")))
+}

@@ -1,0 +1,64 @@
+//! The contract `query-key`: queries and keys of one layer, from which the statistics are streamed.
+
+use ndarray::{Array1, Array3, Ix3};
+use ort::value::Tensor;
+
+use super::session::{Graph, floats};
+use crate::attention::{FarMass, FarRegion, InstructionSet, PackedKeys, StreamingAttention};
+use crate::error::{Error, ErrorKind, Result};
+
+pub(super) const INPUTS: [&str; 4] = ["key_ids", "key_positions", "query_ids", "query_positions"];
+pub(super) const OUTPUTS: [&str; 2] = ["key", "query"];
+
+/// Queries that are asked of the model at a time, so that memory stays near that of the keys.
+const ROWS_AT_A_TIME: usize = 2048;
+
+pub(super) struct QueryKey {
+    /// Factor on the product of a query and a key; `None` for the usual `1/√head_size`.
+    pub(super) attention_scale: Option<f64>,
+    pub(super) instruction_set: InstructionSet,
+}
+
+impl QueryKey {
+    /// The far mass of each head over a window of token ids.
+    pub(super) fn far_masses(&self, graph: &Graph, ids: &[u32], far: FarRegion) -> Result<Vec<FarMass>> {
+        let positions: Vec<_> = (0..ids.len()).collect();
+        let keys = ask(graph, "key", (ids, &positions), (&[], &[]))?;
+        let scale = self.attention_scale.unwrap_or((keys.dim().2 as f64).sqrt().recip());
+        let attention = StreamingAttention::new(PackedKeys::new(keys.view()), scale, far, self.instruction_set)?;
+        drop(keys);
+
+        let mut totals = Vec::new();
+        for (ids, rows) in ids.chunks(ROWS_AT_A_TIME).zip(positions.chunks(ROWS_AT_A_TIME)) {
+            let queries = ask(graph, "query", (&[], &[]), (ids, rows))?;
+            let far_masses = attention.far_masses(queries.view(), rows)?;
+            totals.resize(far_masses.nrows(), FarMass::default());
+            for (total, rows) in totals.iter_mut().zip(far_masses.outer_iter()) {
+                rows.iter().for_each(|row| *total += *row);
+            }
+        }
+        Ok(totals)
+    }
+}
+
+/// Tokens and their positions.
+type Half<'a> = (&'a [u32], &'a [usize]);
+
+fn ask(graph: &Graph, output: &str, keys: Half, queries: Half) -> Result<Array3<f32>> {
+    let ids = |ids: &[u32]| integers(ids.iter().map(|id| i64::from(*id)));
+    let positions = |positions: &[usize]| integers(positions.iter().map(|position| *position as i64));
+    let values = [ids(keys.0)?, positions(keys.1)?, ids(queries.0)?, positions(queries.1)?];
+    let inputs = INPUTS.into_iter().zip(values).map(|(name, value)| (name.to_owned(), value.into()));
+    let value = graph.run(inputs.collect(), output)?;
+    let array = floats(&value)?;
+    let shape = array.shape().to_vec();
+    array.into_dimensionality::<Ix3>().map_err(|_| {
+        let message = format!("the output {output} has shape {shape:?} where [heads, tokens, head size] is due");
+        Error::new(ErrorKind::InvalidModel, message)
+    })
+}
+
+fn integers(values: impl Iterator<Item = i64>) -> Result<Tensor<i64>> {
+    let array = Array1::from_iter(values);
+    Tensor::from_array(array).map_err(|cause| Error::new(ErrorKind::Runtime, format!("ONNX Runtime failed: {cause}")))
+}

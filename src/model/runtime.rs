@@ -1,0 +1,161 @@
+//! Finding and loading ONNX Runtime, once for the process.
+
+use std::ffi::OsStr;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::Mutex;
+
+use ort::environment::Environment;
+use ort::logging::LogLevel;
+
+use crate::error::{Error, ErrorKind, Result};
+
+/// Names that the system's loader may know ONNX Runtime by.
+const SYSTEM_NAMES: [&str; 2] = ["libonnxruntime.so", "libonnxruntime.so.1"];
+
+/// Prints the directory of the `onnxruntime` package without importing it.
+const PYTHON_LOOKUP: &str = "import importlib.util; spec = importlib.util.find_spec('onnxruntime'); \
+     print(spec.submodule_search_locations[0] if spec else '')";
+
+/// ONNX Runtime as it was loaded, kept for the life of the process.
+static LOADED: Mutex<Option<Loaded>> = Mutex::new(None);
+
+struct Loaded {
+    path: PathBuf,
+    environment: Environment,
+}
+
+/// The environment for sessions, loading ONNX Runtime at the first call.
+///
+/// # Errors
+/// [`ErrorKind::Runtime`] where ONNX Runtime cannot be found or loaded, or where `setting` names another library than
+/// the one that this process has loaded already.
+pub(crate) fn environment(setting: Option<&Path>) -> Result<Environment> {
+    let mut loaded = LOADED.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
+    if let Some(loaded) = loaded.as_ref() {
+        return match setting {
+            Some(other) if !same_file(other, &loaded.path) => Err(Error::new(
+                ErrorKind::Runtime,
+                format!(
+                    "this process has loaded ONNX Runtime from {} and cannot load another from {}",
+                    loaded.path.display(),
+                    other.display()
+                ),
+            )),
+            _ => Ok(loaded.environment.clone()),
+        };
+    }
+    let found = load(setting)?;
+    Ok(loaded.insert(found).environment.clone())
+}
+
+/// The file that ONNX Runtime was loaded from, if it was.
+pub fn loaded_from() -> Option<PathBuf> {
+    let loaded = LOADED.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
+    loaded.as_ref().map(|loaded| loaded.path.clone())
+}
+
+fn same_file(a: &Path, b: &Path) -> bool {
+    let canonical = |path: &Path| path.canonicalize().unwrap_or_else(|_| path.to_owned());
+    canonical(a) == canonical(b)
+}
+
+fn load(setting: Option<&Path>) -> Result<Loaded> {
+    // What was asked for by name is never replaced by something else.
+    let variable = std::env::var_os("ORT_DYLIB_PATH").filter(|path| !path.is_empty());
+    if let Some(path) = setting {
+        return load_file(path).map_err(|cause| explicit("the setting onnxruntime", &cause));
+    }
+    if let Some(path) = variable {
+        return load_file(Path::new(&path)).map_err(|cause| explicit("ORT_DYLIB_PATH", &cause));
+    }
+
+    let mut tried = vec!["the setting onnxruntime and ORT_DYLIB_PATH are not set".to_owned()];
+    for directory in library_directories() {
+        match library_in(&directory) {
+            Some(path) => match load_file(&path) {
+                Ok(loaded) => return Ok(loaded),
+                Err(cause) => tried.push(cause),
+            },
+            None => tried.push(format!("{} has no libonnxruntime.so", directory.display())),
+        }
+    }
+    for name in SYSTEM_NAMES {
+        match load_file(Path::new(name)) {
+            Ok(loaded) => return Ok(loaded),
+            Err(cause) => tried.push(cause),
+        }
+    }
+    match python_library() {
+        Ok(path) => match load_file(&path) {
+            Ok(loaded) => return Ok(loaded),
+            Err(cause) => tried.push(cause),
+        },
+        Err(cause) => tried.push(cause),
+    }
+    let message = format!(
+        "ONNX Runtime was not found. Tried:\n  {}\nInstall it with `pip install onnxruntime`, or download a release \
+         and name its libonnxruntime.so in the setting onnxruntime or in ORT_DYLIB_PATH.",
+        tried.join("\n  ")
+    );
+    Err(Error::new(ErrorKind::Runtime, message))
+}
+
+fn explicit(source: &str, cause: &str) -> Error {
+    let message = format!("ONNX Runtime named by {source} cannot be loaded: {cause}");
+    Error::new(ErrorKind::Runtime, message)
+}
+
+fn load_file(path: &Path) -> Result<Loaded, String> {
+    // A bare name is for the system's loader, anything else is relative to the working directory.
+    let path = if path.parent() == Some(Path::new("")) && !path.exists() {
+        path.to_owned()
+    } else {
+        path.canonicalize().map_err(|cause| format!("{}: {cause}", path.display()))?
+    };
+    let environment = ort::init_from(&path).map_err(|cause| cause.to_string())?.with_name("longattn").build();
+    let environment = environment.map_err(|cause| format!("{}: {cause}", path.display()))?;
+    environment.set_log_level(LogLevel::Fatal);
+    Ok(Loaded { path, environment })
+}
+
+/// Where a library lies that was installed beside this one.
+fn library_directories() -> Vec<PathBuf> {
+    let beside_library = mapped_library().and_then(|path| path.parent().map(Path::to_owned));
+    let executable = std::env::current_exe().ok();
+    let beside_executable = executable.as_deref().and_then(Path::parent).map(Path::to_owned);
+    [beside_library, beside_executable].into_iter().flatten().collect()
+}
+
+/// The file of `liblongattn.so` where this code was loaded from one.
+fn mapped_library() -> Option<PathBuf> {
+    let maps = std::fs::read_to_string("/proc/self/maps").ok()?;
+    let mut paths = maps.lines().filter_map(|line| line.find('/').map(|start| Path::new(&line[start..])));
+    let is_ours = |path: &&Path| file_name(path).starts_with("liblongattn.so");
+    paths.find(is_ours).map(Path::to_owned)
+}
+
+fn file_name(path: &Path) -> &str {
+    path.file_name().and_then(OsStr::to_str).unwrap_or_default()
+}
+
+fn library_in(directory: &Path) -> Option<PathBuf> {
+    let is_library = |path: &PathBuf| {
+        let name = file_name(path);
+        name == "libonnxruntime.dylib" || name == "onnxruntime.dll" || name.starts_with("libonnxruntime.so")
+    };
+    let entries = std::fs::read_dir(directory).ok()?;
+    // The shortest name is the link that points to the current version.
+    entries.flatten().map(|entry| entry.path()).filter(is_library).min()
+}
+
+fn python_library() -> Result<PathBuf, String> {
+    let output = Command::new("python3").args(["-c", PYTHON_LOOKUP]).output();
+    let output = output.map_err(|cause| format!("python3 does not run: {cause}"))?;
+    let package = String::from_utf8_lossy(&output.stdout).trim().to_owned();
+    if package.is_empty() {
+        return Err("the Python on the PATH has no package onnxruntime".to_owned());
+    }
+    let directory = Path::new(&package).join("capi");
+    library_in(&directory).ok_or_else(|| format!("{} has no libonnxruntime.so", directory.display()))
+}

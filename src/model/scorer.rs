@@ -1,0 +1,243 @@
+//! The scorer: an open package that scores windows.
+
+use std::path::{Path, PathBuf};
+
+use rayon::{ThreadPool, ThreadPoolBuilder};
+
+use super::attentions::{self, Attentions};
+use super::metadata::{Contract, Metadata};
+use super::query_key::{self, QueryKey};
+use super::session::{Graph, Port};
+use crate::attention::{FarMass, FarRegion};
+use crate::config::Config;
+use crate::error::{Error, ErrorKind, Result};
+use crate::score::{Score, check_length};
+use crate::tokenizer::{Tokenizer, Tokens};
+
+/// Sinks that are left out by default in layers after the first.
+const DEEP_SINK_TOKENS: usize = 4;
+
+/// What an open scorer package is.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Description {
+    /// The ONNX file.
+    pub model: PathBuf,
+    /// Bytes of the ONNX file and its external weights.
+    pub model_bytes: u64,
+    /// How the model gives its attention.
+    pub contract: Contract,
+    /// What the model says of itself; `None` for a bare model of another exporter.
+    pub metadata: Option<Metadata>,
+    /// Query heads of the scored layer, where the model tells.
+    pub heads: Option<usize>,
+    /// The graph's inputs.
+    pub inputs: Vec<Port>,
+    /// The graph's outputs.
+    pub outputs: Vec<Port>,
+    /// Token ids of the tokenizer; `None` for a bare model.
+    pub tokenizer_vocabulary: Option<usize>,
+}
+
+/// An open scorer package. It may be used from many threads at once.
+pub struct Scorer {
+    config: Config,
+    graph: Graph,
+    model: Model,
+    description: Description,
+    tokenizer: Option<Tokenizer>,
+    pool: ThreadPool,
+}
+
+enum Model {
+    QueryKey(QueryKey),
+    Attentions(Attentions),
+}
+
+impl Scorer {
+    /// Opens a scorer package directory, or a bare `model.onnx`, which scores token ids alone unless a
+    /// `tokenizer.json` lies beside it. The settings are those of the moment.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Runtime`] without ONNX Runtime; [`ErrorKind::Io`], [`ErrorKind::InvalidModel`] or
+    /// [`ErrorKind::Unsupported`] for a package that is missing, damaged, or of a kind unknown here.
+    pub fn open(package: &Path, config: &Config) -> Result<Self> {
+        let model_file = model_file(package)?;
+        let tokenizer_file = model_file.with_file_name("tokenizer.json");
+        let tokenizer = match package.is_dir() || tokenizer_file.exists() {
+            true => Some(Tokenizer::open(&tokenizer_file)?),
+            false => None,
+        };
+        let graph = Graph::open(&model_file, config)?;
+        let metadata =
+            Metadata::from_properties(|key| graph.property(key)).map_err(|error| error.at(package.display()))?;
+        let contract = contract(&graph, metadata.as_ref()).map_err(|error| error.at(package.display()))?;
+        let model = match contract {
+            Contract::QueryKey => Model::QueryKey(QueryKey {
+                attention_scale: metadata.as_ref().map(|metadata| metadata.attention_scale),
+                instruction_set: config.instruction_set,
+            }),
+            Contract::Attentions => {
+                Model::Attentions(Attentions::new(&graph, config.layer.as_deref(), config.memory_limit)?)
+            }
+        };
+        let heads = match &model {
+            Model::QueryKey(_) => metadata.as_ref().map(|metadata| metadata.heads),
+            Model::Attentions(attentions) => Some(attentions.heads),
+        };
+        let description = Description {
+            model_bytes: model_bytes(&model_file),
+            model: model_file,
+            contract,
+            metadata,
+            heads,
+            inputs: graph.inputs.clone(),
+            outputs: graph.outputs.clone(),
+            tokenizer_vocabulary: tokenizer.as_ref().map(Tokenizer::vocabulary_size),
+        };
+        check_vocabulary(&description)?;
+        let threads = config.threads.map_or(0, |threads| threads.get());
+        let pool = ThreadPoolBuilder::new().num_threads(threads).thread_name(|index| format!("longattn-{index}"));
+        let pool = pool.build().map_err(|cause| {
+            Error::new(ErrorKind::Internal, format!("threads cannot be started: {cause}; set threads to fewer"))
+        })?;
+        Ok(Self { config: config.clone(), graph, model, description, tokenizer, pool })
+    }
+
+    /// What the package is.
+    pub fn description(&self) -> &Description {
+        &self.description
+    }
+
+    /// The settings that the scorer was opened with.
+    pub fn config(&self) -> &Config {
+        &self.config
+    }
+
+    /// Splits a text into tokens, without special ones.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Unsupported`] where the package has no tokenizer.
+    pub fn tokenize(&self, text: &str) -> Result<Tokens> {
+        let Some(tokenizer) = &self.tokenizer else {
+            let message = format!(
+                "{} has no tokenizer.json beside it: put the model's there, or give token ids",
+                self.description.model.display()
+            );
+            return Err(Error::new(ErrorKind::Unsupported, message));
+        };
+        tokenizer.tokenize(text)
+    }
+
+    /// Scores a text as one window: its first tokens, up to the setting `window`, special ones included.
+    ///
+    /// # Errors
+    /// Those of [`Scorer::tokenize`] and [`Scorer::score_tokens`].
+    pub fn score_text(&self, text: &str) -> Result<Score> {
+        self.score_tokens(self.tokenize(text)?.ids())
+    }
+
+    /// Scores token ids as one window, framed by the special tokens that the tokenizer's post-processor adds and
+    /// truncated to the setting `window` in all.
+    ///
+    /// # Errors
+    /// [`ErrorKind::TooShort`] below [`MIN_TOKENS`](crate::score::MIN_TOKENS), [`ErrorKind::InvalidArgument`] for an
+    /// id outside the model's vocabulary, [`ErrorKind::MemoryLimit`] for maps that would not fit,
+    /// [`ErrorKind::NonFinite`] for damaged weights, [`ErrorKind::Runtime`] where ONNX Runtime fails.
+    pub fn score_tokens(&self, ids: &[u32]) -> Result<Score> {
+        let window = self.config.window.get();
+        let ids = match &self.tokenizer {
+            Some(tokenizer) => tokenizer.frame(ids, window),
+            None => ids[..ids.len().min(window)].to_vec(),
+        };
+        check_length(ids.len())?;
+        self.check_ids(&ids)?;
+        let far = self.far_region(ids.len());
+        let far_masses = self.pool.install(|| self.far_masses(&ids, far))?;
+        Score::new(&far_masses, ids.len(), far, self.config.variance_domain)
+    }
+
+    /// Which entries count as far in a window of `length` tokens.
+    pub fn far_region(&self, length: usize) -> FarRegion {
+        let layer = self.description.metadata.as_ref().map_or(0, |metadata| metadata.layer);
+        let sink_tokens = if layer == 0 { 0 } else { DEEP_SINK_TOKENS };
+        FarRegion {
+            min_distance: self.config.min_distance.unwrap_or(length / 4),
+            sink_tokens: self.config.sink_tokens.unwrap_or(sink_tokens),
+        }
+    }
+
+    fn far_masses(&self, ids: &[u32], far: FarRegion) -> Result<Vec<FarMass>> {
+        match &self.model {
+            Model::QueryKey(model) => model.far_masses(&self.graph, ids, far),
+            Model::Attentions(model) => model.far_masses(&self.graph, ids, far),
+        }
+    }
+
+    fn check_ids(&self, ids: &[u32]) -> Result<()> {
+        let Some(metadata) = &self.description.metadata else { return Ok(()) };
+        let vocabulary = metadata.vocabulary_size;
+        match ids.iter().position(|id| *id as usize >= vocabulary) {
+            None => Ok(()),
+            Some(place) => {
+                let message = format!("token {place} has id {}, and the model knows {vocabulary}", ids[place]);
+                Err(Error::new(ErrorKind::InvalidArgument, message))
+            }
+        }
+    }
+}
+
+fn model_file(package: &Path) -> Result<PathBuf> {
+    let file = if package.is_dir() { package.join("model.onnx") } else { package.to_owned() };
+    if file.is_file() {
+        return Ok(file);
+    }
+    let message = format!("{} is no scorer package: there is no {}", package.display(), file.display());
+    let hint = "make one with `longattn export`";
+    Err(Error::new(ErrorKind::InvalidModel, format!("{message}; {hint}")))
+}
+
+/// The size of a model with the weights beside it.
+fn model_bytes(model: &Path) -> u64 {
+    let weights = model.with_extension("onnx.data");
+    let size = |file: &Path| file.metadata().map_or(0, |metadata| metadata.len());
+    size(model) + size(&weights)
+}
+
+/// The contract that a model names, or that can be read off its inputs and outputs.
+fn contract(graph: &Graph, metadata: Option<&Metadata>) -> Result<Contract> {
+    if let Some(metadata) = metadata {
+        return Ok(metadata.contract);
+    }
+    let names = |ports: &[Port]| ports.iter().map(|port| port.name.clone()).collect::<Vec<_>>();
+    let (inputs, outputs) = (names(&graph.inputs), names(&graph.outputs));
+    let has = |ports: &[String], wanted: &[&str]| wanted.iter().all(|name| ports.iter().any(|port| port == name));
+    if has(&inputs, &query_key::INPUTS) && has(&outputs, &query_key::OUTPUTS) {
+        return Ok(Contract::QueryKey);
+    }
+    if has(&inputs, &["input_ids"]) && graph.outputs.iter().any(attentions::is_map) {
+        return Ok(Contract::Attentions);
+    }
+    let message = format!(
+        "the model follows no contract known here: its inputs are {} and its outputs {}; export it with attention \
+         outputs, or its checkpoint with `longattn export`",
+        inputs.join(", "),
+        outputs.join(", ")
+    );
+    Err(Error::new(ErrorKind::Unsupported, message))
+}
+
+fn check_vocabulary(description: &Description) -> Result<()> {
+    let (Some(metadata), Some(tokenizer)) = (&description.metadata, description.tokenizer_vocabulary) else {
+        return Ok(());
+    };
+    if tokenizer <= metadata.vocabulary_size {
+        return Ok(());
+    }
+    let message = format!(
+        "tokenizer.json has {tokenizer} token ids and the model beside {} knows only {}: they are not of one \
+         checkpoint; export it again",
+        description.model.display(),
+        metadata.vocabulary_size
+    );
+    Err(Error::new(ErrorKind::InvalidModel, message))
+}
