@@ -1,6 +1,7 @@
 //! Scores windows of text by how much and how evenly a language model's attention reaches far back.
 
 pub mod choice;
+pub mod corpus;
 pub mod error;
 pub mod model;
 
