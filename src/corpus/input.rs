@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 use std::fs::{self, File};
-use std::path::{Path, PathBuf};
+use std::path::{MAIN_SEPARATOR, Path, PathBuf};
 
 use walkdir::{DirEntry, WalkDir};
 
@@ -68,7 +68,12 @@ fn resolve(path: &Path) -> Result<PathBuf> {
     if is_standard_input(path) {
         return Ok(path.to_owned());
     }
-    path.canonicalize().map_err(|cause| unreadable(path, cause))
+    match path.canonicalize() {
+        Ok(resolved) => Ok(resolved),
+        // A shell's `<(…)` has no path of its own.
+        Err(_) if path.exists() => Ok(path.to_owned()),
+        Err(cause) => Err(unreadable(path, cause)),
+    }
 }
 
 /// Inputs with their names; where two have the same name, ids are made of their paths as given.
@@ -168,6 +173,6 @@ fn is_json_lines(name: &str) -> bool {
 
 /// A path with `/` between its parts on every system, so that ids are the same everywhere.
 fn slashed(path: &Path) -> String {
-    let parts: Vec<_> = path.components().map(|part| part.as_os_str().to_string_lossy()).collect();
-    parts.join("/")
+    let path = path.to_string_lossy().replace(MAIN_SEPARATOR, "/");
+    path.trim_end_matches('/').to_owned()
 }

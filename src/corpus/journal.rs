@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use serde::Serialize;
 use serde::de::{DeserializeOwned, IgnoredAny};
 
-use super::lines::json_reason;
+use super::lines::{json_line, json_reason};
 use super::writable::{check_writable, sync_folder, write_error};
 use crate::error::{Error, ErrorKind, Result};
 
@@ -30,16 +30,12 @@ impl Journal {
     /// Of kind [`Io`](ErrorKind::Io) where the file exists already or cannot be written.
     pub fn create(path: impl AsRef<Path>) -> Result<Self> {
         let path = path.as_ref();
-        if path.exists() {
-            let message =
-                format!("the journal {} exists already: resume it, or delete it to start again", path.display());
-            return Err(Error::new(ErrorKind::Io, message));
-        }
         check_writable(path)?;
-        let failed = |cause| write_error(path.display(), cause, OTHERWISE);
-        let file = OpenOptions::new().read(true).write(true).create_new(true).open(path).map_err(failed)?;
+
+        let created = OpenOptions::new().read(true).write(true).create_new(true).open(path);
+        let file = created.map_err(|cause| create_error(path, cause))?;
         lock(&file, path)?;
-        sync_folder(path).map_err(failed)?;
+        sync_folder(path);
         Ok(Self { path: path.to_owned(), file, length: 0 })
     }
 
@@ -66,10 +62,7 @@ impl Journal {
     /// Of kind [`Io`](ErrorKind::Io), the journal being as it was before; of kind
     /// [`InvalidArgument`](ErrorKind::InvalidArgument) where the entry has no form in JSON.
     pub fn append<T: Serialize + ?Sized>(&mut self, entry: &T) -> Result<()> {
-        let mut line = serde_json::to_vec(entry).map_err(|error| {
-            Error::new(ErrorKind::InvalidArgument, format!("cannot write {}: {error}", self.path.display()))
-        })?;
-        line.push(b'\n');
+        let line = json_line(entry).map_err(|error| error.at(self.path.display()))?;
         if let Err(cause) = self.file.write_all(&line) {
             // Half a line must not stay in the middle, should the caller free space and go on.
             let _ = self.cut_to_whole_lines();
@@ -102,6 +95,15 @@ impl Journal {
     }
 }
 
+fn create_error(path: &Path, cause: io::Error) -> Error {
+    let name = path.display();
+    if cause.kind() == io::ErrorKind::AlreadyExists {
+        let message = format!("the journal {name} exists already: resume it, or delete it to start again");
+        return Error::new(ErrorKind::Io, message);
+    }
+    write_error(name, cause, OTHERWISE)
+}
+
 fn lock(file: &File, path: &Path) -> Result<()> {
     let name = path.display();
     match file.try_lock() {
@@ -132,7 +134,7 @@ fn read_entries<T: DeserializeOwned>(file: &File, path: &Path) -> Result<(Vec<T>
             check_torn(&line).map_err(|error| error.at(place()))?;
             return Ok((entries, length));
         }
-        let entry = serde_json::from_slice(&line).map_err(|error| invalid(&error).at(place()))?;
+        let entry = serde_json::from_slice(line.trim_ascii_end()).map_err(|error| invalid(&error).at(place()))?;
         entries.push(entry);
         length += line.len() as u64;
         line.clear();

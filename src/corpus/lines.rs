@@ -6,11 +6,12 @@ use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 
+use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use super::source::Source;
 use super::{Place, Reject};
-use crate::error::Result;
+use crate::error::{Error, ErrorKind, Result};
 
 pub(super) const BYTE_ORDER_MARK: &[u8] = b"\xEF\xBB\xBF";
 
@@ -66,6 +67,14 @@ pub(super) fn parse_object<T: DeserializeOwned>(line: &[u8]) -> Result<T, String
         return Err("not a JSON object: each line must be one object, {…}".to_owned());
     }
     serde_json::from_str(text).map_err(|error| json_reason(&error))
+}
+
+/// An entry as one JSON line with its end.
+pub(super) fn json_line<T: Serialize + ?Sized>(entry: &T) -> Result<Vec<u8>> {
+    let mut line = serde_json::to_vec(entry)
+        .map_err(|error| Error::new(ErrorKind::InvalidArgument, format!("an entry has no form in JSON: {error}")))?;
+    line.push(b'\n');
+    Ok(line)
 }
 
 /// The message of serde_json with its own line number, always 1 here, left out.

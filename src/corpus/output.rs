@@ -1,6 +1,6 @@
 //! JSON lines to a file that appears whole or not at all, or to standard output.
 
-use std::fs::{self, File, OpenOptions, Permissions};
+use std::fs::{self, OpenOptions, Permissions};
 use std::io::{self, BufWriter, Write};
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
@@ -9,8 +9,9 @@ use serde::Serialize;
 use tempfile::NamedTempFile;
 
 use super::STANDARD_STREAM;
-use super::writable::{check_writable, folder, sync_folder, write_error};
-use crate::error::{Error, ErrorKind, Result};
+use super::lines::json_line;
+use super::writable::{check_writable, folder, sync_folder, without_path, write_error};
+use crate::error::Result;
 
 const OTHERWISE: &str = "choose another output with -o";
 const BUFFER_BYTES: usize = 1 << 17;
@@ -35,7 +36,7 @@ impl Output {
     /// Prepares a file, or standard output for `-`.
     ///
     /// # Errors
-    /// Of kind [`Io`](ErrorKind::Io) where the path is a folder, or its folder is missing or may not be written to.
+    /// Of kind [`Io`](crate::ErrorKind::Io) where the path is a folder, or its folder is missing or may not be written to.
     pub fn create(path: impl AsRef<Path>) -> Result<Self> {
         let path = path.as_ref();
         if path == Path::new(STANDARD_STREAM) {
@@ -54,28 +55,29 @@ impl Output {
     /// Writes one line.
     ///
     /// # Errors
-    /// Of kind [`Io`](ErrorKind::Io), with the path and what to do; of kind
-    /// [`InvalidArgument`](ErrorKind::InvalidArgument) where the entry has no form in JSON.
+    /// Of kind [`Io`](crate::ErrorKind::Io), with the path and what to do; of kind
+    /// [`InvalidArgument`](crate::ErrorKind::InvalidArgument) where the entry has no form in JSON.
     pub fn write<T: Serialize + ?Sized>(&mut self, entry: &T) -> Result<ControlFlow<()>> {
-        let written = self.sink.write(entry);
+        let line = json_line(entry).map_err(|error| error.at(&self.name))?;
+        let written = self.sink.writer().write_all(&line);
         self.outcome(written)
     }
 
     /// Hands what is buffered to the operating system.
     ///
     /// # Errors
-    /// Of kind [`Io`](ErrorKind::Io).
+    /// Of kind [`Io`](crate::ErrorKind::Io).
     pub fn flush(&mut self) -> Result<ControlFlow<()>> {
-        let flushed = self.sink.flush();
+        let flushed = self.sink.writer().flush();
         self.outcome(flushed)
     }
 
     /// Writes what is left and puts the file in its place.
     ///
     /// # Errors
-    /// Of kind [`Io`](ErrorKind::Io); nothing is left behind then, and an older file is as it was.
+    /// Of kind [`Io`](crate::ErrorKind::Io); nothing is left behind then, and an older file is as it was.
     pub fn finish(mut self) -> Result<ControlFlow<()>> {
-        let flushed = self.sink.flush();
+        let flushed = self.sink.writer().flush();
         if self.outcome(flushed)?.is_break() {
             return Ok(ControlFlow::Break(()));
         }
@@ -88,9 +90,6 @@ impl Output {
         match written {
             Ok(()) => Ok(ControlFlow::Continue(())),
             Err(cause) if cause.kind() == io::ErrorKind::BrokenPipe => Ok(ControlFlow::Break(())),
-            Err(cause) if cause.kind() == io::ErrorKind::InvalidInput => {
-                Err(Error::new(ErrorKind::InvalidArgument, format!("cannot write {}: {cause}", self.name)))
-            }
             Err(cause) => Err(write_error(&self.name, cause, OTHERWISE)),
         }
     }
@@ -114,7 +113,8 @@ impl Sink {
         if let Some(permissions) = permissions {
             builder.permissions(permissions);
         }
-        let unfinished = builder.prefix(".longattn-").suffix(".unfinished").tempfile_in(folder(&path))?;
+        let unfinished =
+            builder.prefix(".longattn-").suffix(".unfinished").tempfile_in(folder(&path)).map_err(without_path)?;
         Ok(Self::File { unfinished: BufWriter::with_capacity(BUFFER_BYTES, unfinished), path })
     }
 
@@ -124,23 +124,14 @@ impl Sink {
             Self::Stream(stream) => stream,
         }
     }
-
-    fn write<T: Serialize + ?Sized>(&mut self, entry: &T) -> io::Result<()> {
-        let writer = self.writer();
-        serde_json::to_writer(&mut *writer, entry)?;
-        writer.write_all(b"\n")
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        self.writer().flush()
-    }
 }
 
 fn persist(unfinished: BufWriter<NamedTempFile>, path: &Path) -> io::Result<()> {
     let file: NamedTempFile = unfinished.into_inner()?;
     file.as_file().sync_all()?;
-    let _: File = file.persist(path)?;
-    sync_folder(path)
+    file.persist(path)?;
+    sync_folder(path);
+    Ok(())
 }
 
 /// What the system gives any new file, where temporary files would be closed to others.
@@ -153,4 +144,31 @@ fn new_file_permissions() -> Option<Permissions> {
 #[cfg(not(unix))]
 fn new_file_permissions() -> Option<Permissions> {
     None
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What standard output is once its reader has gone.
+    struct Gone;
+
+    impl Write for Gone {
+        fn write(&mut self, _: &[u8]) -> io::Result<usize> {
+            Err(io::ErrorKind::BrokenPipe.into())
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn a_reader_that_has_gone_is_no_error() {
+        let mut output = Output::stream("standard output", Box::new(Gone));
+        assert_eq!(output.write("kept in the buffer"), Ok(ControlFlow::Continue(())));
+        assert_eq!(output.flush(), Ok(ControlFlow::Break(())));
+        assert_eq!(output.write(&"long".repeat(BUFFER_BYTES)), Ok(ControlFlow::Break(())));
+        assert_eq!(output.finish(), Ok(ControlFlow::Break(())));
+    }
 }

@@ -42,3 +42,16 @@ impl fmt::Display for Reject {
         write!(formatter, "{}: {}", self.place, self.reason)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn displays_file_and_line() {
+        let show = |file: &str, line| Place { file: file.into(), line }.to_string();
+        assert_eq!(show("books.jsonl", Some(17)), "books.jsonl:17");
+        assert_eq!(show("books/a.txt", None), "books/a.txt");
+        assert_eq!(show("-", Some(3)), "standard input:3");
+    }
+}

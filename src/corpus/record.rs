@@ -135,3 +135,78 @@ fn kind(value: &Value) -> &'static str {
         Value::Object(_) => "an object",
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn content(fields: &Fields, object: Value) -> Result<Content, String> {
+        let Value::Object(object) = object else { panic!("not an object") };
+        fields.content(object)
+    }
+
+    fn reason(fields: &Fields, object: Value) -> String {
+        content(fields, object).err().expect("a reject")
+    }
+
+    fn id(fields: &Fields, object: Value) -> Result<Option<String>, String> {
+        fields.id(object.as_object().expect("an object"))
+    }
+
+    #[test]
+    fn text_comes_before_content() {
+        let object = json!({"content": "b", "text": "a", "url": 1});
+        let found = content(&Fields::default(), object).unwrap();
+        assert_eq!(found.text.as_deref(), Some("a"));
+        assert_eq!(Value::Object(found.fields).to_string(), r#"{"content":"b","url":1}"#);
+        let found = content(&Fields::default(), json!({"text": null, "content": "b"})).unwrap();
+        assert_eq!(found.text.as_deref(), Some("b"));
+    }
+
+    #[test]
+    fn a_field_that_is_set_must_be_there() {
+        let fields = Fields { text: Some("body".into()), id: Some("key".into()), category: Some("source".into()) };
+        let whole = json!({"key": 7, "source": "web", "body": "a", "text": "b"});
+        let found = content(&fields, whole.clone()).unwrap();
+        assert_eq!((found.text.as_deref(), found.category.as_deref()), (Some("a"), Some("web")));
+        assert_eq!(id(&fields, whole), Ok(Some("7".into())));
+        let expected = "no field `body`, which --text-field asks for, among its fields `source`, `text`";
+        assert_eq!(reason(&fields, json!({"source": "web", "text": "b"})), expected);
+        assert!(reason(&fields, json!({"body": "a"})).contains("--category-field"));
+        assert!(reason(&fields, json!({"body": "a", "source": null})).contains("--category-field"));
+        assert!(id(&fields, json!({"id": "a"})).unwrap_err().contains("--id-field"));
+    }
+
+    #[test]
+    fn labels_are_strings_or_numbers() {
+        let fields = Fields::default();
+        assert_eq!(id(&fields, json!({"id": 42})), Ok(Some("42".into())));
+        assert_eq!(id(&fields, json!({"id": u64::MAX})), Ok(Some(u64::MAX.to_string())));
+        assert_eq!(id(&fields, json!({"id": null})), Ok(None));
+        assert_eq!(id(&fields, json!({})), Ok(None));
+        assert_eq!(id(&fields, json!({"id": [1]})), Err("the field `id` is an array, not a string or a number".into()));
+        assert_eq!(content(&fields, json!({"text": "", "category": 2024})).unwrap().category.as_deref(), Some("2024"));
+        assert!(reason(&fields, json!({"text": "", "category": {}})).contains("`category` is an object"));
+    }
+
+    #[test]
+    fn without_text_the_reason_lists_the_fields_and_the_flag() {
+        let reason = reason(&Fields::default(), json!({"id": 1, "body": "a"}));
+        assert!(reason.contains("`id`, `body`") && reason.contains("--text-field"), "{reason}");
+        assert!(self::reason(&Fields::default(), json!({})).contains("it has none"));
+    }
+
+    #[test]
+    fn token_ids_stand_in_for_text() {
+        let found = content(&Fields::default(), json!({"token_ids": [0, 4294967295u32], "a": 1})).unwrap();
+        assert_eq!((found.text, found.token_ids), (None, Some(vec![0, u32::MAX])));
+        assert_eq!(found.fields.len(), 1);
+        for wrong in [json!([1, -1]), json!([1, 4294967296u64]), json!([1, 1.5]), json!([1, "a"])] {
+            assert!(reason(&Fields::default(), json!({"token_ids": wrong})).starts_with("`token_ids[1]` is not"));
+        }
+        assert!(reason(&Fields::default(), json!({"token_ids": "a"})).contains("a string, not an array"));
+        assert!(reason(&Fields::default(), json!({"text": 5})).contains("`text` is a number, not a string"));
+    }
+}

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 
+use super::lines::json_line;
 use super::writable::{check_writable, write_error};
 use super::{Reject, STANDARD_STREAM};
 use crate::error::{Error, ErrorKind, Result};
@@ -56,8 +57,7 @@ impl Rejects {
             reason: &reject.reason,
             record: &reject.record,
         };
-        let mut line = serde_json::to_vec(&row).map_err(|error| Error::new(ErrorKind::Internal, error.to_string()))?;
-        line.push(b'\n');
+        let line = json_line(&row)?;
         self.write_line(&line)
             .map_err(|cause| write_error(self.path.display(), cause, "name another file of rejects"))?;
         self.count += 1;

@@ -32,3 +32,22 @@ impl Seen {
 fn hash(id: &str) -> u128 {
     Sha256::digest(id)[..16].iter().fold(0, |bits, byte| bits << 8 | u128::from(*byte))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn tells_where_an_id_was_first() {
+        let mut seen = Seen::default();
+        assert_eq!(seen.insert("a", Spot { file: 0, line: 1 }), None);
+        assert_eq!(seen.insert("b", Spot { file: 0, line: 2 }), None);
+        assert_eq!(seen.insert("a", Spot { file: 3, line: 9 }), Some(Spot { file: 0, line: 1 }));
+        assert_eq!(seen.insert("a", Spot { file: 4, line: 9 }), Some(Spot { file: 0, line: 1 }));
+    }
+
+    #[test]
+    fn an_entry_takes_32_bytes() {
+        assert_eq!(size_of::<(u128, Spot)>(), 32);
+    }
+}

@@ -1,7 +1,7 @@
 //! Failing before the work rather than after it, with an error that says what to do.
 
 use std::fmt::Display;
-use std::fs::{File, OpenOptions};
+use std::fs::{self, File, OpenOptions};
 use std::io::{self, ErrorKind as Cause};
 use std::path::Path;
 
@@ -21,12 +21,26 @@ pub fn check_writable(path: impl AsRef<Path>) -> Result<()> {
     if path.is_dir() {
         return Err(Error::new(ErrorKind::Io, format!("cannot write {name}: it is a folder; name a file in it")));
     }
-    let tried = if path.exists() {
-        OpenOptions::new().append(true).open(path).map(drop)
-    } else {
-        tempfile::tempfile_in(folder(path)).map(drop)
-    };
-    tried.map_err(|cause| write_error(name, cause, "name another file"))
+    let folder = folder(path);
+    if !folder.is_dir() {
+        let message = format!("cannot write {name}: there is no folder {}; create it first", folder.display());
+        return Err(Error::new(ErrorKind::Io, message));
+    }
+    try_writing(path, folder).map_err(|cause| write_error(name, cause, "name another file"))
+}
+
+fn try_writing(path: &Path, folder: &Path) -> io::Result<()> {
+    match fs::metadata(path) {
+        Ok(existing) if existing.is_file() => OpenOptions::new().append(true).open(path).map(drop),
+        // Opening a pipe and closing it again would end it for its reader.
+        Ok(_) => Ok(()),
+        Err(_) => tempfile::tempfile_in(folder).map(drop).map_err(without_path),
+    }
+}
+
+/// Leaves out the random name that the cause of a failed temporary file carries.
+pub(super) fn without_path(cause: io::Error) -> io::Error {
+    cause.kind().into()
 }
 
 /// The folder that a path's file is in.
@@ -37,19 +51,16 @@ pub(super) fn folder(path: &Path) -> &Path {
     }
 }
 
-/// Makes a new file's name survive a power cut, as syncing the file does for its content.
-pub(super) fn sync_folder(path: &Path) -> io::Result<()> {
-    if cfg!(unix) {
-        return File::open(folder(path))?.sync_all();
-    }
-    Ok(())
+/// Makes a new file's name survive a power cut, as syncing the file does for its content, where the system can.
+pub(super) fn sync_folder(path: &Path) {
+    let _ = File::open(folder(path)).and_then(|folder| folder.sync_all());
 }
 
 /// A failed write: what to do about its cause, or else the other way out.
 pub(super) fn write_error(name: impl Display, cause: io::Error, otherwise: &str) -> Error {
     let remedy = match cause.kind() {
         Cause::StorageFull | Cause::QuotaExceeded => "free some space there",
-        Cause::NotFound | Cause::NotADirectory => "create its folder first",
+
         Cause::PermissionDenied | Cause::ReadOnlyFilesystem => "get leave to write there",
         _ => "check the disk",
     };
