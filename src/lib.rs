@@ -3,6 +3,7 @@
 pub mod attention;
 pub mod choice;
 pub mod config;
+pub mod corpus;
 pub mod error;
 pub mod model;
 pub mod score;

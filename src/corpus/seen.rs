@@ -1,0 +1,53 @@
+//! Ids seen so far, in little memory.
+
+use std::collections::HashMap;
+use std::collections::hash_map::Entry;
+
+use sha2::{Digest, Sha256};
+
+/// A [`Place`](super::Place) in a few bytes: the file's index among all files, and the line, 0 for a whole file.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) struct Spot {
+    pub file: u32,
+    pub line: u64,
+}
+
+/// Remembers 128 bits of a hash for each id: among 10^12 ids two would coincide with a probability of 10^-15.
+#[derive(Default)]
+pub(super) struct Seen(HashMap<u128, Spot>);
+
+impl Seen {
+    /// Remembers an id; where it was seen before, tells where first.
+    pub fn insert(&mut self, id: &str, spot: Spot) -> Option<Spot> {
+        match self.0.entry(hash(id)) {
+            Entry::Occupied(first) => Some(*first.get()),
+            Entry::Vacant(place) => {
+                place.insert(spot);
+                None
+            }
+        }
+    }
+}
+
+fn hash(id: &str) -> u128 {
+    Sha256::digest(id)[..16].iter().fold(0, |bits, byte| bits << 8 | u128::from(*byte))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn tells_where_an_id_was_first() {
+        let mut seen = Seen::default();
+        assert_eq!(seen.insert("a", Spot { file: 0, line: 1 }), None);
+        assert_eq!(seen.insert("b", Spot { file: 0, line: 2 }), None);
+        assert_eq!(seen.insert("a", Spot { file: 3, line: 9 }), Some(Spot { file: 0, line: 1 }));
+        assert_eq!(seen.insert("a", Spot { file: 4, line: 9 }), Some(Spot { file: 0, line: 1 }));
+    }
+
+    #[test]
+    fn an_entry_takes_32_bytes() {
+        assert_eq!(size_of::<(u128, Spot)>(), 32);
+    }
+}
