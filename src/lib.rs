@@ -3,5 +3,6 @@
 pub mod choice;
 pub mod error;
 pub mod model;
+pub mod report;
 
 pub use error::{Error, ErrorKind, Result};
