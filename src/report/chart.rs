@@ -17,17 +17,24 @@ use crate::report::{CategoryReport, WindowPoint, text};
 /// The drawing library knows whole coordinates only; a finer grid keeps points and lines where they belong.
 const GRID: i32 = 4;
 
-const SELECTED: RGBColor = RGBColor(0, 114, 178);
-const OTHER: RGBColor = RGBColor(140, 140, 140);
+const SELECTED: RGBColor = RGBColor(22, 131, 216);
+const OTHER: RGBAColor = RGBAColor(124, 124, 124, 0.8);
 const CUT: RGBColor = RGBColor(213, 94, 0);
 const INK: RGBColor = RGBColor(118, 118, 118);
 
 const TEXT_SIZE: i32 = 12;
 const TITLE_SIZE: i32 = 15;
+const MARK_SIZE: i32 = 3 * GRID;
+const SMALL_MARK_SIZE: i32 = 2 * GRID;
+/// With more points in a chart the marks are small.
+const FEW_POINTS: usize = 500;
 const AXIS_WIDTH: i32 = 64;
+const TICK_WIDTH: i32 = 50;
 const AXIS_HEIGHT: i32 = 42;
 const CHART_SIZE: (i32, i32) = (440, 320);
 const PICTURE_SIZE: (i32, i32) = (900, 420);
+const EXPLANATION: &str =
+    "Each mark is a window of a long document. The windows whose attention reaches back far and evenly are selected.";
 const PICTURE_PANELS: usize = 4;
 const PICTURE_POINTS: usize = 400;
 
@@ -79,9 +86,13 @@ pub fn picture(categories: &[CategoryReport]) -> Result<String> {
             .to_owned(),
     };
     draw(PICTURE_SIZE, &description, |area| {
-        let (head, panels) = area.split_vertically(74 * GRID);
-        write(&head, (14, 22), "How far and how evenly does attention reach back?", TITLE_SIZE)?;
+        let (head, panels) = area.split_vertically(80 * GRID);
+        write(&head, (14, 22), EXPLANATION, TITLE_SIZE)?;
         legend_of_points(&head, (14, 50))?;
+        if let Some(missing @ 1..) = categories.len().checked_sub(PICTURE_PANELS) {
+            let words = text::counted(missing as u64, "category", "categories");
+            write(&head, (230, 50), &format!("{words} not shown"), TEXT_SIZE)?;
+        }
         draw_panels(&panels, categories)
     })
 }
@@ -127,8 +138,9 @@ fn draw_scatter(area: &Area, windows: &[WindowPoint], limit: usize) -> Result<()
         |window: &WindowPoint| (across.place(window.dependency_strength), up.place(window.distribution_uniformity));
     let mut plot = axes(area, &across, &up)?;
     let [selected, others] = thinned(windows, limit);
-    plot.draw_series(others.iter().map(|window| other_mark(place(window)))).map_err(failure)?;
-    plot.draw_series(selected.iter().map(|window| selected_mark(place(window)))).map_err(failure)?;
+    let size = if selected.len() + others.len() > FEW_POINTS { SMALL_MARK_SIZE } else { MARK_SIZE };
+    plot.draw_series(others.iter().map(|window| other_mark(place(window), size))).map_err(failure)?;
+    plot.draw_series(selected.iter().map(|window| selected_mark(place(window), size))).map_err(failure)?;
     Ok(())
 }
 
@@ -151,7 +163,7 @@ fn draw_histogram(area: &Area, windows: &[WindowPoint]) -> Result<()> {
     cut.map_or(Ok(()), |cut| draw_cut(&mut plot, cut, &across, up.range.end))
 }
 
-fn draw_block(plot: &mut Plot, corners: [(f64, f64); 2], colour: RGBColor) -> Result<()> {
+fn draw_block(plot: &mut Plot, corners: [(f64, f64); 2], colour: impl Color) -> Result<()> {
     if corners[0].1 == corners[1].1 {
         return Ok(());
     }
@@ -173,6 +185,7 @@ fn draw_cut(plot: &mut Plot, cut: f64, across: &Scale, top: f64) -> Result<()> {
 }
 
 fn axes<'a>(area: &Area<'a>, across: &Scale, up: &Scale) -> Result<Plot<'a>> {
+    let room = area.dim_in_pixel().0 as i32 - AXIS_WIDTH * GRID;
     let mut plot = ChartBuilder::on(area)
         .margin_right(14 * GRID)
         .x_label_area_size(AXIS_HEIGHT * GRID)
@@ -180,7 +193,7 @@ fn axes<'a>(area: &Area<'a>, across: &Scale, up: &Scale) -> Result<Plot<'a>> {
         .build_cartesian_2d(across.range.clone(), up.range.clone())
         .map_err(failure)?;
     plot.configure_mesh()
-        .x_labels(across.most_ticks)
+        .x_labels(across.most_ticks.min((room / (TICK_WIDTH * GRID)).max(2) as usize))
         .y_labels(up.most_ticks)
         .x_desc(across.label())
         .y_desc(up.label())
@@ -197,22 +210,22 @@ fn axes<'a>(area: &Area<'a>, across: &Scale, up: &Scale) -> Result<Plot<'a>> {
     Ok(plot)
 }
 
-fn selected_mark<Place>(place: Place) -> TriangleMarker<Place, i32> {
-    TriangleMarker::new(place, 5 * GRID, SELECTED)
+fn selected_mark<Place>(place: Place, size: i32) -> TriangleMarker<Place, i32> {
+    TriangleMarker::new(place, 5 * size / 3, SELECTED)
 }
 
-fn other_mark<Place>(place: Place) -> Circle<Place, i32> {
-    Circle::new(place, 3 * GRID, OTHER.stroke_width(5 * GRID as u32 / 4))
+fn other_mark<Place>(place: Place, size: i32) -> Circle<Place, i32> {
+    Circle::new(place, size, OTHER.stroke_width(3 * GRID as u32 / 2))
 }
 
-fn square((x, y): (i32, i32), colour: RGBColor) -> Rectangle<(i32, i32)> {
+fn square((x, y): (i32, i32), colour: impl Color) -> Rectangle<(i32, i32)> {
     Rectangle::new([(x - 5 * GRID, y - 5 * GRID), (x + 5 * GRID, y + 5 * GRID)], colour.filled())
 }
 
 fn legend_of_points(area: &Area, (x, y): (i32, i32)) -> Result<()> {
     let [selected, others] = legend_words(area, (x, y))?;
-    area.draw(&selected_mark(selected)).map_err(failure)?;
-    area.draw(&other_mark(others)).map_err(failure)
+    area.draw(&selected_mark(selected, MARK_SIZE)).map_err(failure)?;
+    area.draw(&other_mark(others, MARK_SIZE)).map_err(failure)
 }
 
 fn legend_of_bars(area: &Area, (x, y): (i32, i32)) -> Result<()> {

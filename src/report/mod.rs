@@ -249,7 +249,7 @@ mod tests {
             let cells = table.split("<td>").skip(1).map(|cell| cell.split('<').next().unwrap().replace(',', ""));
             cells.filter_map(|cell| cell.parse().ok()).collect()
         };
-        for (from, total) in [("Documents read", 1239), ("Windows scored", 140), ("Tokens in these", 140 * 32768)] {
+        for (from, total) in [("Documents read", 1239), ("Windows scored", 140), ("Tokens scored", 140 * 32768)] {
             let tally = numbers(from, "</table>");
             assert_eq!(tally[0], total);
             assert_eq!(tally[1..].iter().sum::<u64>(), total);
@@ -301,7 +301,11 @@ mod tests {
         }
         let report = Report {
             title: hostile.to_owned(),
-            model: ModelSummary { name: hostile.to_owned(), architecture: hostile.to_owned(), ..ModelSummary::default() },
+            model: ModelSummary {
+                name: hostile.to_owned(),
+                architecture: hostile.to_owned(),
+                ..ModelSummary::default()
+            },
             settings: vec![(hostile.to_owned(), hostile.to_owned())],
             rejects_file: Some(hostile.to_owned()),
             ..one(hurt)
@@ -366,7 +370,7 @@ mod tests {
     fn many_windows_give_a_small_page_that_says_so() {
         let page = one(category("web", 100_000)).render().unwrap();
         assert!(page.len() < 600_000, "{}", page.len());
-        assert!(page.contains("1,500 of 25,000 selected and 1,500 of 75,000 other windows"));
+        assert!(page.contains("1,000 of 25,000 selected and 1,000 of 75,000 other windows"));
         assert!(!report().render().unwrap().contains("evenly spaced"));
     }
 
@@ -383,8 +387,12 @@ mod tests {
         let picture = chart(&report().categories).unwrap();
         assert_sound(&picture);
         assert!(picture.contains("width=\"900\" height=\"420\""));
-        for words in [">\nbooks\n<", ">\n25 of 100 windows selected\n<", ">\ncode\n<", ">\n10 of 40 windows selected\n<"] {
+        for words in
+            [">\nbooks\n<", ">\n25 of 100 windows selected\n<", ">\ncode\n<", ">\n10 of 40 windows selected\n<"]
+        {
             assert!(picture.contains(words), "{words}");
         }
+        assert!(!picture.contains("not shown"));
+        assert!(chart(&vec![category("many", 4); 7]).unwrap().contains("3 categories not shown"));
     }
 }

@@ -13,6 +13,7 @@ const EXCERPT_LENGTH: usize = 200;
 const SETTING_LENGTH: usize = 400;
 /// Points in all scatter charts together; each takes some hundred bytes.
 const MOST_POINTS: usize = 12_000;
+const MOST_POINTS_OF_A_KIND: usize = 1000;
 
 #[derive(Template)]
 #[template(path = "report.html")]
@@ -84,11 +85,11 @@ struct Card {
 /// The whole page.
 pub fn render(report: &Report) -> Result<String> {
     let total = Counts::of(report.categories.iter().flat_map(|category| &category.windows));
-    let most_points = (MOST_POINTS / 2 / report.categories.len().max(1)).clamp(50, 1500);
+    let most_points = (MOST_POINTS / 2 / report.categories.len().max(1)).clamp(50, MOST_POINTS_OF_A_KIND);
     let sections = report.categories.iter().enumerate();
     let settings = report.settings.iter();
     let page = Page {
-        title: text::clean(&report.title, NAME_LENGTH),
+        title: text::name(&report.title, NAME_LENGTH),
         version: env!("CARGO_PKG_VERSION"),
         found: found(&total),
         sources: sources(report),
@@ -144,6 +145,7 @@ fn scoring(report: &Report) -> String {
 
 fn layers(layers: &[usize]) -> String {
     match layers {
+        [] => "no layer".to_owned(),
         [layer] => format!("layer {layer}"),
         [first, .., last] if layers.is_sorted_by(|a, b| a + 1 == *b) => format!("layers {first} to {last}"),
         _ => format!("layers {}", layers.iter().map(usize::to_string).collect::<Vec<_>>().join(", ")),
@@ -168,7 +170,7 @@ fn tallies(report: &Report, total: &Counts) -> Vec<Tally> {
             total: documents.read(),
             parts: vec![
                 part("with windows", documents.windowed),
-                part("too short for a window", documents.too_short),
+                part("too short", documents.too_short),
                 Part { file: rejects_file, ..part("rejected", documents.rejected) },
             ],
         },
@@ -178,7 +180,7 @@ fn tallies(report: &Report, total: &Counts) -> Vec<Tally> {
             parts: vec![part("selected", total.selected), part("not selected", total.windows - total.selected)],
         },
         Tally {
-            name: "Tokens in these windows",
+            name: "Tokens scored",
             total: total.tokens,
             parts: vec![
                 part("selected", total.selected_tokens),
