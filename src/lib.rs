@@ -6,6 +6,7 @@ pub mod config;
 pub mod corpus;
 pub mod error;
 pub mod model;
+pub mod report;
 pub mod score;
 pub mod select;
 pub mod tokenizer;

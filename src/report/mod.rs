@@ -1,0 +1,398 @@
+//! What a run found, as one HTML page that needs nothing else: no network, no scripts, no other files.
+
+mod bars;
+mod chart;
+mod page;
+mod scale;
+mod statistics;
+mod text;
+
+use std::time::Duration;
+
+use crate::error::{Error, ErrorKind, Result};
+
+/// All that the page tells of one run. Sums and counts are taken from the windows, so they always balance.
+#[derive(Clone, Debug, Default)]
+pub struct Report {
+    /// What the page is called, such as the corpus' name.
+    pub title: String,
+    /// The model that scored the windows.
+    pub model: ModelSummary,
+    /// Tokens of one window.
+    pub window_tokens: usize,
+    /// The settings that the run used, keys and values in the order to show them.
+    pub settings: Vec<(String, String)>,
+    /// What became of the documents.
+    pub documents: DocumentCounts,
+    /// The file that names the rejected documents, as the reader of the page can reach it.
+    pub rejects_file: Option<String>,
+    /// The categories in the order to show them.
+    pub categories: Vec<CategoryReport>,
+    /// Tokens that this run put through the model; fewer than the windows hold where it resumed an earlier one.
+    pub scored_tokens: u64,
+    /// How long this run took.
+    pub elapsed: Duration,
+}
+
+/// The model that scored the windows.
+#[derive(Clone, Debug, Default)]
+pub struct ModelSummary {
+    /// The checkpoint's own name.
+    pub name: String,
+    /// The checkpoint's architecture, such as `llama`.
+    pub architecture: String,
+    /// The scored layers, from 0.
+    pub layers: Vec<usize>,
+    /// Query heads of a layer.
+    pub heads: usize,
+}
+
+/// What became of the documents that were read: every one of them is counted once.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct DocumentCounts {
+    /// Documents that gave at least one window.
+    pub windowed: u64,
+    /// Documents with fewer tokens than a window.
+    pub too_short: u64,
+    /// Documents that could not be used, such as malformed records.
+    pub rejected: u64,
+}
+
+/// The windows that competed with each other.
+#[derive(Clone, Debug, Default)]
+pub struct CategoryReport {
+    /// The category's name.
+    pub name: String,
+    /// Every window of the category, in any order.
+    pub windows: Vec<WindowPoint>,
+    /// A few windows with the highest scores, best first.
+    pub best: Vec<Example>,
+    /// A few windows with the lowest scores, worst first.
+    pub worst: Vec<Example>,
+}
+
+/// One window's numbers. They must be finite.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct WindowPoint {
+    /// DS: the mean share of attention that goes far back.
+    pub dependency_strength: f64,
+    /// DU: minus the variance of the far attention; at most 0.
+    pub distribution_uniformity: f64,
+    /// LDS: both together, standardised within the category.
+    pub long_distance_dependency_score: f64,
+    /// Tokens of the window.
+    pub tokens: u64,
+    /// Whether the window was selected.
+    pub selected: bool,
+}
+
+/// A window to show in words.
+#[derive(Clone, Debug, Default)]
+pub struct Example {
+    /// The window's id.
+    pub id: String,
+    /// Where it comes from, such as the corpus file and the place of the document in it.
+    pub source: String,
+    /// The window's text or its beginning; the page shows the first characters.
+    pub text: String,
+    /// The window's numbers.
+    pub window: WindowPoint,
+}
+
+impl Report {
+    /// The page, as UTF-8 text. The same report gives the same bytes.
+    pub fn render(&self) -> Result<String> {
+        check_finite(&self.categories)?;
+        page::render(self)
+    }
+}
+
+/// One stand-alone SVG picture of 900 by 420 points: dependency strength against distribution uniformity, a panel for
+/// each of the first four categories, the selected windows marked.
+pub fn chart(categories: &[CategoryReport]) -> Result<String> {
+    check_finite(categories)?;
+    chart::picture(categories)
+}
+
+fn check_finite(categories: &[CategoryReport]) -> Result<()> {
+    categories.iter().try_for_each(|category| {
+        let examples = category.best.iter().chain(&category.worst).map(|example| &example.window);
+        if category.windows.iter().chain(examples).all(WindowPoint::is_finite) {
+            return Ok(());
+        }
+        let name = text::name(&category.name, 80);
+        Err(Error::new(ErrorKind::NonFinite, format!("category \"{name}\" has a window with NaN or infinite numbers")))
+    })
+}
+
+impl DocumentCounts {
+    /// All documents that were read.
+    pub fn read(&self) -> u64 {
+        self.windowed + self.too_short + self.rejected
+    }
+}
+
+impl WindowPoint {
+    fn is_finite(&self) -> bool {
+        self.dependency_strength.is_finite()
+            && self.distribution_uniformity.is_finite()
+            && self.long_distance_dependency_score.is_finite()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn window(place: usize, of: usize) -> WindowPoint {
+        let share = place as f64 / of as f64;
+        WindowPoint {
+            dependency_strength: 0.15 + 0.2 * share,
+            distribution_uniformity: -2e-7 + 1.8e-7 * (place as f64 * 0.7).sin().abs(),
+            long_distance_dependency_score: 3.0 * share - 1.5,
+            tokens: 32768,
+            selected: share >= 0.75,
+        }
+    }
+
+    fn category(name: &str, of: usize) -> CategoryReport {
+        let windows = (0..of).map(|place| window(place, of)).collect();
+        let example = |id: &str, place| Example {
+            id: id.to_owned(),
+            source: "books.jsonl, line 7".to_owned(),
+            text: "It was a dark and stormy night. ".repeat(20),
+            window: window(place, of),
+        };
+        CategoryReport {
+            name: name.to_owned(),
+            windows,
+            best: vec![example("best-window", of - 1)],
+            worst: vec![example("worst-window", 0)],
+        }
+    }
+
+    fn report() -> Report {
+        Report {
+            title: "My corpus".to_owned(),
+            model: ModelSummary {
+                name: "SmolLM2-135M-Instruct".to_owned(),
+                architecture: "llama".to_owned(),
+                layers: vec![12, 13, 14],
+                heads: 9,
+            },
+            window_tokens: 32768,
+            settings: vec![("min_distance".to_owned(), "8192".to_owned())],
+            documents: DocumentCounts { windowed: 1000, too_short: 234, rejected: 5 },
+            rejects_file: Some("rejects.jsonl".to_owned()),
+            categories: vec![category("books", 100), category("code", 40)],
+            scored_tokens: 1_000_000,
+            elapsed: Duration::from_secs(100),
+        }
+    }
+
+    fn one(category: CategoryReport) -> Report {
+        Report { categories: vec![category], ..report() }
+    }
+
+    /// Names of the elements that are open at the end, or the first end tag that closes the wrong one.
+    fn open_elements(markup: &str) -> std::result::Result<Vec<&str>, &str> {
+        const EMPTY: [&str; 2] = ["meta", "br"];
+        let mut open = Vec::new();
+        for tag in markup.split('<').skip(1) {
+            let inside = tag.split('>').next().unwrap_or(tag);
+            let name = inside.split([' ', '\n']).next().unwrap_or(inside);
+            match name.strip_prefix('/') {
+                Some(ended) if open.pop() != Some(ended) => return Err(ended),
+                Some(_) => {}
+                None if inside.ends_with('/') || inside.starts_with('!') || EMPTY.contains(&name) => {}
+                None => open.push(name),
+            }
+        }
+        Ok(open)
+    }
+
+    fn assert_sound(page: &str) {
+        assert_eq!(open_elements(page), Ok(vec![]));
+        assert!(!page.contains("NaN") && !page.contains("inf\""));
+        let allowed = |character: char| !character.is_control() || character == '\n';
+        assert!(page.chars().all(allowed));
+    }
+
+    #[test]
+    fn the_check_of_elements_can_fail() {
+        assert_eq!(open_elements("<p>a<br>b</p><rect/>"), Ok(vec![]));
+        assert_eq!(open_elements("<div><p>a</p>"), Ok(vec!["div"]));
+        assert_eq!(open_elements("<div><p>a</div>"), Err("div"));
+    }
+
+    #[test]
+    fn the_headline_says_what_was_found() {
+        let page = report().render().unwrap();
+        assert_sound(&page);
+        for words in [
+            "<title>My corpus</title>",
+            "<strong>35 of 140 windows selected: 1,146,880 tokens</strong> from 1,239 documents in 2 categories.",
+            "Scored by SmolLM2-135M-Instruct (llama, layers 12 to 14, 9 heads) in windows of 32,768 tokens; it took \
+             1 min 40 s, 10,000 tokens a second.",
+            "<code>rejects.jsonl</code>",
+            "<code>min_distance</code></th><td><bdi>8192</bdi>",
+        ] {
+            assert!(page.contains(words), "{words}");
+        }
+    }
+
+    #[test]
+    fn numbers_balance() {
+        let page = report().render().unwrap();
+        let numbers = |from: &str, to: &str| -> Vec<u64> {
+            let table = page.split_once(from).unwrap().1.split_once(to).unwrap().0;
+            let cells = table.split("<td>").skip(1).map(|cell| cell.split('<').next().unwrap().replace(',', ""));
+            cells.filter_map(|cell| cell.parse().ok()).collect()
+        };
+        for (from, total) in [("Documents read", 1239), ("Windows scored", 140), ("Tokens scored", 140 * 32768)] {
+            let tally = numbers(from, "</table>");
+            assert_eq!(tally[0], total);
+            assert_eq!(tally[1..].iter().sum::<u64>(), total);
+        }
+        assert_eq!(numbers("cut (LDS)", "<tfoot>")[..3], [100, 25, 25 * 32768]);
+        assert_eq!(numbers("<tfoot>", "</tfoot>"), [140, 35, 35 * 32768]);
+    }
+
+    #[test]
+    fn a_category_has_its_cut_its_spreads_and_its_examples() {
+        let page = one(category("books", 100)).render().unwrap();
+        for words in [
+            "100 windows, 25 selected, with scores from 0.750 up.",
+            "<td>0.1500</td><td>0.2490</td><td>0.3480</td>",
+            "<td>-2.00e-7</td>",
+            "<td>-1.500</td><td>-0.015</td><td>1.470</td>",
+            "best-window",
+            "worst-window",
+            "books.jsonl, line 7",
+        ] {
+            assert!(page.contains(words), "{words}");
+        }
+        assert_eq!(page.matches("<svg").count(), 2);
+        let excerpt = page.split_once("<blockquote dir=\"auto\">").unwrap().1.split_once('<').unwrap().0;
+        assert_eq!(excerpt.chars().count(), 201);
+    }
+
+    #[test]
+    fn every_window_is_one_mark_of_its_kind() {
+        let page = one(category("books", 100)).render().unwrap();
+        let (scatter, histogram) = page.split_once("id=\"histogram-1-title\"").unwrap();
+        let in_legend = 1;
+        assert_eq!(scatter.matches("<polygon").count(), 25 + in_legend);
+        assert_eq!(scatter.matches("<circle").count(), 75 + in_legend);
+        assert!(histogram.contains(">\ncut\n<"));
+    }
+
+    #[test]
+    fn texts_cannot_break_out() {
+        let hostile = "</script></title><b x='\">&\0\u{202e}";
+        let mut hurt = category(hostile, 8);
+        for example in hurt.best.iter_mut().chain(&mut hurt.worst) {
+            *example = Example {
+                id: hostile.to_owned(),
+                source: hostile.to_owned(),
+                text: hostile.to_owned(),
+                window: example.window,
+            };
+        }
+        let report = Report {
+            title: hostile.to_owned(),
+            model: ModelSummary {
+                name: hostile.to_owned(),
+                architecture: hostile.to_owned(),
+                ..ModelSummary::default()
+            },
+            settings: vec![(hostile.to_owned(), hostile.to_owned())],
+            rejects_file: Some(hostile.to_owned()),
+            ..one(hurt)
+        };
+        for page in [report.render().unwrap(), chart(&report.categories).unwrap()] {
+            assert_sound(&page);
+            assert!(!page.contains("<b ") && !page.contains("script>"));
+        }
+    }
+
+    #[test]
+    fn nothing_outside_the_page_is_needed() {
+        let page = report().render().unwrap();
+        for forbidden in ["<script", "<link", "<img", "@import", "url(", " src=", "href=\"http"] {
+            assert!(!page.contains(forbidden), "{forbidden}");
+        }
+    }
+
+    #[test]
+    fn hard_cases_still_give_a_page() {
+        let equal = CategoryReport { windows: vec![window(3, 4); 30], ..category("equal", 4) };
+        let zero = CategoryReport { windows: vec![WindowPoint::default(); 3], ..CategoryReport::default() };
+        let huge = WindowPoint {
+            dependency_strength: 1e308,
+            distribution_uniformity: -1e308,
+            long_distance_dependency_score: -1e308,
+            tokens: 1,
+            selected: true,
+        };
+        let tiny = WindowPoint { dependency_strength: 5e-324, ..WindowPoint::default() };
+        let apart = CategoryReport { windows: vec![huge, tiny], ..CategoryReport::default() };
+        let named = CategoryReport { name: "книга ".repeat(10_000), ..category("", 1) };
+        for category in [CategoryReport::default(), category("one", 1), equal, zero, apart, named] {
+            let report = one(category);
+            assert_sound(&report.render().unwrap());
+            assert_sound(&chart(&report.categories).unwrap());
+        }
+        assert_sound(&Report::default().render().unwrap());
+        assert_sound(&chart(&[]).unwrap());
+    }
+
+    #[test]
+    fn an_unselected_category_has_no_cut() {
+        let mut nothing = category("nothing", 40);
+        nothing.windows.iter_mut().for_each(|window| window.selected = false);
+        let page = one(nothing).render().unwrap();
+        assert!(page.contains("40 windows, 0 selected."));
+        assert!(page.contains("<td>none</td>") && !page.contains(">\ncut\n<"));
+    }
+
+    #[test]
+    fn numbers_that_are_not_finite_are_refused() {
+        let mut broken = category("broken", 4);
+        broken.windows[2].distribution_uniformity = f64::NAN;
+        for error in [one(broken.clone()).render().unwrap_err(), chart(&[broken]).unwrap_err()] {
+            assert_eq!(error.kind(), ErrorKind::NonFinite);
+            assert!(error.to_string().contains("broken"));
+        }
+    }
+
+    #[test]
+    fn many_windows_give_a_small_page_that_says_so() {
+        let page = one(category("web", 100_000)).render().unwrap();
+        assert!(page.len() < 600_000, "{}", page.len());
+        assert!(page.contains("1,000 of 25,000 selected and 1,000 of 75,000 other windows"));
+        assert!(!report().render().unwrap().contains("evenly spaced"));
+    }
+
+    #[test]
+    fn the_same_report_gives_the_same_bytes_whatever_the_order_of_windows() {
+        let mut reversed = report();
+        reversed.categories.iter_mut().for_each(|category| category.windows.reverse());
+        assert_eq!(report().render().unwrap(), reversed.render().unwrap());
+        assert_eq!(chart(&report().categories).unwrap(), chart(&reversed.categories).unwrap());
+    }
+
+    #[test]
+    fn the_picture_has_a_panel_for_each_category() {
+        let picture = chart(&report().categories).unwrap();
+        assert_sound(&picture);
+        assert!(picture.contains("width=\"900\" height=\"420\""));
+        for words in
+            [">\nbooks\n<", ">\n25 of 100 windows selected\n<", ">\ncode\n<", ">\n10 of 40 windows selected\n<"]
+        {
+            assert!(picture.contains(words), "{words}");
+        }
+        assert!(!picture.contains("not shown"));
+        assert!(chart(&vec![category("many", 4); 7]).unwrap().contains("3 categories not shown"));
+    }
+}
