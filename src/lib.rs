@@ -2,6 +2,7 @@
 
 pub mod choice;
 pub mod error;
+pub mod export;
 pub mod model;
 
 pub use error::{Error, ErrorKind, Result};
