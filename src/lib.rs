@@ -5,6 +5,7 @@ pub mod choice;
 pub mod config;
 pub mod corpus;
 pub mod error;
+pub mod export;
 pub mod model;
 pub mod report;
 pub mod score;
