@@ -96,7 +96,8 @@ pub fn earlier() -> [Arg; 2] {
 }
 
 pub fn fields() -> [Arg; 3] {
-    let field = |name, help| Arg::new(name).long(name).value_name("NAME").help(help).help_heading("Fields of JSON lines");
+    let field =
+        |name, help| Arg::new(name).long(name).value_name("NAME").help(help).help_heading("Fields of JSON lines");
     [
         field("text-field", "Field with the text [default: text, or else content]"),
         field("id-field", "Field with the id [default: id, or else the file's name and line]"),

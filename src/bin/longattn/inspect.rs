@@ -25,7 +25,8 @@ pub fn execute(matches: &ArgMatches) -> Result<()> {
     let scorer = Scorer::open(flags::path_of(matches, "package"), &flags::config(matches)?)?;
     let rows = rows(scorer.description());
     if matches.get_flag("json") {
-        let object: Map<_, _> = rows.into_iter().map(|(name, value)| (name.replace(' ', "_"), Value::from(value))).collect();
+        let object: Map<_, _> =
+            rows.into_iter().map(|(name, value)| (name.replace(' ', "_"), Value::from(value))).collect();
         table::print(&Value::Object(object).to_string());
     } else {
         table::print(&table(&rows));
@@ -80,6 +81,7 @@ fn ports(ports: &[Port]) -> String {
         let dimensions = port.shape.iter().map(|dimension| dimension.map_or("?".to_owned(), |size| size.to_string()));
         dimensions.collect::<Vec<_>>().join(", ")
     };
-    let described: Vec<_> = ports.iter().map(|port| format!("{} {}[{}]", port.name, port.element, shape(port))).collect();
+    let described: Vec<_> =
+        ports.iter().map(|port| format!("{} {}[{}]", port.name, port.element, shape(port))).collect();
     described.join("; ")
 }

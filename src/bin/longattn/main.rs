@@ -34,7 +34,8 @@ const SUBCOMMANDS: [Subcommand; 6] = [
     Subcommand { name: "select", command: select::command, execute: select::execute },
 ];
 
-const EXIT_INTERRUPTED: u8 = 130;
+/// The exit status of a program that an interrupt ended.
+const EXIT_INTERRUPTED: i32 = 130;
 
 fn main() -> ExitCode {
     let matches = command_line().get_matches();
@@ -45,8 +46,10 @@ fn main() -> ExitCode {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("error: {error}");
-            let interrupted = error.kind() == ErrorKind::Cancelled;
-            if interrupted { EXIT_INTERRUPTED.into() } else { ExitCode::FAILURE }
+            match error.kind() {
+                ErrorKind::Cancelled => ExitCode::from(EXIT_INTERRUPTED as u8),
+                _ => ExitCode::FAILURE,
+            }
         }
     }
 }
@@ -56,7 +59,9 @@ fn command_line() -> Command {
     Command::new("longattn")
         .version(clap::crate_version!())
         .about("Selects the long documents in which a language model's attention really reaches far back")
-        .after_help("Start with `longattn export MODEL.gguf -o model`, then `longattn run --model model CORPUS -o result`.")
+        .after_help(
+            "Start with `longattn export MODEL.gguf -o model`, then `longattn run --model model CORPUS -o result`.",
+        )
         .subcommand_required(true)
         .arg_required_else_help(true)
         .max_term_width(110)

@@ -6,12 +6,12 @@ use std::sync::mpsc::{Receiver, sync_channel};
 use std::thread;
 
 use longattn::corpus::{Record, Reject, Rejects};
-use longattn::model::Scorer;
+use longattn::model::{Input, Scorer};
 use longattn::score::Score;
 use longattn::tokenizer::Tokens;
 use longattn::{Error, ErrorKind, Result};
 
-use crate::progress::{self, Progress};
+use crate::progress::{self, INTERRUPT, Progress};
 
 /// Tokens that are scored in one go, enough to keep all cores busy with short windows.
 const BATCH_TOKENS: usize = 1 << 16;
@@ -109,10 +109,10 @@ pub fn score_all<Window: Send>(
         for batch in batches {
             let batch = batch?;
             let windows = batch.iter().filter_map(|item| match item {
-                Item::Window { token_ids, .. } => Some(token_ids.as_slice()),
+                Item::Window { token_ids, .. } => Some(Input::Tokens(token_ids)),
                 _ => None,
             });
-            let mut scores = scorer.score_many(&windows.collect::<Vec<_>>()).into_iter();
+            let mut scores = scorer.score_many(&windows.collect::<Vec<_>>(), &INTERRUPT, |_| {}).into_iter();
             for item in batch {
                 match item {
                     Item::Document { windows } => summary.count_document(windows),
@@ -138,7 +138,7 @@ pub fn score_all<Window: Send>(
                     }
                 }
             }
-            check_interrupted()?;
+            INTERRUPT.check()?;
         }
         Ok(())
     })?;
@@ -149,14 +149,6 @@ pub fn score_all<Window: Send>(
 /// Whether an error would befall every other window too.
 fn is_fatal(error: &Error) -> bool {
     matches!(error.kind(), ErrorKind::Runtime | ErrorKind::Cancelled | ErrorKind::Internal | ErrorKind::InvalidSetting)
-}
-
-/// An error where the user asked for an end.
-pub fn check_interrupted() -> Result<()> {
-    if progress::interrupted() {
-        return Err(Error::new(ErrorKind::Cancelled, "interrupted"));
-    }
-    Ok(())
 }
 
 /// Runs an iterator of items on a thread of its own, in batches of about [`BATCH_TOKENS`].

@@ -1,12 +1,14 @@
 //! What the user sees while the work goes on, all of it on standard error.
 
 use std::io::IsTerminal;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::LazyLock;
 use std::time::{Duration, Instant};
 
 use indicatif::{HumanBytes, HumanCount, HumanDuration, ProgressBar, ProgressStyle};
 use log::{LevelFilter, Log, Metadata, Record};
-use longattn::{Error, ErrorKind, Result};
+use longattn::{Cancel, Error, ErrorKind, Result};
+
+use crate::EXIT_INTERRUPTED;
 
 /// Time between two lines where there is no terminal for a bar.
 const PLAIN_INTERVAL: Duration = Duration::from_secs(10);
@@ -84,7 +86,8 @@ impl Progress {
 }
 
 fn bar(total_bytes: Option<u64>) -> ProgressBar {
-    let style = ProgressStyle::with_template("{bar:30} {bytes}/{total_bytes}  {msg}  {eta} left").expect("a valid template");
+    let style =
+        ProgressStyle::with_template("{bar:30} {bytes}/{total_bytes}  {msg}  {eta} left").expect("a valid template");
     match total_bytes {
         Some(bytes) => ProgressBar::new(bytes).with_style(style),
         None => ProgressBar::new_spinner(),
@@ -102,23 +105,19 @@ pub fn count(number: u64, what: &str) -> String {
     format!("{} {what}{plural}", HumanCount(number))
 }
 
-static INTERRUPTED: AtomicBool = AtomicBool::new(false);
+/// What the user's first Ctrl-C asks to stop.
+pub static INTERRUPT: LazyLock<Cancel> = LazyLock::new(Cancel::default);
 
 /// From now on the first Ctrl-C lets the work end cleanly; a second one ends the process.
 pub fn catch_interrupts() -> Result<()> {
     let handler = || {
-        if INTERRUPTED.swap(true, Ordering::Relaxed) {
-            std::process::exit(130);
+        if INTERRUPT.is_cancelled() {
+            std::process::exit(EXIT_INTERRUPTED);
         }
-        eprintln!("\ninterrupted: finishing the window at hand (press Ctrl-C again to stop at once)");
+        INTERRUPT.cancel();
     };
     ctrlc::set_handler(handler)
         .map_err(|cause| Error::new(ErrorKind::Internal, format!("cannot catch interrupts: {cause}")))
-}
-
-/// Whether the user asked for an end.
-pub fn interrupted() -> bool {
-    INTERRUPTED.load(Ordering::Relaxed)
 }
 
 struct Logger;

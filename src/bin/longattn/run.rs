@@ -21,7 +21,7 @@ use serde_json::{Map, Value};
 use crate::flags::{self, SCORE_SETTINGS, SELECT_SETTINGS, WithSettings};
 use crate::lines::{RunLine, ScoreFields, window_id};
 use crate::pipeline::{self, Document, Item, Summary};
-use crate::progress::{self, Progress};
+use crate::progress::{self, INTERRUPT, Progress};
 use crate::{journal, table};
 
 pub fn command(command: Command) -> Command {
@@ -36,10 +36,14 @@ pub fn command(command: Command) -> Command {
         .arg(flags::inputs("JSONL files, text files and folders of them, or - for JSON lines on standard input"))
         .arg(flags::model())
         .arg(
-            flags::path("output", "DIR", "The result directory, or - to write the selected windows to standard output alone")
-                .short('o')
-                .long("output")
-                .required(true),
+            flags::path(
+                "output",
+                "DIR",
+                "The result directory, or - to write the selected windows to standard output alone",
+            )
+            .short('o')
+            .long("output")
+            .required(true),
         )
         .arg(flags::switch("per-head", "Write each head's proportion and variance too"))
         .args(flags::earlier())
@@ -63,7 +67,8 @@ impl Results {
             let directory = temporary.path().to_owned();
             return Ok(Self { directory, selected: STANDARD_STREAM.into(), _temporary: Some(temporary) });
         }
-        fs::create_dir_all(output).map_err(|cause| Error::io(format!("make the directory {}", output.display()), cause))?;
+        fs::create_dir_all(output)
+            .map_err(|cause| Error::io(format!("make the directory {}", output.display()), cause))?;
         Ok(Self { directory: output.to_owned(), selected: output.join("selected.jsonl"), _temporary: None })
     }
 
@@ -149,7 +154,8 @@ fn spool_standard_input(matches: &ArgMatches, results: &Results) -> Result<Vec<P
             continue;
         }
         let unfinished = input.with_extension("unfinished");
-        let copied = fs::File::create(&unfinished).and_then(|mut file| std::io::copy(&mut std::io::stdin().lock(), &mut file));
+        let copied =
+            fs::File::create(&unfinished).and_then(|mut file| std::io::copy(&mut std::io::stdin().lock(), &mut file));
         copied
             .and_then(|_| fs::rename(&unfinished, &*input))
             .map_err(|cause| Error::io(format!("keep standard input in {}", input.display()), cause))?;
@@ -157,7 +163,13 @@ fn spool_standard_input(matches: &ArgMatches, results: &Results) -> Result<Vec<P
     Ok(inputs)
 }
 
-fn basis(matches: &ArgMatches, scorer: &Scorer, inputs: &[PathBuf], fields: &Fields, input_bytes: Option<u64>) -> Basis {
+fn basis(
+    matches: &ArgMatches,
+    scorer: &Scorer,
+    inputs: &[PathBuf],
+    fields: &Fields,
+    input_bytes: Option<u64>,
+) -> Basis {
     let description = scorer.description();
     let absolute = |path: &PathBuf| path.canonicalize().unwrap_or_else(|_| path.clone()).display().to_string();
     let settings = ["window", "min_distance", "sink_tokens", "variance_domain", "layer"];
@@ -298,7 +310,7 @@ fn write_selected(
     let mut texts = Texts::new();
     let mut output = Output::create(&results.selected)?;
     for record in reader {
-        pipeline::check_interrupted()?;
+        INTERRUPT.check()?;
         let Ok(record) = record? else { continue };
         for line in wanted.remove(record.id.as_str()).unwrap_or_default() {
             let text = record.text.as_deref().and_then(|text| text.get(line.byte_start..line.byte_end));
@@ -427,7 +439,8 @@ fn tell(
     }
     if !results.is_temporary() {
         let selected = results.selected.display();
-        progress.tell(&format!("{} in {selected}; see report.html beside it", progress::count(tokens, "selected token")));
+        progress
+            .tell(&format!("{} in {selected}; see report.html beside it", progress::count(tokens, "selected token")));
     }
     let (windows, selected) = (all.count() as u64, selected.count() as u64);
     let rejected = match summary.rejected_windows {

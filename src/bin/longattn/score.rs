@@ -13,10 +13,10 @@ use serde::Deserialize;
 use serde_json::{Map, Value};
 
 use crate::flags::{self, SCORE_SETTINGS, WithSettings};
+use crate::journal;
 use crate::lines::ScoreFields;
 use crate::pipeline::{self, Item};
 use crate::progress::{self, Progress};
-use crate::journal;
 
 pub fn command(command: Command) -> Command {
     command
@@ -98,7 +98,13 @@ fn line(record: &Record, score: &Score, per_head: bool, keep_fields: bool) -> Ma
     if keep_fields {
         let text = record.text.clone().map(|text| ("content".to_owned(), text.into()));
         line.extend(text);
-        line.extend(record.fields.iter().filter(|field| !matches!(field.0.as_str(), "id" | "category")).map(|(name, value)| (name.clone(), value.clone())));
+        line.extend(
+            record
+                .fields
+                .iter()
+                .filter(|field| !matches!(field.0.as_str(), "id" | "category"))
+                .map(|(name, value)| (name.clone(), value.clone())),
+        );
     }
     line.extend(scores.as_object().cloned().unwrap_or_default());
     line

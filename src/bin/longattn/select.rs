@@ -204,7 +204,8 @@ fn write_windows<'a>(
     match scores.into_keys().next() {
         None => Ok(written),
         Some((_, id)) => {
-            let message = format!("window {id} was selected and is not in the files of --windows: give those it was scored from");
+            let message =
+                format!("window {id} was selected and is not in the files of --windows: give those it was scored from");
             Err(Error::new(ErrorKind::InvalidRecord, message))
         }
     }
@@ -249,7 +250,9 @@ fn candidate(line: &Object, category: &str, cut: Cut) -> Result<Candidate, Strin
 /// A number, or the mean of one value a head.
 fn mean(line: &Object, field: &str) -> Result<f64, String> {
     let wrong = || format!("the field `{field}` is neither a number nor a list of one number a head");
-    let value = line.get(field).ok_or_else(|| format!("no field `{field}`: these are no scores; make them with `longattn score`"))?;
+    let value = line
+        .get(field)
+        .ok_or_else(|| format!("no field `{field}`: these are no scores; make them with `longattn score`"))?;
     let Value::Array(heads) = value else { return value.as_f64().ok_or_else(wrong) };
     let heads: Option<Vec<_>> = heads.iter().map(Value::as_f64).collect();
     let heads = heads.filter(|heads| !heads.is_empty()).ok_or_else(wrong)?;

@@ -24,7 +24,7 @@ pub fn ends(ranking: &[Ranked]) -> (&[Ranked], &[Ranked]) {
 /// The best and the worst windows of each category, with where they come from.
 pub fn ranking(ranking: &BTreeMap<String, Vec<Ranked>>, source: impl Fn(&str) -> String) -> Table {
     let mut table = Table::new();
-    table.load_preset(presets::UTF8_BORDERS_ONLY).set_content_arrangement(ContentArrangement::Dynamic);
+    table.load_style(presets::UTF8_BORDERS_ONLY).set_content_arrangement(ContentArrangement::Dynamic);
     table.set_header(["category", "", "LDS", "DS", "DU", "window", "from"]);
     for (category, ranked) in ranking {
         let (best, worst) = ends(ranked);

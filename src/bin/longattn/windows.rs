@@ -11,7 +11,7 @@ use longattn::window::windows;
 use crate::flags::{self, WithSettings};
 use crate::lines::{WindowLine, window_id};
 use crate::pipeline::{self, Document, Summary};
-use crate::progress;
+use crate::progress::{self, INTERRUPT};
 
 pub fn command(command: Command) -> Command {
     command
@@ -37,7 +37,7 @@ pub fn execute(matches: &ArgMatches) -> Result<()> {
 
     let mut summary = Summary::default();
     for item in reader {
-        pipeline::check_interrupted()?;
+        INTERRUPT.check()?;
         let document = match item?.and_then(|record| Document::new(record, |text| tokenizer.tokenize(text))) {
             Ok(document) => document,
             Err(reject) => {
