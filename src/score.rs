@@ -1,6 +1,8 @@
 //! Dependency strength and distribution uniformity of a window, from the far masses of its heads.
 
-use crate::attention::{FarMass, FarRegion};
+use ndarray::ArrayView3;
+
+use crate::attention::{FarMass, FarRegion, InstructionSet, PackedKeys, StreamingAttention, map_far_mass};
 use crate::choice::Choice;
 use crate::error::{Error, ErrorKind, Result};
 
@@ -45,6 +47,44 @@ pub struct Score {
 }
 
 impl Score {
+    /// Scores a window from its attention map `[heads, L, L]` of softmax weights; row `n` holds what token `n` gives.
+    ///
+    /// # Errors
+    /// [`ErrorKind::InvalidArgument`] where the map is not square, and those of [`Score::new`].
+    pub fn from_map(map: ArrayView3<f32>, far: FarRegion, domain: VarianceDomain) -> Result<Self> {
+        let (_, rows, columns) = map.dim();
+        if rows != columns {
+            let message = format!("a map of {rows} rows and {columns} columns is not square");
+            return Err(Error::new(ErrorKind::InvalidArgument, message));
+        }
+        check_length(rows)?;
+        Self::new(&map_far_mass(map, far), rows, far, domain)
+    }
+
+    /// Scores a window from its queries `[heads, L, head_size]` and keys `[key_value_heads, L, head_size]`, rotary
+    /// embedding applied, in memory linear in `L`. Logits are `scale` times the product of query and key, usually
+    /// `1/√head_size`. Query heads that share a key head are neighbours.
+    ///
+    /// # Errors
+    /// [`ErrorKind::InvalidArgument`] where shapes contradict each other, [`ErrorKind::InvalidSetting`] where this
+    /// machine lacks `instruction_set`, and those of [`Score::new`].
+    pub fn from_query_key(
+        queries: ArrayView3<f32>,
+        keys: ArrayView3<f32>,
+        scale: f64,
+        far: FarRegion,
+        domain: VarianceDomain,
+        instruction_set: InstructionSet,
+    ) -> Result<Self> {
+        let length = keys.dim().1;
+        check_length(length)?;
+        let attention = StreamingAttention::new(PackedKeys::new(keys), scale, far, instruction_set)?;
+        let rows: Vec<_> = (0..length).collect();
+        let far_masses = attention.far_masses(queries, &rows)?;
+        let heads: Vec<_> = far_masses.outer_iter().map(|rows| rows.iter().copied().sum()).collect();
+        Self::new(&heads, length, far, domain)
+    }
+
     /// Scores a window of `length` tokens from the far mass of each head.
     ///
     /// # Errors

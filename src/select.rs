@@ -82,9 +82,25 @@ pub struct Ranked {
 /// assert_eq!((best.candidate.id.as_str(), best.selected), ("b", true));
 /// # Ok::<(), longattn::Error>(())
 /// ```
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Selector {
     categories: BTreeMap<String, Vec<Candidate>>,
+}
+
+/// The version of the form that [`Selector::to_json`] gives.
+const FORM_VERSION: u32 = 1;
+
+#[derive(Serialize)]
+struct FormOut<'a> {
+    version: u32,
+    candidates: Vec<&'a Candidate>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct FormIn {
+    version: u32,
+    candidates: Vec<Candidate>,
 }
 
 impl Selector {
@@ -109,6 +125,29 @@ impl Selector {
         for (category, mut candidates) in other.categories {
             self.categories.entry(category).or_default().append(&mut candidates);
         }
+    }
+
+    /// The candidates as versioned JSON, to be merged on another machine. Every number keeps its bits.
+    pub fn to_json(&self) -> String {
+        let candidates = self.categories.values().flatten().collect();
+        let form = FormOut { version: FORM_VERSION, candidates };
+        serde_json::to_string(&form).expect("strings and finite numbers are valid JSON")
+    }
+
+    /// Reads what [`Selector::to_json`] gave.
+    ///
+    /// # Errors
+    /// [`ErrorKind::InvalidRecord`] for malformed JSON, and [`ErrorKind::Unsupported`] for a form of a later version.
+    pub fn from_json(json: &str) -> Result<Self> {
+        let form: FormIn = serde_json::from_str(json)
+            .map_err(|cause| Error::new(ErrorKind::InvalidRecord, format!("this is no selector: {cause}")))?;
+        if form.version != FORM_VERSION {
+            let message = format!("a selector of form {}, where {FORM_VERSION} is known here", form.version);
+            return Err(Error::new(ErrorKind::Unsupported, message));
+        }
+        let mut selector = Self::default();
+        form.candidates.into_iter().try_for_each(|candidate| selector.add(candidate))?;
+        Ok(selector)
     }
 
     /// The number of candidates in all categories.
@@ -287,6 +326,16 @@ mod tests {
         assert!(twins.to_string().contains("window a of category books"));
     }
 
+    #[test]
+    fn json_that_is_no_selector_is_refused() {
+        let kind = |json: &str| Selector::from_json(json).unwrap_err().kind();
+        assert_eq!(kind(""), ErrorKind::InvalidRecord);
+        assert_eq!(kind(r#"{"version":1}"#), ErrorKind::InvalidRecord);
+        assert_eq!(kind(r#"{"version":2,"candidates":[]}"#), ErrorKind::Unsupported);
+        let huge = Selector::default().to_json().replace("[]", r#"[{"id":"a","dependency_strength":1e999}]"#);
+        assert_eq!(kind(&huge), ErrorKind::InvalidRecord);
+    }
+
     proptest! {
         #[test]
         fn a_selection_does_not_depend_on_order_or_parts(
@@ -305,7 +354,7 @@ mod tests {
                 parts[usize::from(index < split)].add(candidate).unwrap();
             }
             let [mut first, second] = parts;
-            first.merge(second);
+            first.merge(Selector::from_json(&second.to_json()).unwrap());
             let merged = first.rank(Standardize::ZScore, 0.5, Cut::Ratio(0.3)).unwrap().remove("books").unwrap();
             prop_assert_eq!(whole, merged);
         }

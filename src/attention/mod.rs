@@ -9,6 +9,7 @@ mod kernel;
 mod map;
 mod streaming;
 
+use std::iter::Sum;
 use std::ops::{AddAssign, Range};
 
 pub use kernel::InstructionSet;
@@ -51,6 +52,15 @@ impl AddAssign for FarMass {
     fn add_assign(&mut self, other: Self) {
         self.mass += other.mass;
         self.square_mass += other.square_mass;
+    }
+}
+
+impl Sum for FarMass {
+    fn sum<Terms: Iterator<Item = Self>>(terms: Terms) -> Self {
+        terms.fold(Self::default(), |mut total, term| {
+            total += term;
+            total
+        })
     }
 }
 

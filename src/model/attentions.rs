@@ -44,9 +44,19 @@ impl Attentions {
         Ok(map_far_mass(map.slice(s![0, .., .., ..]), far))
     }
 
-    fn check_memory(&self, length: usize) -> Result<()> {
+    /// Bytes that the maps of a window take.
+    fn memory(&self, length: usize) -> u64 {
         let numbers = (length as u64).saturating_pow(2).saturating_mul(self.heads as u64);
-        let needed = numbers.saturating_mul(MAPS_AT_ONCE * size_of::<f32>() as u64);
+        numbers.saturating_mul(MAPS_AT_ONCE * size_of::<f32>() as u64)
+    }
+
+    /// The share of the memory for windows in flight that one of `length` tokens takes.
+    pub(super) fn memory_share(&self, length: usize) -> f64 {
+        self.memory(length) as f64 / self.memory_limit.as_u64() as f64
+    }
+
+    fn check_memory(&self, length: usize) -> Result<()> {
+        let needed = self.memory(length);
         if needed <= self.memory_limit.as_u64() {
             return Ok(());
         }

@@ -12,5 +12,5 @@ mod session;
 
 pub use metadata::{Contract, Metadata};
 pub use runtime::loaded_from;
-pub use scorer::{Description, Scorer};
+pub use scorer::{Description, Input, Progress, Scorer};
 pub use session::Port;

@@ -5,6 +5,7 @@ use ort::value::Tensor;
 
 use super::session::{Graph, floats};
 use crate::attention::{FarMass, FarRegion, InstructionSet, PackedKeys, StreamingAttention};
+use crate::cancel::Cancel;
 use crate::error::{Error, ErrorKind, Result};
 
 pub(super) const INPUTS: [&str; 4] = ["key_ids", "key_positions", "query_ids", "query_positions"];
@@ -13,6 +14,9 @@ pub(super) const OUTPUTS: [&str; 2] = ["key", "query"];
 /// Queries that are asked of the model at a time, so that memory stays near that of the keys.
 const ROWS_AT_A_TIME: usize = 2048;
 
+/// Tokens whose keys are held at a time where many windows are scored in one call.
+const TOKENS_IN_FLIGHT: f64 = 65536.0;
+
 pub(super) struct QueryKey {
     /// Factor on the product of a query and a key; `None` for the usual `1/√head_size`.
     pub(super) attention_scale: Option<f64>,
@@ -20,8 +24,19 @@ pub(super) struct QueryKey {
 }
 
 impl QueryKey {
+    /// The share of the memory for windows in flight that one of `length` tokens takes.
+    pub(super) fn memory_share(length: usize) -> f64 {
+        length as f64 / TOKENS_IN_FLIGHT
+    }
+
     /// The far mass of each head over a window of token ids.
-    pub(super) fn far_masses(&self, graph: &Graph, ids: &[u32], far: FarRegion) -> Result<Vec<FarMass>> {
+    pub(super) fn far_masses(
+        &self,
+        graph: &Graph,
+        ids: &[u32],
+        far: FarRegion,
+        cancel: &Cancel,
+    ) -> Result<Vec<FarMass>> {
         let positions: Vec<_> = (0..ids.len()).collect();
         let keys = ask(graph, "key", (ids, &positions), (&[], &[]))?;
         let scale = self.attention_scale.unwrap_or((keys.dim().2 as f64).sqrt().recip());
@@ -30,6 +45,7 @@ impl QueryKey {
 
         let mut totals = Vec::new();
         for (ids, rows) in ids.chunks(ROWS_AT_A_TIME).zip(positions.chunks(ROWS_AT_A_TIME)) {
+            cancel.check()?;
             let queries = ask(graph, "query", (&[], &[]), (ids, rows))?;
             let far_masses = attention.far_masses(queries.view(), rows)?;
             totals.resize(far_masses.nrows(), FarMass::default());

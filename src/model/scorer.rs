@@ -1,7 +1,9 @@
 //! The scorer: an open package that scores windows.
 
 use std::path::{Path, PathBuf};
+use std::sync::Mutex;
 
+use rayon::prelude::*;
 use rayon::{ThreadPool, ThreadPoolBuilder};
 
 use super::attentions::{self, Attentions};
@@ -9,6 +11,7 @@ use super::metadata::{Contract, Metadata};
 use super::query_key::{self, QueryKey};
 use super::session::{Graph, Port};
 use crate::attention::{FarMass, FarRegion};
+use crate::cancel::Cancel;
 use crate::config::Config;
 use crate::error::{Error, ErrorKind, Result};
 use crate::score::{Score, check_length};
@@ -36,6 +39,34 @@ pub struct Description {
     pub outputs: Vec<Port>,
     /// Token ids of the tokenizer; `None` for a bare model.
     pub tokenizer_vocabulary: Option<usize>,
+}
+
+/// One window to score.
+#[derive(Clone, Copy, Debug)]
+pub enum Input<'a> {
+    /// A text: its first tokens, up to the setting `window`.
+    Text(&'a str),
+    /// Token ids without special ones, up to the setting `window`.
+    Tokens(&'a [u32]),
+}
+
+impl Input<'_> {
+    /// A number that the tokens do not exceed by more than the special ones; text has a token a byte at most.
+    fn longest(&self) -> usize {
+        match self {
+            Self::Text(text) => text.len(),
+            Self::Tokens(ids) => ids.len(),
+        }
+    }
+}
+
+/// How far [`Scorer::score_many`] has come.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Progress {
+    /// Windows that are scored or have failed.
+    pub windows: usize,
+    /// Tokens of the windows that are scored.
+    pub tokens: u64,
 }
 
 /// An open scorer package. It may be used from many threads at once.
@@ -131,19 +162,83 @@ impl Scorer {
     /// Scores a text as one window: its first tokens, up to the setting `window`, special ones included.
     ///
     /// # Errors
-    /// Those of [`Scorer::tokenize`] and [`Scorer::score_tokens`].
+    /// Those of [`Scorer::score`].
     pub fn score_text(&self, text: &str) -> Result<Score> {
-        self.score_tokens(self.tokenize(text)?.ids())
+        self.score(Input::Text(text), &Cancel::default())
     }
 
     /// Scores token ids as one window, framed by the special tokens that the tokenizer's post-processor adds and
     /// truncated to the setting `window` in all.
     ///
     /// # Errors
-    /// [`ErrorKind::TooShort`] below [`MIN_TOKENS`](crate::score::MIN_TOKENS), [`ErrorKind::InvalidArgument`] for an
-    /// id outside the model's vocabulary, [`ErrorKind::MemoryLimit`] for maps that would not fit,
-    /// [`ErrorKind::NonFinite`] for damaged weights, [`ErrorKind::Runtime`] where ONNX Runtime fails.
+    /// Those of [`Scorer::score`].
     pub fn score_tokens(&self, ids: &[u32]) -> Result<Score> {
+        self.score(Input::Tokens(ids), &Cancel::default())
+    }
+
+    /// Scores one window, until `cancel` says stop.
+    ///
+    /// # Errors
+    /// Those of [`Scorer::tokenize`]; [`ErrorKind::TooShort`] below [`MIN_TOKENS`](crate::score::MIN_TOKENS),
+    /// [`ErrorKind::InvalidArgument`] for an id outside the model's vocabulary, [`ErrorKind::MemoryLimit`] for maps
+    /// that would not fit, [`ErrorKind::NonFinite`] for damaged weights, [`ErrorKind::Runtime`] where ONNX Runtime
+    /// fails, [`ErrorKind::Cancelled`].
+    pub fn score(&self, input: Input, cancel: &Cancel) -> Result<Score> {
+        cancel.check()?;
+        match input {
+            Input::Text(text) => self.score_ids(self.tokenize(text)?.ids(), cancel),
+            Input::Tokens(ids) => self.score_ids(ids, cancel),
+        }
+    }
+
+    /// Scores many windows on all threads of the scorer, each with its own result, in the order of the inputs. The
+    /// scores have the same bits as those of [`Scorer::score`].
+    ///
+    /// `progress` is told of every finished window by the thread that finished it, one call at a time; it must not
+    /// call the scorer. After `cancel` the windows not yet finished give [`ErrorKind::Cancelled`].
+    pub fn score_many(
+        &self,
+        inputs: &[Input],
+        cancel: &Cancel,
+        progress: impl Fn(Progress) + Sync,
+    ) -> Vec<Result<Score>> {
+        let finished = Mutex::new(Progress::default());
+        let score = |input: &Input| {
+            let result = self.score(*input, cancel);
+            let mut finished = finished.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
+            finished.windows += 1;
+            finished.tokens += result.as_ref().map_or(0, |score| score.token_count as u64);
+            progress(*finished);
+            result
+        };
+        let batches = self.batches(inputs);
+        let batch_scores = |batch: &[Input]| -> Vec<_> { batch.par_iter().with_max_len(1).map(score).collect() };
+        self.pool.install(|| batches.into_iter().flat_map(batch_scores).collect())
+    }
+
+    /// Splits windows into runs that fit into memory together.
+    fn batches<'a, 'b>(&self, inputs: &'a [Input<'b>]) -> Vec<&'a [Input<'b>]> {
+        let mut used = 0.0;
+        let fits = |last: &Input, next: &Input| {
+            used += self.memory_share(last);
+            let fits = used + self.memory_share(next) <= 1.0;
+            if !fits {
+                used = 0.0;
+            }
+            fits
+        };
+        inputs.chunk_by(fits).collect()
+    }
+
+    fn memory_share(&self, input: &Input) -> f64 {
+        let length = input.longest().min(self.config.window.get());
+        match &self.model {
+            Model::QueryKey(_) => QueryKey::memory_share(length),
+            Model::Attentions(attentions) => attentions.memory_share(length),
+        }
+    }
+
+    fn score_ids(&self, ids: &[u32], cancel: &Cancel) -> Result<Score> {
         let window = self.config.window.get();
         let ids = match &self.tokenizer {
             Some(tokenizer) => tokenizer.frame(ids, window),
@@ -152,7 +247,7 @@ impl Scorer {
         check_length(ids.len())?;
         self.check_ids(&ids)?;
         let far = self.far_region(ids.len());
-        let far_masses = self.pool.install(|| self.far_masses(&ids, far))?;
+        let far_masses = self.pool.install(|| self.far_masses(&ids, far, cancel))?;
         Score::new(&far_masses, ids.len(), far, self.config.variance_domain)
     }
 
@@ -166,9 +261,9 @@ impl Scorer {
         }
     }
 
-    fn far_masses(&self, ids: &[u32], far: FarRegion) -> Result<Vec<FarMass>> {
+    fn far_masses(&self, ids: &[u32], far: FarRegion, cancel: &Cancel) -> Result<Vec<FarMass>> {
         match &self.model {
-            Model::QueryKey(model) => model.far_masses(&self.graph, ids, far),
+            Model::QueryKey(model) => model.far_masses(&self.graph, ids, far, cancel),
             Model::Attentions(model) => model.far_masses(&self.graph, ids, far),
         }
     }

@@ -1,1 +1,77 @@
-fn main() {}
+//! The command line: one file per subcommand.
+
+mod export;
+mod flags;
+mod inspect;
+mod journal;
+mod lines;
+mod pipeline;
+mod progress;
+mod run;
+mod score;
+mod select;
+mod table;
+mod windows;
+
+use std::process::ExitCode;
+
+use clap::{ArgMatches, Command};
+use longattn::{ErrorKind, Result};
+
+/// A subcommand: how it is called, and what it does.
+struct Subcommand {
+    name: &'static str,
+    command: fn(Command) -> Command,
+    execute: fn(&ArgMatches) -> Result<()>,
+}
+
+const SUBCOMMANDS: [Subcommand; 6] = [
+    Subcommand { name: "run", command: run::command, execute: run::execute },
+    Subcommand { name: "export", command: export::command, execute: export::execute },
+    Subcommand { name: "inspect", command: inspect::command, execute: inspect::execute },
+    Subcommand { name: "windows", command: windows::command, execute: windows::execute },
+    Subcommand { name: "score", command: score::command, execute: score::execute },
+    Subcommand { name: "select", command: select::command, execute: select::execute },
+];
+
+/// The exit status of a program that an interrupt ended.
+const EXIT_INTERRUPTED: i32 = 130;
+
+fn main() -> ExitCode {
+    let matches = command_line().get_matches();
+    let (name, matches) = matches.subcommand().expect("clap requires a subcommand");
+    progress::install_logger(flags::is_quiet(matches));
+    let subcommand = SUBCOMMANDS.iter().find(|subcommand| subcommand.name == name);
+    match (subcommand.expect("clap knows the subcommands").execute)(matches) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error}");
+            match error.kind() {
+                ErrorKind::Cancelled => ExitCode::from(EXIT_INTERRUPTED as u8),
+                _ => ExitCode::FAILURE,
+            }
+        }
+    }
+}
+
+fn command_line() -> Command {
+    let subcommands = SUBCOMMANDS.map(|subcommand| (subcommand.command)(Command::new(subcommand.name)));
+    Command::new("longattn")
+        .version(clap::crate_version!())
+        .about("Selects the long documents in which a language model's attention really reaches far back")
+        .after_help(
+            "Start with `longattn export MODEL.gguf -o model`, then `longattn run --model model CORPUS -o result`.",
+        )
+        .subcommand_required(true)
+        .arg_required_else_help(true)
+        .max_term_width(110)
+        .subcommands(subcommands)
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn the_command_line_is_consistent() {
+        super::command_line().debug_assert();
+    }
+}

@@ -1,0 +1,141 @@
+//! Flags that several subcommands share, and those that come from the table of settings.
+
+use std::path::{Path, PathBuf};
+
+use clap::{Arg, ArgAction, ArgMatches, Command, value_parser};
+use longattn::config::{Config, SETTINGS, Setting};
+use longattn::corpus::{Fields, STANDARD_STREAM};
+use longattn::{Error, ErrorKind, Result};
+
+/// Settings of the statistics of one window.
+pub const SCORE_SETTINGS: [&str; 9] = [
+    "window",
+    "min_distance",
+    "sink_tokens",
+    "variance_domain",
+    "layer",
+    "threads",
+    "memory_limit",
+    "onnxruntime",
+    "instruction_set",
+];
+
+/// Settings of a selection.
+pub const SELECT_SETTINGS: [&str; 6] = ["ratio", "count", "token_budget", "threshold", "alpha", "standardize"];
+
+/// A subcommand with flags for some of the settings.
+pub trait WithSettings {
+    fn with_settings(self, keys: &[&str]) -> Self;
+}
+
+impl WithSettings for Command {
+    fn with_settings(self, keys: &[&str]) -> Self {
+        self.args(settings(keys).map(setting_flag))
+    }
+}
+
+fn settings(keys: &[&str]) -> impl Iterator<Item = &'static Setting> {
+    SETTINGS.iter().filter(move |setting| keys.contains(&setting.key))
+}
+
+fn setting_flag(setting: &'static Setting) -> Arg {
+    Arg::new(setting.key)
+        .long(setting.flag())
+        .value_name(setting.placeholder)
+        .help(format!("{} [default: {}]", setting.help, setting.default()))
+        .allow_negative_numbers(true)
+        .help_heading("Settings")
+}
+
+/// The settings that the flags give; a setting without a flag keeps its default.
+pub fn config(matches: &ArgMatches) -> Result<Config> {
+    let mut config = Config::default();
+    for setting in SETTINGS {
+        let value = matches.try_get_one::<String>(setting.key).ok().flatten();
+        if let Some(value) = value {
+            config.set(setting.key, value).map_err(|error| error.at(format!("--{}", setting.flag())))?;
+        }
+    }
+    Ok(config)
+}
+
+pub fn model() -> Arg {
+    path("model", "DIR", "The scorer package, as `longattn export` makes it").long("model").required(true)
+}
+
+pub fn inputs(help: &'static str) -> Arg {
+    path("inputs", "INPUT", help).num_args(1..).default_value(STANDARD_STREAM)
+}
+
+pub fn output(help: &'static str) -> Arg {
+    path("output", "FILE", help).short('o').long("output")
+}
+
+pub fn path(name: &'static str, placeholder: &'static str, help: &'static str) -> Arg {
+    Arg::new(name).value_name(placeholder).help(help).value_parser(value_parser!(PathBuf))
+}
+
+pub fn switch(name: &'static str, help: &'static str) -> Arg {
+    Arg::new(name).long(name).help(help).action(ArgAction::SetTrue)
+}
+
+pub fn quiet() -> Arg {
+    switch("quiet", "Print nothing but errors")
+}
+
+pub fn rejects() -> Arg {
+    path("rejects", "FILE", "Where bad records go, with their reasons [default: beside the output]").long("rejects")
+}
+
+/// What to do with the results of an earlier call.
+pub fn earlier() -> [Arg; 2] {
+    [
+        switch("resume", "Go on with results that an earlier call left unfinished").conflicts_with("overwrite"),
+        switch("overwrite", "Replace results of an earlier call"),
+    ]
+}
+
+pub fn fields() -> [Arg; 3] {
+    let field =
+        |name, help| Arg::new(name).long(name).value_name("NAME").help(help).help_heading("Fields of JSON lines");
+    [
+        field("text-field", "Field with the text [default: text, or else content]"),
+        field("id-field", "Field with the id [default: id, or else the file's name and line]"),
+        field("category-field", "Field with the category [default: category, or else the input's name]"),
+    ]
+}
+
+pub fn fields_of(matches: &ArgMatches) -> Fields {
+    let field = |name| matches.get_one::<String>(name).cloned();
+    Fields { text: field("text-field"), id: field("id-field"), category: field("category-field") }
+}
+
+pub fn path_of<'a>(matches: &'a ArgMatches, name: &str) -> &'a Path {
+    matches.get_one::<PathBuf>(name).expect("required by clap or has a default")
+}
+
+pub fn inputs_of(matches: &ArgMatches) -> Vec<PathBuf> {
+    matches.get_many::<PathBuf>("inputs").unwrap_or_default().cloned().collect()
+}
+
+pub fn is_quiet(matches: &ArgMatches) -> bool {
+    matches.try_get_one::<bool>("quiet").ok().flatten().copied().unwrap_or_default()
+}
+
+/// The file of rejects: as named, or beside the output, or in the working directory where that is a stream.
+pub fn rejects_path(matches: &ArgMatches, subcommand: &str, output: &Path) -> PathBuf {
+    if let Some(named) = matches.get_one::<PathBuf>("rejects") {
+        return named.clone();
+    }
+    let is_stream = output == Path::new(STANDARD_STREAM) || output.exists() && !output.is_file();
+    if is_stream { format!("{subcommand}.rejects.jsonl").into() } else { output.with_extension("rejects.jsonl") }
+}
+
+/// Refuses results that are there already, unless the caller said what to do with them.
+pub fn check_earlier(matches: &ArgMatches, results: &Path) -> Result<()> {
+    if !results.is_file() || matches.get_flag("resume") || matches.get_flag("overwrite") {
+        return Ok(());
+    }
+    let message = format!("{} exists already: go on with --resume, or replace it with --overwrite", results.display());
+    Err(Error::new(ErrorKind::InvalidArgument, message))
+}

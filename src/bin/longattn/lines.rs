@@ -1,0 +1,78 @@
+//! The lines that subcommands write and read.
+
+use longattn::score::Score;
+use longattn::select::Candidate;
+use longattn::window::Window;
+use serde::{Deserialize, Serialize};
+
+/// A window as `windows` writes it.
+#[derive(Serialize)]
+pub struct WindowLine<'a> {
+    pub id: &'a str,
+    pub category: &'a str,
+    pub content: &'a str,
+    pub token_start: usize,
+    pub token_count: usize,
+    pub byte_start: usize,
+    pub byte_end: usize,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub token_ids: Option<&'a [u32]>,
+}
+
+/// The numbers of a window, as `score` and `run` write them.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct ScoreFields {
+    pub token_count: u64,
+    pub min_distance: u64,
+    pub sink_tokens: u64,
+    pub dependency_strength: f64,
+    pub distribution_uniformity: f64,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub head_proportions: Vec<f64>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub head_variances: Vec<f64>,
+}
+
+impl ScoreFields {
+    pub fn new(score: &Score, per_head: bool) -> Self {
+        let heads = if per_head { score.heads.as_slice() } else { &[] };
+        Self {
+            token_count: score.token_count as u64,
+            min_distance: score.far.min_distance as u64,
+            sink_tokens: score.far.sink_tokens as u64,
+            dependency_strength: score.dependency_strength,
+            distribution_uniformity: score.distribution_uniformity,
+            head_proportions: heads.iter().map(|head| head.proportion).collect(),
+            head_variances: heads.iter().map(|head| head.variance).collect(),
+        }
+    }
+
+    pub fn candidate(&self, id: &str, category: &str) -> Candidate {
+        Candidate {
+            id: id.to_owned(),
+            category: category.to_owned(),
+            token_count: self.token_count,
+            dependency_strength: self.dependency_strength,
+            distribution_uniformity: self.distribution_uniformity,
+        }
+    }
+}
+
+/// A scored window as `run` keeps it: enough to find its text again in the corpus.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct RunLine {
+    pub id: String,
+    pub category: String,
+    pub document: String,
+    pub source: String,
+    pub token_start: usize,
+    pub byte_start: usize,
+    pub byte_end: usize,
+    #[serde(flatten)]
+    pub score: ScoreFields,
+}
+
+/// A window's name: its document's, and its number among the document's windows.
+pub fn window_id(document: &str, window: &Window) -> String {
+    format!("{document}#{}", window.number)
+}

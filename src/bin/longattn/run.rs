@@ -1,0 +1,465 @@
+//! `longattn run`: windows, scores and selection in one go.
+
+use std::collections::{BTreeMap, HashMap};
+use std::fs;
+use std::ops::ControlFlow;
+use std::path::{Path, PathBuf};
+
+use clap::{ArgMatches, Command};
+use longattn::choice::Choice;
+use longattn::config::SETTINGS;
+use longattn::corpus::{Fields, Journal, Output, Place, Reader, Record, Reject, Rejects, STANDARD_STREAM};
+use longattn::model::{Description, Scorer};
+use longattn::report::{CategoryReport, DocumentCounts, Example, ModelSummary, Report, WindowPoint};
+use longattn::score::Score;
+use longattn::select::{Ranked, Selector};
+use longattn::window::{Window, windows};
+use longattn::{Config, Error, ErrorKind, Result};
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+
+use crate::flags::{self, SCORE_SETTINGS, SELECT_SETTINGS, WithSettings};
+use crate::lines::{RunLine, ScoreFields, window_id};
+use crate::pipeline::{self, Document, Item, Summary};
+use crate::progress::{self, INTERRUPT, Progress};
+use crate::{journal, table};
+
+pub fn command(command: Command) -> Command {
+    command
+        .about("Do the whole job on a corpus: cut windows, score them, select the best of each category")
+        .long_about(
+            "Cuts documents into windows, scores them and selects the best of each category. The result directory gets \
+             selected.jsonl, scores.jsonl, report.html and, for records that could not be used, rejects.jsonl. An \
+             interrupted run goes on with --resume, which also selects anew by other settings of the cut without \
+             scoring again.",
+        )
+        .arg(flags::inputs("JSONL files, text files and folders of them, or - for JSON lines on standard input"))
+        .arg(flags::model())
+        .arg(
+            flags::path(
+                "output",
+                "DIR",
+                "The result directory, or - to write the selected windows to standard output alone",
+            )
+            .short('o')
+            .long("output")
+            .required(true),
+        )
+        .arg(flags::switch("per-head", "Write each head's proportion and variance too"))
+        .args(flags::earlier())
+        .arg(flags::quiet())
+        .with_settings(&[SCORE_SETTINGS.as_slice(), SELECT_SETTINGS.as_slice()].concat())
+        .args(flags::fields())
+}
+
+/// The files of a result directory.
+struct Results {
+    directory: PathBuf,
+    selected: PathBuf,
+    /// Removes the directory where only standard output was asked for.
+    _temporary: Option<tempfile::TempDir>,
+}
+
+impl Results {
+    fn new(output: &Path) -> Result<Self> {
+        if output == Path::new(STANDARD_STREAM) {
+            let temporary = tempfile::tempdir().map_err(|cause| Error::io("make a temporary directory", cause))?;
+            let directory = temporary.path().to_owned();
+            return Ok(Self { directory, selected: STANDARD_STREAM.into(), _temporary: Some(temporary) });
+        }
+        fs::create_dir_all(output)
+            .map_err(|cause| Error::io(format!("make the directory {}", output.display()), cause))?;
+        Ok(Self { directory: output.to_owned(), selected: output.join("selected.jsonl"), _temporary: None })
+    }
+
+    fn file(&self, name: &str) -> PathBuf {
+        self.directory.join(name)
+    }
+
+    fn is_temporary(&self) -> bool {
+        self._temporary.is_some()
+    }
+}
+
+/// What scores depend on. A run is only resumed by one that would give the same scores.
+#[derive(Debug, PartialEq, Serialize, Deserialize)]
+struct Basis {
+    model: String,
+    model_bytes: u64,
+    settings: BTreeMap<String, String>,
+    inputs: Vec<String>,
+    input_bytes: Option<u64>,
+    fields: [Option<String>; 3],
+    per_head: bool,
+}
+
+pub fn execute(matches: &ArgMatches) -> Result<()> {
+    let config = flags::config(matches)?;
+    let cut = config.cut()?;
+    let scorer = Scorer::open(flags::path_of(matches, "model"), &config)?;
+    let results = Results::new(flags::path_of(matches, "output"))?;
+    let scores_path = results.file("scores.jsonl");
+    flags::check_earlier(matches, &scores_path)?;
+    let inputs = spool_standard_input(matches, &results)?;
+    let fields = flags::fields_of(matches);
+    let reader = Reader::open(&inputs, fields.clone())?;
+    let total_bytes = reader.progress().total_bytes();
+    let basis = basis(matches, &scorer, &inputs, &fields, total_bytes);
+    check_basis(matches, &results, &scores_path, &basis)?;
+
+    let (mut journal, mut lines) = journal::open::<RunLine>(matches, &scores_path)?;
+    let rejects_path = results.file("rejects.jsonl");
+    _ = fs::remove_file(&rejects_path);
+    let mut rejects = Rejects::new(&rejects_path)?;
+    progress::catch_interrupts()?;
+    let mut progress = Progress::new(flags::is_quiet(matches), total_bytes);
+    let earlier = lines.len();
+    let scored = score_windows(&scorer, reader, &mut journal, &mut lines, &mut rejects, &mut progress, matches);
+    let summary = scored.map_err(|error| explain(error, &results))?;
+    journal.sync()?;
+    if lines.is_empty() && rejects.count() > 0 {
+        let message = format!("not one window could be scored: see {}", rejects_path.display());
+        return Err(Error::new(ErrorKind::InvalidRecord, message));
+    }
+
+    let mut selector = Selector::default();
+    for line in &lines {
+        selector.add(line.score.candidate(&line.id, &line.category))?;
+    }
+    let ranking = selector.rank(config.standardize, config.alpha, cut)?;
+    let texts = write_selected(&ranking, &lines, Reader::open(&inputs, fields)?, &results)?;
+    let Some(texts) = texts else { return Ok(()) };
+
+    let sources: HashMap<&str, &str> = lines.iter().map(|line| (line.id.as_str(), line.source.as_str())).collect();
+    let source = |id: &str| sources.get(id).copied().unwrap_or_default().to_owned();
+    if !results.is_temporary() {
+        let categories = category_reports(&ranking, &source, &texts);
+        let page = report(matches, &config, &scorer, summary, categories, &progress, &rejects).render()?;
+        let path = results.file("report.html");
+        fs::write(&path, page).map_err(|cause| Error::io(format!("write {}", path.display()), cause))?;
+        if !flags::is_quiet(matches) {
+            table::print(&table::ranking(&ranking, &source).to_string());
+        }
+    }
+    tell(&progress, &summary, &ranking, &results, earlier, &rejects, &rejects_path);
+    Ok(())
+}
+
+/// Keeps standard input in a file, since a corpus is read twice: for its scores, and for the selected texts.
+fn spool_standard_input(matches: &ArgMatches, results: &Results) -> Result<Vec<PathBuf>> {
+    let mut inputs = flags::inputs_of(matches);
+    for input in inputs.iter_mut().filter(|input| *input == Path::new(STANDARD_STREAM)) {
+        *input = results.file("stdin.jsonl");
+        if matches.get_flag("resume") && input.is_file() {
+            continue;
+        }
+        let unfinished = input.with_extension("unfinished");
+        let copied =
+            fs::File::create(&unfinished).and_then(|mut file| std::io::copy(&mut std::io::stdin().lock(), &mut file));
+        copied
+            .and_then(|_| fs::rename(&unfinished, &*input))
+            .map_err(|cause| Error::io(format!("keep standard input in {}", input.display()), cause))?;
+    }
+    Ok(inputs)
+}
+
+fn basis(
+    matches: &ArgMatches,
+    scorer: &Scorer,
+    inputs: &[PathBuf],
+    fields: &Fields,
+    input_bytes: Option<u64>,
+) -> Basis {
+    let description = scorer.description();
+    let absolute = |path: &PathBuf| path.canonicalize().unwrap_or_else(|_| path.clone()).display().to_string();
+    let settings = ["window", "min_distance", "sink_tokens", "variance_domain", "layer"];
+    let value = |key: &str| scorer.config().get(key).unwrap_or_default();
+    Basis {
+        model: absolute(&description.model),
+        model_bytes: description.model_bytes,
+        settings: settings.iter().map(|key| ((*key).to_owned(), value(key))).collect(),
+        inputs: inputs.iter().map(absolute).collect(),
+        input_bytes,
+        fields: [fields.text.clone(), fields.id.clone(), fields.category.clone()],
+        per_head: matches.get_flag("per-head"),
+    }
+}
+
+/// Compares with the run that is to be resumed, or notes what a new run's scores depend on.
+fn check_basis(matches: &ArgMatches, results: &Results, scores: &Path, basis: &Basis) -> Result<()> {
+    let path = results.file("run.json");
+    if matches.get_flag("resume") && scores.is_file() {
+        let text = fs::read(&path).map_err(|cause| Error::io(format!("read {}", path.display()), cause))?;
+        let earlier: Option<Basis> = serde_json::from_slice(&text).ok();
+        if earlier.as_ref() == Some(basis) {
+            return Ok(());
+        }
+        let message = format!(
+            "the run in {} cannot be resumed: its model, inputs or settings were others, see {}; use --overwrite or another -o",
+            results.directory.display(),
+            path.display()
+        );
+        return Err(Error::new(ErrorKind::InvalidArgument, message));
+    }
+    let text = serde_json::to_string_pretty(basis).expect("text and numbers have a form in JSON");
+    fs::write(&path, text + "\n").map_err(|cause| Error::io(format!("write {}", path.display()), cause))
+}
+
+/// A window that is to be scored, and where it comes from.
+struct Pending {
+    id: String,
+    document: String,
+    category: String,
+    place: Place,
+    window: Window,
+}
+
+fn score_windows(
+    scorer: &Scorer,
+    reader: Reader,
+    journal: &mut Journal,
+    lines: &mut Vec<RunLine>,
+    rejects: &mut Rejects,
+    progress: &mut Progress,
+    matches: &ArgMatches,
+) -> Result<Summary> {
+    let done: std::collections::HashSet<String> = lines.iter().map(|line| line.id.clone()).collect();
+    let reading = reader.progress();
+    let items = reader.flat_map(|record| -> Vec<Result<Item<Pending>>> {
+        let document = match record {
+            Ok(record) => record.and_then(|record| Document::new(record, |text| scorer.tokenize(text))),
+            Err(error) => return vec![Err(error)],
+        };
+        match document {
+            Ok(document) => pending(document, scorer, &done, reading.consumed_bytes()).map(Ok).collect(),
+            Err(reject) => vec![Ok(Item::Reject(reject))],
+        }
+    });
+    let per_head = matches.get_flag("per-head");
+    let name = |pending: &Pending, reason| Reject {
+        place: pending.place.clone(),
+        id: Some(pending.id.clone()),
+        reason,
+        record: String::new(),
+    };
+    let write = |pending: &Pending, score: &Score| {
+        let line = RunLine {
+            id: pending.id.clone(),
+            category: pending.category.clone(),
+            document: pending.document.clone(),
+            source: pending.place.to_string(),
+            token_start: pending.window.tokens.start,
+            byte_start: pending.window.bytes.start,
+            byte_end: pending.window.bytes.end,
+            score: ScoreFields::new(score, per_head),
+        };
+        journal.append(&line)?;
+        lines.push(line);
+        Ok(ControlFlow::Continue(()))
+    };
+    pipeline::score_all(scorer, items, progress, rejects, name, write)
+}
+
+/// The windows of a document that are not scored yet, and the document's own count.
+fn pending<'a>(
+    document: Document,
+    scorer: &Scorer,
+    done: &'a std::collections::HashSet<String>,
+    bytes: u64,
+) -> impl Iterator<Item = Item<Pending>> + use<'a> {
+    let cut = windows(&document.tokens, scorer.config().window);
+    let count = Item::Document { windows: cut.len() };
+    let Document { record: Record { id: document_id, category, place, .. }, tokens } = document;
+    let items = cut.into_iter().filter_map(move |window| {
+        let id = window_id(&document_id, &window);
+        if done.contains(&id) {
+            return None;
+        }
+        let token_ids = tokens.ids()[window.tokens.clone()].to_vec();
+        let (document, category, place) = (document_id.clone(), category.clone(), place.clone());
+        Some(Item::Window { window: Pending { id, document, category, place, window }, token_ids, bytes })
+    });
+    items.chain([count])
+}
+
+/// The texts of some windows by their ids.
+type Texts = HashMap<String, String>;
+
+/// Reads the corpus again for the texts of the selected windows, writes these, and gives the texts that the report shows;
+/// `None` where the reader of standard output has gone.
+fn write_selected(
+    ranking: &BTreeMap<String, Vec<Ranked>>,
+    lines: &[RunLine],
+    reader: Reader,
+    results: &Results,
+) -> Result<Option<Texts>> {
+    let ranks: HashMap<&str, &Ranked> =
+        ranking.values().flatten().map(|ranked| (ranked.candidate.id.as_str(), ranked)).collect();
+    let shown: std::collections::HashSet<&str> = ranking
+        .values()
+        .flat_map(|ranked| {
+            let (best, worst) = table::ends(ranked);
+            best.iter().chain(worst).map(|ranked| ranked.candidate.id.as_str())
+        })
+        .collect();
+    let mut wanted: HashMap<&str, Vec<&RunLine>> = HashMap::new();
+    for line in lines.iter().filter(|line| ranks[line.id.as_str()].selected || shown.contains(line.id.as_str())) {
+        wanted.entry(&line.document).or_default().push(line);
+    }
+
+    let mut texts = Texts::new();
+    let mut output = Output::create(&results.selected)?;
+    for record in reader {
+        INTERRUPT.check()?;
+        let Ok(record) = record? else { continue };
+        for line in wanted.remove(record.id.as_str()).unwrap_or_default() {
+            let text = record.text.as_deref().and_then(|text| text.get(line.byte_start..line.byte_end));
+            let content = text.ok_or_else(|| changed(&record.place))?;
+            if shown.contains(line.id.as_str()) {
+                texts.insert(line.id.clone(), content.to_owned());
+            }
+            let ranked = ranks[line.id.as_str()];
+            if ranked.selected && output.write(&selected_line(line, content, ranked))?.is_break() {
+                return Ok(None);
+            }
+        }
+    }
+    if let Some(line) = wanted.values().flatten().next() {
+        return Err(changed(&line.source));
+    }
+    Ok(output.finish()?.is_continue().then_some(texts))
+}
+
+fn changed(place: &dyn std::fmt::Display) -> Error {
+    let message = format!("{place} is not what it was when its windows were scored: run again with --overwrite");
+    Error::new(ErrorKind::InvalidRecord, message)
+}
+
+fn selected_line(line: &RunLine, content: &str, ranked: &Ranked) -> Map<String, Value> {
+    let value = serde_json::to_value(line).expect("finite numbers have a form in JSON");
+    let mut fields = value.as_object().cloned().unwrap_or_default();
+    fields.insert("lds".to_owned(), ranked.long_distance_dependency_score.into());
+    fields.insert("content".to_owned(), content.into());
+    fields
+}
+
+fn category_reports(
+    ranking: &BTreeMap<String, Vec<Ranked>>,
+    source: &dyn Fn(&str) -> String,
+    texts: &Texts,
+) -> Vec<CategoryReport> {
+    let point = |ranked: &Ranked| WindowPoint {
+        dependency_strength: ranked.candidate.dependency_strength,
+        distribution_uniformity: ranked.candidate.distribution_uniformity,
+        long_distance_dependency_score: ranked.long_distance_dependency_score,
+        tokens: ranked.candidate.token_count,
+        selected: ranked.selected,
+    };
+    let example = |ranked: &Ranked| {
+        let id = ranked.candidate.id.clone();
+        let text = texts.get(&id).cloned().unwrap_or_default();
+        Example { source: source(&id), id, text, window: point(ranked) }
+    };
+    let category = |(name, ranked): (&String, &Vec<Ranked>)| {
+        let (best, worst) = table::ends(ranked);
+        CategoryReport {
+            name: name.clone(),
+            windows: ranked.iter().map(point).collect(),
+            best: best.iter().map(example).collect(),
+            worst: worst.iter().rev().map(example).collect(),
+        }
+    };
+    ranking.iter().map(category).collect()
+}
+
+fn report(
+    matches: &ArgMatches,
+    config: &Config,
+    scorer: &Scorer,
+    summary: Summary,
+    categories: Vec<CategoryReport>,
+    progress: &Progress,
+    rejects: &Rejects,
+) -> Report {
+    let names: Vec<_> = flags::inputs_of(matches).iter().map(|path| path.display().to_string()).collect();
+    let settings = SETTINGS.iter().map(|setting| (setting.key.to_owned(), config.get(setting.key).unwrap_or_default()));
+    Report {
+        title: names.join(", "),
+        model: model_summary(scorer.description()),
+        window_tokens: config.window.get(),
+        settings: settings.collect(),
+        documents: DocumentCounts {
+            windowed: summary.windowed,
+            too_short: summary.too_short,
+            rejected: summary.rejected,
+        },
+        rejects_file: (rejects.count() > 0).then(|| "rejects.jsonl".to_owned()),
+        categories,
+        scored_tokens: progress.tokens(),
+        elapsed: progress.elapsed(),
+    }
+}
+
+fn model_summary(description: &Description) -> ModelSummary {
+    match &description.metadata {
+        Some(metadata) => ModelSummary {
+            name: metadata.name.clone(),
+            architecture: metadata.architecture.clone(),
+            layers: vec![metadata.layer],
+            heads: metadata.heads,
+        },
+        None => ModelSummary {
+            name: description.model.display().to_string(),
+            architecture: description.contract.name().to_owned(),
+            layers: Vec::new(),
+            heads: description.heads.unwrap_or_default(),
+        },
+    }
+}
+
+/// The closing lines, the last of which balances.
+fn tell(
+    progress: &Progress,
+    summary: &Summary,
+    ranking: &BTreeMap<String, Vec<Ranked>>,
+    results: &Results,
+    earlier: usize,
+    rejects: &Rejects,
+    rejects_path: &Path,
+) {
+    let all = ranking.values().flatten();
+    let selected = all.clone().filter(|ranked| ranked.selected);
+    let tokens: u64 = selected.clone().map(|ranked| ranked.candidate.token_count).sum();
+    if rejects.count() > 0 && !results.is_temporary() {
+        let rejects = progress::count(rejects.count(), "reject");
+        progress.tell(&format!("{rejects} in {}, each with its reason", rejects_path.display()));
+    }
+    if earlier > 0 {
+        progress.tell(&format!("{} scored by an earlier run", progress::count(earlier as u64, "window")));
+    }
+    if !results.is_temporary() {
+        let selected = results.selected.display();
+        progress
+            .tell(&format!("{} in {selected}; see report.html beside it", progress::count(tokens, "selected token")));
+    }
+    let (windows, selected) = (all.count() as u64, selected.count() as u64);
+    let rejected = match summary.rejected_windows {
+        0 => String::new(),
+        rejected => format!(" + {rejected} rejected"),
+    };
+    progress.tell(&format!(
+        "{}; {} = {selected} selected + {} not selected{rejected}",
+        summary.documents(),
+        progress::count(windows + summary.rejected_windows, "window"),
+        windows - selected
+    ));
+}
+
+/// Adds to an error what became of the work before it.
+fn explain(error: Error, results: &Results) -> Error {
+    if results.is_temporary() {
+        return error;
+    }
+    let kept = format!("finished windows are kept in {}; go on with --resume", results.directory.display());
+    Error::new(error.kind(), format!("{error}; {kept}"))
+}

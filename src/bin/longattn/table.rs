@@ -1,0 +1,50 @@
+//! Printing results on standard output.
+
+use std::collections::BTreeMap;
+use std::io::Write;
+
+use comfy_table::{CellAlignment, ContentArrangement, Table, presets};
+use longattn::select::Ranked;
+
+/// Prints text with a line end; a reader that has gone is no failure.
+pub fn print(text: &str) {
+    _ = writeln!(std::io::stdout(), "{text}");
+}
+
+/// Windows that are listed at either end of a category.
+pub const LISTED: usize = 3;
+
+/// The best and the worst windows of a category, best first, never one twice.
+pub fn ends(ranking: &[Ranked]) -> (&[Ranked], &[Ranked]) {
+    let best = LISTED.min(ranking.len());
+    let worst = LISTED.min(ranking.len() - best);
+    (&ranking[..best], &ranking[ranking.len() - worst..])
+}
+
+/// The best and the worst windows of each category, with where they come from.
+pub fn ranking(ranking: &BTreeMap<String, Vec<Ranked>>, source: impl Fn(&str) -> String) -> Table {
+    let mut table = Table::new();
+    table.load_style(presets::UTF8_BORDERS_ONLY).set_content_arrangement(ContentArrangement::Dynamic);
+    table.set_header(["category", "", "LDS", "DS", "DU", "window", "from"]);
+    for (category, ranked) in ranking {
+        let (best, worst) = ends(ranked);
+        for (label, windows) in [("best", best), ("worst", worst)] {
+            for window in windows {
+                let candidate = &window.candidate;
+                table.add_row([
+                    category.clone(),
+                    label.to_owned(),
+                    format!("{:+.3}", window.long_distance_dependency_score),
+                    format!("{:.4}", candidate.dependency_strength),
+                    format!("{:.3e}", candidate.distribution_uniformity),
+                    candidate.id.clone(),
+                    source(&candidate.id),
+                ]);
+            }
+        }
+    }
+    for column in 2..5 {
+        table.column_mut(column).expect("a column of the header").set_cell_alignment(CellAlignment::Right);
+    }
+    table
+}

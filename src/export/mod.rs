@@ -1,0 +1,174 @@
+//! Checkpoints to scorer packages.
+
+mod gguf;
+mod graph;
+mod llama;
+mod onnx;
+mod package;
+mod rotary;
+mod tokenizer;
+mod weights;
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use prost::Message;
+
+use crate::choice::Choice;
+use crate::error::{Error, Result};
+use crate::model::metadata::{Contract, Metadata};
+use gguf::Checkpoint;
+use llama::Llama;
+use package::Draft;
+use weights::WeightFile;
+
+/// Old enough for every ONNX Runtime that is still in use.
+const OPSET_VERSION: i64 = 17;
+const IR_VERSION: i64 = 8;
+
+/// Number format of the stored weights; the model computes in float32 with either.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum WeightType {
+    /// 32-bit floating point.
+    #[default]
+    F32,
+    /// 16-bit floating point: half the size, three significant digits.
+    F16,
+}
+
+impl Choice for WeightType {
+    const NAMES: &'static [(&'static str, Self)] = &[("f32", Self::F32), ("f16", Self::F16)];
+}
+
+/// How to export a checkpoint.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ExportOptions {
+    /// How the model gives its attention.
+    pub contract: Contract,
+    /// Number format of the stored weights.
+    pub weights: WeightType,
+    /// Base of the rotary embedding, above 0; the checkpoint's own where `None`.
+    pub rope_theta: Option<f64>,
+    /// A `tokenizer.json` to take instead of making one from the checkpoint.
+    pub tokenizer: Option<PathBuf>,
+    /// Replace a scorer package that is already at the target.
+    pub overwrite: bool,
+}
+
+impl Default for ExportOptions {
+    /// The contract `query-key` with weights in `f32`, everything else as the checkpoint says, replacing nothing.
+    fn default() -> Self {
+        Self {
+            contract: Contract::QueryKey,
+            weights: WeightType::F32,
+            rope_theta: None,
+            tokenizer: None,
+            overwrite: false,
+        }
+    }
+}
+
+/// Turns the first layer of a Llama-architecture GGUF file into a scorer package.
+///
+/// The directory `target` appears with all its files, `model.onnx`, `model.onnx.data` and `tokenizer.json`, or not at
+/// all. Returns what the package says of itself.
+///
+/// # Errors
+/// - [`ErrorKind::InvalidModel`] where `source` is no GGUF file, was cut short or contradicts itself.
+/// - [`ErrorKind::Unsupported`] where its architecture, rotary scaling or tokenizer is not among the known ones.
+/// - [`ErrorKind::NonFinite`] where a weight is NaN or infinite, in the file or in the chosen number format.
+/// - [`ErrorKind::InvalidArgument`] where `target` exists and may not be replaced, or `rope_theta` is out of range.
+/// - [`ErrorKind::Io`] where a file cannot be read or written.
+///
+/// [`ErrorKind::InvalidModel`]: crate::ErrorKind::InvalidModel
+/// [`ErrorKind::Unsupported`]: crate::ErrorKind::Unsupported
+/// [`ErrorKind::NonFinite`]: crate::ErrorKind::NonFinite
+/// [`ErrorKind::InvalidArgument`]: crate::ErrorKind::InvalidArgument
+/// [`ErrorKind::Io`]: crate::ErrorKind::Io
+pub fn export(source: &Path, target: &Path, options: &ExportOptions) -> Result<Metadata> {
+    let draft = Draft::begin(target, options.overwrite)?;
+    let directory = draft.directory();
+    let checkpoint = Checkpoint::open(source)?;
+    let layer = Llama::read(&checkpoint, options.rope_theta)?;
+    write_tokenizer(&checkpoint, &layer, options, &directory.join(package::TOKENIZER))?;
+    let weights = write_weights(&checkpoint, &layer, options, &directory.join(package::WEIGHTS))?;
+    let metadata = metadata(&layer, options);
+    let model = model(&metadata, graph::build(options.contract, &layer, weights));
+    let path = directory.join(package::MODEL);
+    fs::write(&path, model.encode_to_vec())
+        .map_err(|cause| Error::io(format_args!("write {}", path.display()), cause))?;
+    draft.finish()?;
+    Ok(metadata)
+}
+
+fn write_tokenizer(checkpoint: &Checkpoint, layer: &Llama, options: &ExportOptions, path: &Path) -> Result<()> {
+    let tokenizer = match &options.tokenizer {
+        Some(source) => tokenizer::load(source)?,
+        None => tokenizer::from_checkpoint(checkpoint)?,
+    };
+    let ids = tokenizer.get_vocab(true).into_values().max().map_or(0, |id| id as usize + 1);
+    if ids > layer.vocabulary_size {
+        let rows = layer.vocabulary_size;
+        return Err(checkpoint.invalid(format!("the tokenizer has {ids} token ids, but only {rows} are embedded")));
+    }
+    let written = match &options.tokenizer {
+        Some(source) => fs::copy(source, path).map(|_| ()),
+        None => fs::write(path, tokenizer::to_json(&tokenizer)?),
+    };
+    written.map_err(|cause| Error::io(format_args!("write {}", path.display()), cause))
+}
+
+fn write_weights(
+    checkpoint: &Checkpoint,
+    layer: &Llama,
+    options: &ExportOptions,
+    path: &Path,
+) -> Result<Vec<onnx::Tensor>> {
+    let mut file = WeightFile::create(path)?;
+    let shape = [layer.vocabulary_size, layer.embedding_size];
+    let embedding = file.append(graph::TOKEN_EMBEDDING, &shape, options.weights, |write| {
+        checkpoint.read_in_parts(llama::TOKEN_EMBEDDING, &shape, write)
+    })?;
+    let shape = [layer.embedding_size];
+    let norm = file
+        .append(graph::NORM, &shape, WeightType::F32, |write| checkpoint.read_in_parts(llama::NORM, &shape, write))?;
+    let mut projection = |name: &str, tensor: &str, heads: usize| {
+        let (rows, columns) = (heads * layer.head_size, layer.embedding_size);
+        let stored = checkpoint.read(tensor, &[rows, columns])?;
+        let transposed = rotary::transposed_to_halves(&stored, columns, layer.head_size);
+        file.append(name, &[columns, rows], options.weights, |write| write(&transposed))
+    };
+    let query = projection(graph::QUERY_PROJECTION, llama::QUERY, layer.heads)?;
+    let key = projection(graph::KEY_PROJECTION, llama::KEY, layer.key_value_heads)?;
+    file.finish()?;
+    Ok(vec![embedding, norm, query, key])
+}
+
+fn metadata(layer: &Llama, options: &ExportOptions) -> Metadata {
+    Metadata {
+        contract: options.contract,
+        name: layer.name.clone(),
+        architecture: llama::ARCHITECTURE.to_owned(),
+        layer: 0,
+        heads: layer.heads,
+        key_value_heads: layer.key_value_heads,
+        head_size: layer.head_size,
+        vocabulary_size: layer.vocabulary_size,
+        max_positions: layer.max_positions,
+        rope_theta: layer.rope_theta,
+        attention_scale: layer.attention_scale,
+        weights: options.weights.name().to_owned(),
+    }
+}
+
+fn model(metadata: &Metadata, graph: onnx::Graph) -> onnx::Model {
+    let properties = metadata.to_properties().into_iter();
+    onnx::Model {
+        ir_version: IR_VERSION,
+        opset_import: vec![onnx::OperatorSet { domain: String::new(), version: OPSET_VERSION }],
+        producer_name: env!("CARGO_PKG_NAME").to_owned(),
+        producer_version: env!("CARGO_PKG_VERSION").to_owned(),
+        graph: Some(graph),
+        metadata_props: properties.map(|(key, value)| onnx::Property { key, value }).collect(),
+    }
+}
