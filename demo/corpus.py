@@ -24,7 +24,7 @@ BOOKS = [
 
 # The platform is named so that every machine reads the same crates.
 PLATFORM = "x86_64-unknown-linux-gnu"
-CRATES = ["clap_builder", "ndarray", "rayon", "serde_json", "tokenizers"]
+CRATES = ["clap_builder", "ndarray", "rayon", "serde_json", "unicode-ident"]
 
 
 def books(downloads):
