@@ -189,7 +189,7 @@ fn a_given_tokenizer_is_taken_as_it_is() {
     tiny.set_tensor(TOKEN_EMBEDDING, &[1.0; 255 * 32], &[255, 32]);
     assert_refused(&tiny, &options, ErrorKind::InvalidModel, "256 token ids");
     let missing = ExportOptions { tokenizer: Some(PathBuf::from("/missing.json")), ..ExportOptions::default() };
-    assert_refused(&tiny, &missing, ErrorKind::InvalidModel, "/missing.json");
+    assert_refused(&tiny, &missing, ErrorKind::Io, "/missing.json");
 }
 
 #[test]
@@ -299,9 +299,9 @@ fn a_checkpoint_cut_anywhere_is_refused() {
     let directory = tempfile::tempdir().unwrap();
     let (source, target) = (directory.path().join("cut.gguf"), directory.path().join("package"));
     Tiny::new(32, GgmlDType::Q8_0).write(&source);
-    let whole = fs::read(&source).unwrap();
-    for length in 0..whole.len() {
-        fs::write(&source, &whole[..length]).unwrap();
+    let file = fs::File::options().write(true).open(&source).unwrap();
+    for length in (0..file.metadata().unwrap().len()).rev() {
+        file.set_len(length).unwrap();
         let error = export(&source, &target, &ExportOptions::default()).unwrap_err();
         assert_eq!(error.kind(), ErrorKind::InvalidModel, "{length}: {error}");
         assert!(error.to_string().contains("cut.gguf"), "{length}: {error}");
@@ -310,19 +310,21 @@ fn a_checkpoint_cut_anywhere_is_refused() {
 }
 
 #[test]
-fn a_checkpoint_with_any_wrong_byte_never_panics() {
+fn a_header_with_any_wrong_byte_never_panics() {
     let directory = tempfile::tempdir().unwrap();
     let (source, target) = (directory.path().join("wrong.gguf"), directory.path().join("package"));
     Tiny::new(32, GgmlDType::Q8_0).write(&source);
     let whole = fs::read(&source).unwrap();
-    let options = ExportOptions { overwrite: true, ..ExportOptions::default() };
-    for place in 0..whole.len().min(8192) {
-        for byte in [0x00, 0xff] {
-            let mut wrong = whole.clone();
-            wrong[place] = byte;
-            fs::write(&source, &wrong).unwrap();
-            let _ = export(&source, &target, &options);
-        }
+    let place = |text: &str| whole.windows(text.len()).position(|window| window == text.as_bytes()).unwrap();
+    // The tokens themselves may be anything.
+    let metadata = 0..place("tokenizer.ggml.tokens") + 64;
+    let tensors = place("tokenizer.ggml.merges")..place(NORM) + 64;
+    for place in metadata.chain(tensors) {
+        let mut wrong = whole.clone();
+        wrong[place] ^= 0xff;
+        fs::write(&source, &wrong).unwrap();
+        let result = export(&source, &target, &ExportOptions { overwrite: true, ..ExportOptions::default() });
+        assert!(result.is_ok() || file_names(directory.path()).len() <= 2, "byte {place}");
     }
 }
 
