@@ -167,8 +167,10 @@ fn is_hidden(entry: &DirEntry) -> bool {
 }
 
 fn is_json_lines(name: &str) -> bool {
-    let name = uncompressed_name(name);
-    name.ends_with(".jsonl") || name.ends_with(".ndjson")
+    let uncompressed = uncompressed_name(name);
+    // Public corpora come as .json.gz with an object a line; a plain .json is mostly one pretty-printed document.
+    let is_compressed_json = uncompressed != name && uncompressed.ends_with(".json");
+    is_compressed_json || uncompressed.ends_with(".jsonl") || uncompressed.ends_with(".ndjson")
 }
 
 /// A path with `/` between its parts on every system, so that ids are the same everywhere.

@@ -17,7 +17,8 @@ use crate::error::Result;
 
 /// Reads the records of files, folders and standard input, in the order given.
 ///
-/// `.jsonl` and `.ndjson` files, compressed or not, and standard input hold one record a line; any other file is one text.
+/// `.jsonl` and `.ndjson` files, compressed or not, compressed `.json` files and standard input hold one record a line;
+/// any other file is one text.
 /// Names that end in `.gz` or `.zst` are decompressed. Folders are read with everything in them, sorted by name, except
 /// for hidden files and folders.
 ///

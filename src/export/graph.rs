@@ -217,8 +217,7 @@ impl<'a> Builder<'a> {
     }
 
     fn constant(&mut self, tensor: Tensor) -> Value {
-        let known =
-            self.graph.initializer.iter().find(|known| Tensor { name: String::new(), ..(*known).clone() } == tensor);
+        let known = self.graph.initializer.iter().find(|known| tensor.clone().named(&known.name) == **known);
         if let Some(known) = known {
             return known.name.clone();
         }

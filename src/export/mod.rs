@@ -9,13 +9,12 @@ mod rotary;
 mod tokenizer;
 mod weights;
 
-use std::fs;
 use std::path::{Path, PathBuf};
 
 use prost::Message;
 
 use crate::choice::Choice;
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::model::metadata::{Contract, Metadata};
 use gguf::Checkpoint;
 use llama::Llama;
@@ -86,24 +85,24 @@ impl Default for ExportOptions {
 /// [`ErrorKind::InvalidArgument`]: crate::ErrorKind::InvalidArgument
 /// [`ErrorKind::Io`]: crate::ErrorKind::Io
 pub fn export(source: &Path, target: &Path, options: &ExportOptions) -> Result<Metadata> {
-    let draft = Draft::begin(target, options.overwrite)?;
-    let directory = draft.directory();
+    package::check_target(target, options.overwrite)?;
     let checkpoint = Checkpoint::open(source)?;
     let layer = Llama::read(&checkpoint, options.rope_theta)?;
-    write_tokenizer(&checkpoint, &layer, options, &directory.join(package::TOKENIZER))?;
-    let weights = write_weights(&checkpoint, &layer, options, &directory.join(package::WEIGHTS))?;
+    let tokenizer = tokenizer(&checkpoint, &layer, options)?;
+    let draft = Draft::begin(target)?;
+    draft.write(package::TOKENIZER, tokenizer.as_bytes())?;
+    let weights = write_weights(&checkpoint, &layer, options, &draft.path(package::WEIGHTS))?;
     let metadata = metadata(&layer, options);
     let model = model(&metadata, graph::build(options.contract, &layer, weights));
-    let path = directory.join(package::MODEL);
-    fs::write(&path, model.encode_to_vec())
-        .map_err(|cause| Error::io(format_args!("write {}", path.display()), cause))?;
+    draft.write(package::MODEL, &model.encode_to_vec())?;
     draft.finish()?;
     Ok(metadata)
 }
 
-fn write_tokenizer(checkpoint: &Checkpoint, layer: &Llama, options: &ExportOptions, path: &Path) -> Result<()> {
-    let tokenizer = match &options.tokenizer {
-        Some(source) => tokenizer::load(source)?,
+/// The text of `tokenizer.json`, all of whose ids are embedded.
+fn tokenizer(checkpoint: &Checkpoint, layer: &Llama, options: &ExportOptions) -> Result<String> {
+    let (tokenizer, json) = match &options.tokenizer {
+        Some(path) => tokenizer::load(path)?,
         None => tokenizer::from_checkpoint(checkpoint)?,
     };
     let ids = tokenizer.get_vocab(true).into_values().max().map_or(0, |id| id as usize + 1);
@@ -111,11 +110,7 @@ fn write_tokenizer(checkpoint: &Checkpoint, layer: &Llama, options: &ExportOptio
         let rows = layer.vocabulary_size;
         return Err(checkpoint.invalid(format!("the tokenizer has {ids} token ids, but only {rows} are embedded")));
     }
-    let written = match &options.tokenizer {
-        Some(source) => fs::copy(source, path).map(|_| ()),
-        None => fs::write(path, tokenizer::to_json(&tokenizer)?),
-    };
-    written.map_err(|cause| Error::io(format_args!("write {}", path.display()), cause))
+    Ok(json)
 }
 
 fn write_weights(

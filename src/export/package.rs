@@ -1,6 +1,7 @@
 //! Directories that appear whole or not at all.
 
 use std::fs;
+use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use tempfile::TempDir;
@@ -19,10 +20,7 @@ pub(super) struct Draft {
 }
 
 impl Draft {
-    /// # Errors
-    /// [`ErrorKind::InvalidArgument`] where something is at `target` that must not be replaced.
-    pub(super) fn begin(target: &Path, overwrite: bool) -> Result<Self> {
-        check_target(target, overwrite)?;
+    pub(super) fn begin(target: &Path) -> Result<Self> {
         let failed = |cause| Error::io(format_args!("create a directory for {}", target.display()), cause);
         let parent = target.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
         fs::create_dir_all(parent).map_err(failed)?;
@@ -32,9 +30,19 @@ impl Draft {
         Ok(draft)
     }
 
-    /// Where the files are to be written.
-    pub(super) fn directory(&self) -> PathBuf {
-        self.scratch.path().join("new")
+    /// Where a file of the package is to be written.
+    pub(super) fn path(&self, name: &str) -> PathBuf {
+        self.directory().join(name)
+    }
+
+    /// Writes a whole file and puts it on the disk.
+    pub(super) fn write(&self, name: &str, bytes: &[u8]) -> Result<()> {
+        let path = self.path(name);
+        let written = fs::File::create(&path).and_then(|mut file| {
+            file.write_all(bytes)?;
+            file.sync_all()
+        });
+        written.map_err(|cause| Error::io(format_args!("write {}", path.display()), cause))
     }
 
     /// Moves the package to its place, and what it replaces out of the way.
@@ -53,9 +61,15 @@ impl Draft {
             failed(cause)
         })
     }
+
+    fn directory(&self) -> PathBuf {
+        self.scratch.path().join("new")
+    }
 }
 
-fn check_target(target: &Path, overwrite: bool) -> Result<()> {
+/// # Errors
+/// [`ErrorKind::InvalidArgument`] where something is at `target` that must not be replaced.
+pub(super) fn check_target(target: &Path, overwrite: bool) -> Result<()> {
     if target.symlink_metadata().is_err() {
         return Ok(());
     }

@@ -1,5 +1,6 @@
 //! `tokenizer.json` from the metadata of a GGUF file.
 
+use std::fs;
 use std::path::Path;
 
 use tokenizers::decoders::DecoderWrapper;
@@ -71,28 +72,28 @@ const SPLITTERS: &[Splitter] = &[
     Splitter { names: &["tekken"], patterns: &[TEKKEN], whole_words: true, begin: true },
 ];
 
-/// Reads a `tokenizer.json`.
-pub(super) fn load(path: &Path) -> Result<Tokenizer> {
-    Tokenizer::from_file(path).map_err(|cause| {
-        let message = format!("cannot read the tokenizer {}: {cause}", path.display());
-        Error::new(ErrorKind::InvalidModel, message)
-    })
+/// Reads a `tokenizer.json`; gives its text as well.
+pub(super) fn load(path: &Path) -> Result<(Tokenizer, String)> {
+    let failed = |cause| Error::io(format_args!("read the tokenizer {}", path.display()), cause);
+    let json = fs::read_to_string(path).map_err(failed)?;
+    let tokenizer = json.parse().map_err(|cause| {
+        let message = format!("not a tokenizer.json that can be read: {cause}");
+        Error::new(ErrorKind::InvalidModel, message).at(path.display())
+    })?;
+    Ok((tokenizer, json))
 }
 
-/// The text of `tokenizer.json`.
-pub(super) fn to_json(tokenizer: &Tokenizer) -> Result<String> {
-    tokenizer.to_string(false).map_err(|cause| Error::new(ErrorKind::Internal, format!("tokenizer.json: {cause}")))
-}
-
-/// Makes the tokenizer that the checkpoint describes.
-pub(super) fn from_checkpoint(checkpoint: &Checkpoint) -> Result<Tokenizer> {
+/// Makes the tokenizer that the checkpoint describes; gives the text of its `tokenizer.json` as well.
+pub(super) fn from_checkpoint(checkpoint: &Checkpoint) -> Result<(Tokenizer, String)> {
     let model = checkpoint.required(MODEL, checkpoint.text(MODEL)?)?;
     let vocabulary = Vocabulary::read(checkpoint)?;
-    match model {
-        "gpt2" => byte_level(checkpoint, &vocabulary),
-        "llama" => sentence_piece(checkpoint, &vocabulary),
-        _ => Err(unsupported(checkpoint, MODEL, model, &["gpt2", "llama"])),
-    }
+    let tokenizer = match model {
+        "gpt2" => byte_level(checkpoint, &vocabulary)?,
+        "llama" => sentence_piece(checkpoint, &vocabulary)?,
+        _ => return Err(unsupported(checkpoint, MODEL, model, &["gpt2", "llama"])),
+    };
+    let json = tokenizer.to_string(false).map_err(|cause| malformed(checkpoint, cause))?;
+    Ok((tokenizer, json))
 }
 
 /// What a token is for, as GGUF numbers it.

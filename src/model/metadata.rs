@@ -79,17 +79,17 @@ impl Metadata {
         })?;
         Ok(Some(Self {
             contract,
-            name: required(&text, "name")?,
-            architecture: required(&text, "architecture")?,
-            layer: required(&text, "layer")?,
-            heads: required(&text, "heads")?,
-            key_value_heads: required(&text, "key_value_heads")?,
-            head_size: required(&text, "head_size")?,
-            vocabulary_size: required(&text, "vocabulary_size")?,
-            max_positions: required(&text, "max_positions")?,
-            rope_theta: required(&text, "rope_theta")?,
-            attention_scale: required(&text, "attention_scale")?,
-            weights: required(&text, "weights")?,
+            name: required(text, "name")?,
+            architecture: required(text, "architecture")?,
+            layer: required(text, "layer")?,
+            heads: required(text, "heads")?,
+            key_value_heads: required(text, "key_value_heads")?,
+            head_size: required(text, "head_size")?,
+            vocabulary_size: required(text, "vocabulary_size")?,
+            max_positions: required(text, "max_positions")?,
+            rope_theta: required(text, "rope_theta")?,
+            attention_scale: required(text, "attention_scale")?,
+            weights: required(text, "weights")?,
         }))
     }
 }

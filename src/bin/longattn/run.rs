@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::fs;
-use std::ops::ControlFlow;
+use std::ops::{ControlFlow, Range};
 use std::path::{Path, PathBuf};
 
 use clap::{ArgMatches, Command};
@@ -225,13 +225,16 @@ fn score_windows(
 ) -> Result<Summary> {
     let done: std::collections::HashSet<String> = lines.iter().map(|line| line.id.clone()).collect();
     let reading = reader.progress();
+    let mut read_before = 0;
     let items = reader.flat_map(|record| -> Vec<Result<Item<Pending>>> {
+        let read = read_before..reading.consumed_bytes();
+        read_before = read.end;
         let document = match record {
             Ok(record) => record.and_then(|record| Document::new(record, |text| scorer.tokenize(text))),
             Err(error) => return vec![Err(error)],
         };
         match document {
-            Ok(document) => pending(document, scorer, &done, reading.consumed_bytes()).map(Ok).collect(),
+            Ok(document) => pending(document, scorer, &done, read).map(Ok).collect(),
             Err(reject) => vec![Ok(Item::Reject(reject))],
         }
     });
@@ -260,15 +263,16 @@ fn score_windows(
     pipeline::score_all(scorer, items, progress, rejects, name, write)
 }
 
-/// The windows of a document that are not scored yet, and the document's own count.
+/// The windows of a document that are not scored yet, and the document's own count. `read` are the bytes of the inputs
+/// that hold the document.
 fn pending<'a>(
     document: Document,
     scorer: &Scorer,
     done: &'a std::collections::HashSet<String>,
-    bytes: u64,
+    read: Range<u64>,
 ) -> impl Iterator<Item = Item<Pending>> + use<'a> {
     let cut = windows(&document.tokens, scorer.config().window);
-    let count = Item::Document { windows: cut.len() };
+    let count = cut.len();
     let Document { record: Record { id: document_id, category, place, .. }, tokens } = document;
     let items = cut.into_iter().filter_map(move |window| {
         let id = window_id(&document_id, &window);
@@ -276,10 +280,11 @@ fn pending<'a>(
             return None;
         }
         let token_ids = tokens.ids()[window.tokens.clone()].to_vec();
+        let bytes = read.start + (read.end - read.start) * (window.number as u64 + 1) / count as u64;
         let (document, category, place) = (document_id.clone(), category.clone(), place.clone());
         Some(Item::Window { window: Pending { id, document, category, place, window }, token_ids, bytes })
     });
-    items.chain([count])
+    items.chain([Item::Document { windows: count }])
 }
 
 /// The texts of some windows by their ids.

@@ -21,29 +21,34 @@ pub fn ends(ranking: &[Ranked]) -> (&[Ranked], &[Ranked]) {
     (&ranking[..best], &ranking[ranking.len() - worst..])
 }
 
-/// The best and the worst windows of each category, with where they come from.
+/// Columns where there is no terminal to ask.
+const WIDTH: u16 = 120;
+
+/// The best and the worst windows of each category by rank, with where they come from.
 pub fn ranking(ranking: &BTreeMap<String, Vec<Ranked>>, source: impl Fn(&str) -> String) -> Table {
     let mut table = Table::new();
     table.load_style(presets::UTF8_BORDERS_ONLY).set_content_arrangement(ContentArrangement::Dynamic);
-    table.set_header(["category", "", "LDS", "DS", "DU", "window", "from"]);
+    if !table.is_tty() {
+        table.set_width(WIDTH);
+    }
+    table.set_header(["category", "rank", "LDS", "DS", "DU", "window", "from"]);
     for (category, ranked) in ranking {
         let (best, worst) = ends(ranked);
-        for (label, windows) in [("best", best), ("worst", worst)] {
-            for window in windows {
-                let candidate = &window.candidate;
-                table.add_row([
-                    category.clone(),
-                    label.to_owned(),
-                    format!("{:+.3}", window.long_distance_dependency_score),
-                    format!("{:.4}", candidate.dependency_strength),
-                    format!("{:.3e}", candidate.distribution_uniformity),
-                    candidate.id.clone(),
-                    source(&candidate.id),
-                ]);
-            }
+        let ranks = (1..=best.len()).chain(ranked.len() - worst.len() + 1..=ranked.len());
+        for (rank, window) in ranks.zip(best.iter().chain(worst)) {
+            let candidate = &window.candidate;
+            table.add_row([
+                if rank == 1 { category.clone() } else { String::new() },
+                rank.to_string(),
+                format!("{:+.3}", window.long_distance_dependency_score),
+                format!("{:.4}", candidate.dependency_strength),
+                format!("{:.3e}", candidate.distribution_uniformity),
+                candidate.id.clone(),
+                source(&candidate.id),
+            ]);
         }
     }
-    for column in 2..5 {
+    for column in 1..5 {
         table.column_mut(column).expect("a column of the header").set_cell_alignment(CellAlignment::Right);
     }
     table

@@ -1,0 +1,417 @@
+//! The command line as a user meets it.
+
+mod common;
+
+use std::collections::{BTreeMap, HashSet};
+use std::fs;
+use std::io::Read;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output, Stdio};
+
+use serde_json::{Value, json};
+use tempfile::TempDir;
+
+/// A working directory with a corpus of two categories, made of texts that the project holds itself.
+struct Workplace {
+    directory: TempDir,
+    package: PathBuf,
+}
+
+impl Workplace {
+    fn new() -> Self {
+        let workplace = Self { directory: tempfile::tempdir().unwrap(), package: common::scorer_package() };
+        let project = Path::new(env!("CARGO_MANIFEST_DIR"));
+        for (category, files) in [
+            ("licences", ["LICENSE-APACHE", "LICENSE-MIT"].as_slice()),
+            ("code", ["src/select.rs", "src/config.rs", "tests/cli.rs"].as_slice()),
+        ] {
+            fs::create_dir_all(workplace.path("corpus").join(category)).unwrap();
+            for file in files {
+                let name = Path::new(file).file_name().unwrap();
+                fs::copy(project.join(file), workplace.path("corpus").join(category).join(name)).unwrap();
+            }
+        }
+        workplace
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.directory.path().join(name)
+    }
+
+    fn write(&self, name: &str, content: impl AsRef<[u8]>) {
+        fs::write(self.path(name), content).unwrap();
+    }
+
+    /// A command, its arguments separated by spaces; `MODEL` stands for the scorer package.
+    fn command(&self, arguments: &str) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_longattn"));
+        command.current_dir(self.directory.path()).env("ORT_DYLIB_PATH", common::onnxruntime()).stdin(Stdio::null());
+        let package = self.package.display().to_string();
+        command.args(arguments.split_whitespace().map(|argument| argument.replace("MODEL", &package)));
+        command
+    }
+
+    fn run(&self, arguments: &str) -> Output {
+        self.command(arguments).output().unwrap()
+    }
+
+    /// Runs a command that must succeed, and gives what it wrote on standard error.
+    fn succeed(&self, arguments: &str) -> String {
+        let output = self.run(arguments);
+        let told = String::from_utf8(output.stderr).unwrap();
+        assert!(output.status.success(), "longattn {arguments} failed: {told}");
+        told
+    }
+
+    /// Runs a command that must fail, and gives its message.
+    fn fail(&self, arguments: &str) -> String {
+        let output = self.run(arguments);
+        assert!(!output.status.success(), "longattn {arguments} should have failed");
+        String::from_utf8(output.stderr).unwrap()
+    }
+
+    fn lines(&self, name: &str) -> Vec<Value> {
+        let text = fs::read_to_string(self.path(name)).unwrap_or_else(|error| panic!("{name}: {error}"));
+        text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+    }
+
+    /// Runs a line of shell, in which `longattn` is the command and `MODEL` the scorer package.
+    fn shell(&self, line: &str) -> Output {
+        let line = line.replace("longattn", env!("CARGO_BIN_EXE_longattn")).replace("MODEL", self.package.to_str().unwrap());
+        let mut shell = Command::new("bash");
+        shell.args(["-o", "pipefail", "-c", &line]).current_dir(self.directory.path());
+        shell.env("ORT_DYLIB_PATH", common::onnxruntime()).output().unwrap()
+    }
+}
+
+fn texts<'a>(lines: &'a [Value], field: &str) -> Vec<&'a str> {
+    lines.iter().map(|line| line[field].as_str().unwrap()).collect()
+}
+
+fn last_line(told: &str) -> &str {
+    told.lines().last().unwrap_or_default()
+}
+
+#[test]
+fn run_does_the_whole_job() {
+    let workplace = Workplace::new();
+    let told = workplace.succeed("run --model MODEL --window 256 --ratio 0.5 corpus/licences corpus/code -o result");
+    let (scores, selected) = (workplace.lines("result/scores.jsonl"), workplace.lines("result/selected.jsonl"));
+    let balance = format!(
+        "5 documents = 5 cut into windows + 0 too short + 0 rejected; {} windows = {} selected + {} not selected",
+        scores.len(),
+        selected.len(),
+        scores.len() - selected.len()
+    );
+    assert_eq!(last_line(&told), balance);
+    assert!(fs::read_to_string(workplace.path("result/report.html")).unwrap().contains("licences"));
+    assert!(!workplace.path("result/rejects.jsonl").exists());
+
+    for category in ["licences", "code"] {
+        let of = |lines: &[Value]| lines.iter().filter(|line| line["category"] == category).count();
+        assert_eq!(of(&selected), of(&scores) / 2);
+    }
+    for line in &selected {
+        let document = fs::read_to_string(workplace.path("corpus").join(line["document"].as_str().unwrap())).unwrap();
+        assert!(document.contains(line["content"].as_str().unwrap()));
+        assert_eq!(line["token_count"], 256);
+        assert_eq!(line["min_distance"], 64);
+        assert!(line["lds"].is_f64());
+    }
+}
+
+#[test]
+fn the_steps_give_what_run_gives() {
+    let workplace = Workplace::new();
+    workplace.succeed("run --model MODEL --window 256 --count 4 corpus/licences corpus/code -o result");
+    let expected = workplace.lines("result/selected.jsonl");
+
+    workplace.succeed("windows --model MODEL --window 256 --token-ids corpus/licences corpus/code -o windows.jsonl");
+    workplace.succeed("score --model MODEL --window 256 windows.jsonl -o scores.jsonl --per-head");
+    workplace.succeed("select --count 4 scores.jsonl --windows windows.jsonl -o selected.jsonl");
+    let piped = workplace.shell(
+        "longattn windows --model MODEL --window 256 --token-ids corpus/licences corpus/code --quiet \
+         | longattn score --model MODEL --window 256 --keep-fields --quiet | longattn select --count 4 -o piped.jsonl",
+    );
+    assert!(piped.status.success(), "{}", String::from_utf8_lossy(&piped.stderr));
+    for found in [workplace.lines("selected.jsonl"), workplace.lines("piped.jsonl")] {
+        assert_eq!(found.len(), 8);
+        for (found, expected) in found.iter().zip(&expected) {
+            for field in ["id", "category", "content", "dependency_strength", "distribution_uniformity", "lds"] {
+                assert_eq!(found[field], expected[field]);
+            }
+        }
+    }
+    let heads = &workplace.lines("scores.jsonl")[0]["head_proportions"];
+    assert_eq!(heads.as_array().unwrap().len(), 9);
+}
+
+#[test]
+fn bad_records_never_lose_the_good_ones() {
+    let workplace = Workplace::new();
+    let long = "one two three four five six seven eight nine ten ".repeat(20);
+    let good = |id: &str| json!({"id": id, "text": long}).to_string();
+    let mut corpus = [
+        good("first"),
+        "{\"id\": \"broken\", \"text\": \"…".to_owned(),
+        json!({"id": "nothing", "body": "no text"}).to_string(),
+        json!({"id": "empty", "text": ""}).to_string(),
+        json!({"id": "one token", "text": "a"}).to_string(),
+        json!({"id": "short", "text": "too short for a window"}).to_string(),
+        good("first"),
+        good("last"),
+    ]
+    .join("\n")
+    .into_bytes();
+    corpus.extend(b"\n{\"id\": \"not text\", \"text\": \"\xff\xfe\"}\n");
+    workplace.write("mixed.jsonl", corpus);
+    let told = workplace.succeed("run --model MODEL --window 64 --ratio 1 mixed.jsonl -o result");
+    let windows = workplace.lines("result/selected.jsonl").len();
+    assert_eq!(
+        last_line(&told),
+        format!(
+            "9 documents = 2 cut into windows + 3 too short + 4 rejected; {windows} windows = {windows} selected + 0 not selected"
+        )
+    );
+    let rejects = workplace.lines("result/rejects.jsonl");
+    let places: Vec<_> = rejects.iter().map(|reject| reject["line"].as_u64().unwrap()).collect();
+    assert_eq!(places, [2, 3, 7, 9]);
+    let reasons = texts(&rejects, "reason");
+    assert!(reasons[1].contains("--text-field"), "{reasons:?}");
+    assert!(reasons[2].contains("duplicate id `first`, first seen at mixed.jsonl:1"), "{reasons:?}");
+    assert!(reasons[3].contains("invalid UTF-8"), "{reasons:?}");
+    assert!(told.contains("4 rejects in result/rejects.jsonl"), "{told}");
+}
+
+#[test]
+fn short_windows_are_rejected_by_score() {
+    let workplace = Workplace::new();
+    workplace.write("windows.jsonl", "{\"id\": 1, \"text\": \"\"}\n{\"id\": 2, \"text\": \"a\"}\n{\"id\": 3, \"text\": \"a b c\"}\n{\"id\": 4, \"token_ids\": [1, 99999]}\n");
+    let told = workplace.succeed("score --model MODEL windows.jsonl -o scores.jsonl");
+    assert_eq!(last_line(&told), "4 windows = 1 scored + 3 rejected");
+    assert_eq!(workplace.lines("scores.jsonl")[0]["id"], "3");
+    let reasons = workplace.lines("scores.rejects.jsonl");
+    assert!(texts(&reasons, "reason")[0].contains("0 tokens are too few"));
+    assert!(texts(&reasons, "reason")[1].contains("1 tokens are too few"));
+    assert!(texts(&reasons, "reason")[2].contains("id 99999"));
+}
+
+#[test]
+fn a_document_of_exactly_one_window_is_that_window() {
+    let workplace = Workplace::new();
+    workplace.succeed("windows --model MODEL --window 64 --token-ids corpus/licences/LICENSE-APACHE -o windows.jsonl");
+    let first = &workplace.lines("windows.jsonl")[0];
+    workplace.write("one.jsonl", json!({"id": "one", "text": first["content"]}).to_string());
+    let told = workplace.succeed("windows --model MODEL --window 64 --token-ids one.jsonl -o one.windows.jsonl");
+    assert_eq!(last_line(&told), "1 document = 1 cut into windows + 0 too short + 0 rejected; 1 window");
+    let only = &workplace.lines("one.windows.jsonl")[0];
+    assert_eq!((&only["id"], &only["token_ids"]), (&json!("one#0"), &first["token_ids"]));
+}
+
+#[test]
+fn a_killed_run_goes_on_where_it_stopped() {
+    let workplace = Workplace::new();
+    let arguments = "run --model MODEL --window 512 --ratio 0.5 corpus/licences corpus/code";
+    workplace.succeed(&format!("{arguments} -o whole"));
+    let whole = workplace.lines("whole/scores.jsonl");
+
+    // What a kill leaves: some whole lines, and one that was being written.
+    fs::create_dir(workplace.path("killed")).unwrap();
+    fs::copy(workplace.path("whole/run.json"), workplace.path("killed/run.json")).unwrap();
+    let text = fs::read_to_string(workplace.path("whole/scores.jsonl")).unwrap();
+    workplace.write("killed/scores.jsonl", &text[..text.len() / 2]);
+    let refused = workplace.fail(&format!("{arguments} -o killed"));
+    assert!(refused.contains("--resume") && refused.contains("--overwrite"), "{refused}");
+    let told = workplace.succeed(&format!("{arguments} -o killed --resume"));
+    assert!(told.contains("scored by an earlier run"), "{told}");
+    assert_eq!(workplace.lines("killed/scores.jsonl"), whole);
+    assert_eq!(workplace.lines("killed/selected.jsonl"), workplace.lines("whole/selected.jsonl"));
+
+    let another_cut = arguments.replace("--ratio 0.5", "--count 1");
+    workplace.succeed(&format!("{another_cut} -o killed --resume"));
+    assert_eq!(workplace.lines("killed/selected.jsonl").len(), 2);
+    let another_window = arguments.replace("512", "256");
+    let refused = workplace.fail(&format!("{another_window} -o killed --resume"));
+    assert!(refused.contains("cannot be resumed"), "{refused}");
+}
+
+#[test]
+fn a_kill_in_the_middle_loses_no_finished_window() {
+    let workplace = Workplace::new();
+    let arguments = "run --model MODEL --window 2048 --ratio 0.5 corpus/code -o killed";
+    // Windows are many, so that the run is still at work when the first scores appear.
+    let code = fs::read_to_string(workplace.path("corpus/code/cli.rs")).unwrap();
+    for copy in 0..60 {
+        workplace.write(&format!("corpus/code/{copy}.rs"), format!("// {copy}\n{code}"));
+    }
+    let mut child = workplace.command(arguments).stderr(Stdio::null()).spawn().unwrap();
+    let scores = workplace.path("killed/scores.jsonl");
+    while fs::read(&scores).map_or(true, |scores| scores.is_empty()) {
+        assert!(child.try_wait().unwrap().is_none(), "the run ended before it could be killed");
+        std::thread::yield_now();
+    }
+    child.kill().unwrap();
+    child.wait().unwrap();
+    assert!(!workplace.path("killed/selected.jsonl").exists());
+    let finished = workplace.lines("killed/scores.jsonl").len();
+    let told = workplace.succeed(&format!("{arguments} --resume"));
+    assert!(told.contains(&format!("{finished} windows scored by an earlier run")), "{told}");
+    let ids: Vec<_> = workplace.lines("killed/scores.jsonl");
+    assert_eq!(texts(&ids, "id").into_iter().collect::<HashSet<_>>().len(), ids.len());
+}
+
+#[test]
+fn standard_input_can_be_a_corpus() {
+    let workplace = Workplace::new();
+    let text = fs::read_to_string(workplace.path("corpus/licences/LICENSE-APACHE")).unwrap();
+    workplace.write("corpus.jsonl", json!({"text": text}).to_string());
+    let run = workplace.shell("longattn run --model MODEL --window 128 --count 2 - -o - --quiet < corpus.jsonl");
+    assert!(run.status.success() && run.stderr.is_empty(), "{}", String::from_utf8_lossy(&run.stderr));
+    let selected: Vec<Value> =
+        String::from_utf8(run.stdout).unwrap().lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    assert_eq!(selected.len(), 2);
+    assert!(selected.iter().all(|line| text.contains(line["content"].as_str().unwrap())));
+    assert!(selected.iter().all(|line| line["category"] == "stdin"));
+}
+
+#[test]
+fn a_reader_that_goes_away_is_no_failure() {
+    let workplace = Workplace::new();
+    let piped = workplace.shell("longattn windows --model MODEL --window 4 corpus/code --quiet | head -n 1");
+    assert!(piped.status.success(), "{}", String::from_utf8_lossy(&piped.stderr));
+    assert!(piped.stderr.is_empty());
+}
+
+/// Scores as the released code writes them, and the ids that its filter keeps of them.
+fn released() -> (String, Vec<&'static str>) {
+    let rows = [
+        ("a", [0.30, 0.20], [1e-7, 3e-7]),
+        ("b", [0.40, 0.30], [9e-7, 7e-7]),
+        ("c", [0.10, 0.10], [1e-8, 1e-8]),
+        ("d", [0.35, 0.25], [1e-8, 3e-8]),
+        ("e", [0.20, 0.10], [5e-7, 5e-7]),
+    ];
+    let line = |row: &(&str, [f64; 2], [f64; 2])| {
+        json!({"data_id": row.0, "first_layer_proportion_score": row.1, "variance": row.2}).to_string() + "\n"
+    };
+    // Standardised to 0..1: proportions .60 1 0 .80 .20, variances .24 1 0 .013 .62; then p − v/2, and 5 // 2 are kept.
+    (rows.iter().map(line).collect(), vec!["b", "d"])
+}
+
+#[test]
+fn select_reads_scores_of_the_released_code() {
+    let workplace = Workplace::new();
+    let (scores, kept) = released();
+    workplace.write("inference.jsonl", scores);
+    let told = workplace.succeed("select --standardize min-max --ratio 0.5 inference.jsonl -o selected.jsonl");
+    assert_eq!(last_line(&told), "5 windows = 2 selected + 3 not selected; 2 written");
+    let selected = workplace.lines("selected.jsonl");
+    assert_eq!(texts(&selected, "data_id"), kept);
+    let budget = workplace.succeed("select --token-budget 10 inference.jsonl -o none.jsonl");
+    assert!(budget.contains("5 rejects in none.rejects.jsonl"), "{budget}");
+}
+
+#[test]
+fn select_rejects_what_is_no_score() {
+    let workplace = Workplace::new();
+    let good = |id: &str, strength: f64| json!({"id": id, "dependency_strength": strength, "distribution_uniformity": -1e-7}).to_string();
+    let lines = [good("a", 0.1), "{".to_owned(), json!({"id": "b"}).to_string(), good("a", 0.2), good("c", 0.3)];
+    workplace.write("scores.jsonl", lines.join("\n"));
+    let told = workplace.succeed("select --count 1 scores.jsonl -o selected.jsonl");
+    assert_eq!(texts(&workplace.lines("selected.jsonl"), "id"), ["c"]);
+    assert!(told.contains("3 rejects"), "{told}");
+    let rejects = workplace.lines("selected.rejects.jsonl");
+    assert!(texts(&rejects, "reason")[1].contains("longattn score"));
+    assert!(texts(&rejects, "reason")[2].contains("first seen at scores.jsonl:1"));
+}
+
+#[test]
+fn settings_are_checked_before_any_work() {
+    let workplace = Workplace::new();
+    let message = workplace.fail("run --model MODEL --ratio 2 corpus/code -o result");
+    assert!(message.contains("--ratio") && message.contains("a number from 0 to 1"), "{message}");
+    let message = workplace.fail("run --model MODEL --ratio 0.5 --count 3 corpus/code -o result");
+    assert!(message.contains("only one of"), "{message}");
+    let message = workplace.fail("run --model MODEL no/such/corpus -o result");
+    assert!(message.contains("no/such/corpus"), "{message}");
+    let message = workplace.fail("score --model no/such/model corpus/code");
+    assert!(message.contains("longattn export"), "{message}");
+    assert!(!workplace.path("result/scores.jsonl").exists());
+}
+
+#[test]
+fn outputs_that_cannot_be_written_fail_before_any_work() {
+    let workplace = Workplace::new();
+    let message = workplace.fail("windows --model MODEL corpus/code -o no/such/folder/windows.jsonl");
+    assert!(message.contains("no/such/folder"), "{message}");
+    let message = workplace.fail("score --model MODEL corpus/code -o no/such/folder/scores.jsonl");
+    assert!(message.contains("no/such/folder"), "{message}");
+    workplace.write("file", "");
+    let message = workplace.fail("run --model MODEL corpus/code -o file/result");
+    assert!(message.contains("file/result"), "{message}");
+    let full = workplace.shell("longattn windows --model MODEL --window 64 corpus/code -o /dev/full");
+    assert!(String::from_utf8_lossy(&full.stderr).contains("free some space"), "{full:?}");
+    assert!(!full.status.success());
+}
+
+#[test]
+fn a_missing_onnx_runtime_says_where_it_was_looked_for() {
+    let workplace = Workplace::new();
+    let lonely = |variable: Option<&str>| {
+        let mut command = workplace.command("inspect MODEL");
+        command.env_remove("ORT_DYLIB_PATH").env("PATH", "/nowhere").envs(variable.map(|path| ("ORT_DYLIB_PATH", path)));
+        let output = command.output().unwrap();
+        assert!(!output.status.success());
+        String::from_utf8(output.stderr).unwrap()
+    };
+    let message = lonely(None);
+    for tried in ["the setting onnxruntime", "ORT_DYLIB_PATH", "libonnxruntime.so", "python3", "pip install onnxruntime"] {
+        assert!(message.contains(tried), "{message}");
+    }
+    let message = lonely(Some("/no/such/libonnxruntime.so"));
+    assert!(message.contains("named by ORT_DYLIB_PATH cannot be loaded"), "{message}");
+}
+
+#[test]
+fn export_and_inspect_tell_what_a_package_is() {
+    let workplace = Workplace::new();
+    let source = common::default_model().display().to_string();
+    let told = workplace.succeed(&format!("export {source} -o package --contract attentions --dtype f16 --rope-theta 500000"));
+    assert!(told.contains("attentions") && told.contains("500000"), "{told}");
+    assert!(workplace.fail(&format!("export {source} -o package")).contains("--overwrite"));
+    let inspected = workplace.run("inspect package --json");
+    let facts: BTreeMap<String, String> = serde_json::from_slice(&inspected.stdout).unwrap();
+    for (name, value) in [("contract", "attentions"), ("weights", "f16"), ("heads", "9"), ("rope_theta", "500000"), ("layer", "0")] {
+        assert_eq!(facts[name], value);
+    }
+    let broken = workplace.path("broken.gguf");
+    let mut start = Vec::new();
+    fs::File::open(&source).unwrap().take(100_000).read_to_end(&mut start).unwrap();
+    fs::write(&broken, start).unwrap();
+    let message = workplace.fail("export broken.gguf -o other");
+    assert!(message.contains("broken.gguf"), "{message}");
+    assert!(!workplace.path("other").exists());
+}
+
+#[test]
+fn quiet_is_quiet() {
+    let workplace = Workplace::new();
+    for arguments in [
+        "run --model MODEL --window 128 corpus/licences -o result --quiet",
+        "windows --model MODEL --window 128 corpus/licences -o windows.jsonl --quiet",
+        "score --model MODEL windows.jsonl -o scores.jsonl --quiet",
+        "select scores.jsonl -o selected.jsonl --quiet",
+    ] {
+        let output = workplace.run(arguments);
+        assert!(output.status.success() && output.stdout.is_empty() && output.stderr.is_empty(), "{arguments}: {output:?}");
+    }
+}
+
+#[test]
+fn every_setting_is_a_flag() {
+    let workplace = Workplace::new();
+    let help = String::from_utf8(workplace.run("run --help").stdout).unwrap();
+    for setting in longattn::config::SETTINGS {
+        assert!(help.contains(&format!("--{}", setting.flag())), "{}", setting.key);
+    }
+}

@@ -1,0 +1,916 @@
+//! Corpora on disk: what is read, what is refused, and what survives an interruption.
+
+use std::fs;
+use std::io::Write;
+use std::ops::ControlFlow;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output as Finished, Stdio};
+
+use longattn::ErrorKind;
+use longattn::corpus::{Fields, Journal, Lines, Output, Place, Reader, Record, Reject, Rejects, check_writable};
+use proptest::prelude::*;
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+use sha2::{Digest, Sha512};
+use tempfile::TempDir;
+
+/// A folder for one test.
+struct Folder(TempDir);
+
+impl Folder {
+    fn new() -> Self {
+        Self(tempfile::tempdir().unwrap())
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.0.path().join(name)
+    }
+
+    fn write(&self, name: &str, content: impl AsRef<[u8]>) -> PathBuf {
+        let path = self.path(name);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(&path, content).unwrap();
+        path
+    }
+
+    fn names(&self) -> Vec<String> {
+        let entries = fs::read_dir(self.0.path()).unwrap();
+        let mut names: Vec<_> = entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
+        names.sort();
+        names
+    }
+}
+
+fn gzip(content: &[u8]) -> Vec<u8> {
+    let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+    encoder.write_all(content).unwrap();
+    encoder.finish().unwrap()
+}
+
+fn zstandard(content: &[u8]) -> Vec<u8> {
+    let mut encoder = zstd::Encoder::new(Vec::new(), 1).unwrap();
+    encoder.include_checksum(true).unwrap();
+    encoder.write_all(content).unwrap();
+    encoder.finish().unwrap()
+}
+
+type Items = Vec<Result<Record, Reject>>;
+
+fn read_with<P: AsRef<Path>>(inputs: &[P], fields: Fields) -> longattn::Result<Items> {
+    Reader::open(inputs, fields)?.collect()
+}
+
+fn read<P: AsRef<Path>>(inputs: &[P]) -> Items {
+    read_with(inputs, Fields::default()).unwrap()
+}
+
+fn records(items: Items) -> Vec<Record> {
+    items.into_iter().map(Result::unwrap).collect()
+}
+
+fn rejects(items: Items) -> Vec<Reject> {
+    items.into_iter().filter_map(Result::err).collect()
+}
+
+fn ids(items: &Items) -> Vec<&str> {
+    items.iter().flatten().map(|record| record.id.as_str()).collect()
+}
+
+fn categories(items: &Items) -> Vec<&str> {
+    items.iter().flatten().map(|record| record.category.as_str()).collect()
+}
+
+/// One line for each id.
+fn lines_of(ids: &[&str]) -> String {
+    ids.iter().map(|id| json!({"id": id, "text": "t"}).to_string() + "\n").collect()
+}
+
+#[derive(Debug, PartialEq, Serialize, Deserialize)]
+struct Entry {
+    id: String,
+    score: f32,
+}
+
+fn entry(id: &str, score: f32) -> Entry {
+    Entry { id: id.to_owned(), score }
+}
+
+// JSON lines
+
+fn entries(path: &Path) -> Vec<(String, Result<Entry, Reject>)> {
+    let lines = Lines::open(path).unwrap();
+    lines.map(|item| item.map(|(place, entry)| (place.line.unwrap().to_string(), entry)).unwrap()).collect()
+}
+
+#[test]
+fn one_bad_line_is_one_reject() {
+    let folder = Folder::new();
+    let path = folder.write(
+        "scores.jsonl",
+        b"{\"id\":\"a\",\"score\":1}\n{broken\n{\"id\":\"\xFF\",\"score\":1}\n\n[\"array\",1]\n7\n{\"id\":\"b\"}\n\
+          {\"id\":\"c\",\"score\":\"high\"}\n{\"id\":\"d\",\"score\":1} {}\n{\"id\":\"\\ud800\",\"score\":1}\n\
+          {\"id\":\"z\",\"score\":2}",
+    );
+    let items = entries(&path);
+    let numbers: Vec<_> = items.iter().map(|(number, _)| number.as_str()).collect();
+    assert_eq!(numbers, ["1", "2", "3", "5", "6", "7", "8", "9", "10", "11"]);
+    let (good, bad): (Vec<_>, Vec<_>) = items.into_iter().map(|(_, entry)| entry).partition(Result::is_ok);
+    let good: Vec<_> = good.into_iter().map(Result::unwrap).collect();
+    assert_eq!(good, [entry("a", 1.0), entry("z", 2.0)]);
+    let bad: Vec<_> = bad.into_iter().map(Result::unwrap_err).collect();
+    let reasons: Vec<_> = bad.iter().map(|reject| reject.reason.as_str()).collect();
+    assert_eq!(
+        reasons,
+        [
+            "key must be a string at column 2",
+            "invalid UTF-8 at byte 8",
+            "not a JSON object: each line must be one object, {…}",
+            "not a JSON object: each line must be one object, {…}",
+            "missing field `score` at column 10",
+            "invalid type: string \"high\", expected f32 at column 24",
+            "trailing characters at column 22",
+            "unexpected end of hex escape at column 14",
+        ]
+    );
+    assert_eq!(bad[0].record, "{broken");
+    assert_eq!(bad[1].record, "{\"id\":\"\u{FFFD}\",\"score\":1}");
+    assert_eq!(bad[1].to_string(), format!("{}:3: invalid UTF-8 at byte 8", path.display()));
+}
+
+#[test]
+fn byte_order_mark_crlf_blank_lines_and_a_missing_last_newline() {
+    let folder = Folder::new();
+    let path = folder.write("a.jsonl", "\u{FEFF}{\"id\":\"a\",\"score\":1}\r\n\r\n \t\n\n{\"id\":\"b\",\"score\":2}");
+    let items: Vec<_> = entries(&path).into_iter().map(|(number, entry)| (number, entry.unwrap())).collect();
+    assert_eq!(items, [("1".to_owned(), entry("a", 1.0)), ("5".to_owned(), entry("b", 2.0))]);
+    let only_mark = folder.write("b.jsonl", "\u{FEFF}");
+    assert_eq!(entries(&only_mark), []);
+    let later_mark = folder.write("c.jsonl", "\n\u{FEFF}{\"id\":\"a\",\"score\":1}\n");
+    assert!(entries(&later_mark)[0].1.is_err());
+}
+
+#[test]
+fn an_empty_file_has_no_lines() {
+    let folder = Folder::new();
+    for (name, content) in [("a.jsonl", Vec::new()), ("a.jsonl.gz", gzip(b"")), ("a.jsonl.zst", zstandard(b""))] {
+        let path = folder.write(name, content);
+        assert_eq!(entries(&path), []);
+        assert_eq!(read(&[path]), []);
+    }
+}
+
+#[test]
+fn compressed_files_of_several_members() {
+    let folder = Folder::new();
+    for compress in [gzip, zstandard] {
+        let name = if compress(b"")[0] == 0x1F { "a.jsonl.gz" } else { "a.jsonl.zst" };
+        let halves = [compress(b"{\"id\":\"a\",\"score\":1}\n{\"id\":"), compress(b"\"b\",\"score\":2}\n")];
+        let path = folder.write(name, halves.concat());
+        let found: Vec<_> = entries(&path).into_iter().map(|(_, entry)| entry.unwrap()).collect();
+        assert_eq!(found, [entry("a", 1.0), entry("b", 2.0)]);
+    }
+}
+
+#[test]
+fn a_truncated_or_damaged_file_is_an_error_after_its_good_lines() {
+    let folder = Folder::new();
+    // Digests barely compress, so that every part of the file is needed.
+    let noise = |id: usize| format!("{:x}", Sha512::digest(id.to_le_bytes())).repeat(2);
+    let line = |id: usize| json!({"id": id.to_string(), "score": 1, "noise": noise(id)}).to_string() + "\n";
+    let content: String = (0..5000).map(line).collect();
+    for (name, whole) in [("a.jsonl.gz", gzip(content.as_bytes())), ("a.jsonl.zst", zstandard(content.as_bytes()))] {
+        let mut damaged = whole.clone();
+        let middle = damaged.len() / 2;
+        damaged[middle..middle + 64].fill(0xA5);
+        for bytes in [&whole[..middle], &whole[..whole.len() - 1], &damaged] {
+            let path = folder.write(name, bytes);
+            let mut lines = Lines::<Entry>::open(&path).unwrap();
+            let good = lines.by_ref().map_while(Result::ok).filter(|(_, entry)| entry.is_ok()).count();
+            assert!(lines.next().is_none(), "the error ends the iteration");
+            let error = Lines::<Entry>::open(&path).unwrap().find_map(Result::err).expect(name);
+            assert_eq!(error.kind(), ErrorKind::Io);
+            let message = error.to_string();
+            assert!(message.contains("damaged or cut short"), "{message}");
+            // Damage may also show as bad lines, before the checksum tells.
+            let line = if bytes == damaged { String::new() } else { (good + 1).to_string() };
+            assert!(message.contains(&format!("{}:{line}", path.display())), "{good} {message}");
+            let mut reader = Reader::open(&[&path], Fields::default()).unwrap();
+            assert!(reader.by_ref().any(|item| item.is_err()));
+            assert!(reader.next().is_none());
+        }
+    }
+}
+
+#[test]
+fn a_compressed_file_cut_at_any_byte_is_an_error() {
+    let folder = Folder::new();
+    let content = lines_of(&["a", "b", "c"]).repeat(50).into_bytes();
+    let unchecked = zstd::encode_all(content.as_slice(), 1).unwrap();
+    for (name, whole) in [("a.jsonl.gz", gzip(&content)), ("a.jsonl.zst", unchecked), ("a.txt.gz", gzip(&content))] {
+        for end in 1..whole.len() {
+            let path = folder.write(name, &whole[..end]);
+            let error = read_with(&[path], Fields::default()).expect_err(name);
+            assert_eq!(error.kind(), ErrorKind::Io, "{name} cut at byte {end}");
+        }
+    }
+}
+
+#[test]
+fn what_is_not_compressed_at_all_is_an_error() {
+    let folder = Folder::new();
+    for name in ["a.jsonl.gz", "a.jsonl.zst"] {
+        let path = folder.write(name, "{\"id\":\"a\",\"score\":1}\n");
+        let error = Lines::<Entry>::open(&path).unwrap().next().unwrap().unwrap_err();
+        assert!(error.to_string().contains(&format!("{name}:1")), "{error}");
+    }
+}
+
+#[test]
+fn a_zstandard_file_with_a_long_window() {
+    let folder = Folder::new();
+    let mut encoder = zstd::Encoder::new(Vec::new(), 1).unwrap();
+    encoder.long_distance_matching(true).unwrap();
+    encoder.window_log(28).unwrap();
+    encoder.write_all(lines_of(&["a"]).as_bytes()).unwrap();
+    let path = folder.write("a.jsonl.zst", encoder.finish().unwrap());
+    assert_eq!(ids(&read(&[path])), ["a"]);
+}
+
+#[test]
+fn a_line_of_50_megabytes() {
+    let folder = Folder::new();
+    let long = "wörd ".repeat(9_000_000);
+    let content = format!("{}\n{}{}", json!({"id": "long", "text": long}), lines_of(&["b"]), json!({"text": long}));
+    let path = folder.write("a.jsonl.gz", gzip(content.as_bytes()));
+    let found = records(read(&[path]));
+    assert_eq!(found.iter().map(|record| record.id.as_str()).collect::<Vec<_>>(), ["long", "b", "a.jsonl.gz:3"]);
+    assert!(found[0].text.as_ref() == Some(&long) && found[2].text.as_ref() == Some(&long));
+}
+
+#[test]
+fn a_missing_file_is_named() {
+    let error = Lines::<Entry>::open("nowhere/a.jsonl").err().unwrap();
+    assert_eq!(error.kind(), ErrorKind::Io);
+    assert!(error.to_string().starts_with("cannot read nowhere/a.jsonl: "), "{error}");
+}
+
+// Reader
+
+#[test]
+fn ids_and_categories_of_a_file() {
+    let folder = Folder::new();
+    let content = "{\"text\":\"a\"}\n{\"text\":\"b\",\"id\":5,\"category\":\"own\",\"url\":\"u\"}\n";
+    for (name, bytes) in [
+        ("books.jsonl", content.as_bytes().to_vec()),
+        ("books.ndjson", content.as_bytes().to_vec()),
+        ("books.jsonl.gz", gzip(content.as_bytes())),
+        ("books.jsonl.zst", zstandard(content.as_bytes())),
+    ] {
+        let path = folder.write(name, bytes);
+        let items = read(&[&path]);
+        assert_eq!(ids(&items), [format!("{name}:1").as_str(), "5"]);
+        assert_eq!(categories(&items), ["books", "own"]);
+        let found = records(items);
+        let line = |line| Place { file: path.to_string_lossy().into(), line: Some(line) };
+        assert_eq!((&found[0].place, &found[1].place), (&line(1), &line(2)));
+        assert_eq!(found[1].text.as_deref(), Some("b"));
+        let fields = Value::Object(found[1].fields.clone()).to_string();
+        assert_eq!(fields, r#"{"id":5,"category":"own","url":"u"}"#);
+    }
+}
+
+#[test]
+fn a_folder_is_read_in_sorted_order_without_what_is_hidden() {
+    let folder = Folder::new();
+    folder.write("corpus/books/b.txt", "B");
+    folder.write("corpus/books/a/z.txt.gz", gzip("Z".as_bytes()));
+    folder.write("corpus/books/a/lines.jsonl", "{\"text\":\"L\"}\n");
+    folder.write("corpus/books/a/code.rs.zst", zstandard("\u{FEFF}R".as_bytes()));
+    folder.write("corpus/books/a/data.json", "{\"text\":\"J\"}");
+    folder.write("corpus/books/.git/config", "hidden");
+    folder.write("corpus/books/.hidden.txt", "hidden");
+    let items = read(&[folder.path("corpus/books")]);
+    let expected =
+        ["books/a/code.rs.zst", "books/a/data.json", "books/a/lines.jsonl:1", "books/a/z.txt.gz", "books/b.txt"];
+    assert_eq!(ids(&items), expected);
+    assert_eq!(categories(&items), ["books"; 5]);
+    let found = records(items);
+    let texts: Vec<_> = found.iter().map(|record| record.text.as_deref().unwrap()).collect();
+    assert_eq!(texts, ["R", "{\"text\":\"J\"}", "L", "Z", "B"]);
+    let place = Place { file: folder.path("corpus/books/b.txt").to_string_lossy().into(), line: None };
+    assert_eq!(found[4].place, place);
+    assert!(found[4].fields.is_empty() && found[4].token_ids.is_none());
+}
+
+#[test]
+fn a_folder_keeps_its_name_however_it_is_written() {
+    let folder = Folder::new();
+    folder.write("books/a.txt", "A");
+    folder.write("books/inner/b.txt", "B");
+    for name in ["books", "books/", "books/.", "./books//", "books/inner/.."] {
+        let items = read(&[folder.path(name)]);
+        assert_eq!(ids(&items), ["books/a.txt", "books/inner/b.txt"], "{name}");
+        assert_eq!(categories(&items), ["books", "books"], "{name}");
+    }
+}
+
+#[test]
+fn a_text_file_given_directly() {
+    let folder = Folder::new();
+    let paths = [folder.write("moby.dick.txt", "Call me"), folder.write("notes.md.gz", gzip(b"N"))];
+    let items = read(&paths);
+    assert_eq!(ids(&items), ["moby.dick.txt", "notes.md.gz"]);
+    assert_eq!(categories(&items), ["moby.dick", "notes"]);
+}
+
+#[test]
+fn what_is_not_text_is_rejected() {
+    let folder = Folder::new();
+    folder.write("x/a.bin", b"ab\0c");
+    folder.write("x/b.txt", b"ab\xFFc");
+    folder.write("x/c.txt", "good");
+    let items = read(&[folder.path("x")]);
+    assert_eq!(ids(&items), ["x/c.txt"]);
+    let bad = rejects(items);
+    assert_eq!(bad[0].reason, "not text: a NUL byte at byte 3");
+    assert_eq!(bad[1].reason, "not text: invalid UTF-8 at byte 3");
+    assert_eq!((bad[1].id.as_deref(), bad[1].record.as_str(), bad[1].place.line), (Some("x/b.txt"), "", None));
+    assert!(bad[1].place.file.ends_with("b.txt"));
+}
+
+#[test]
+fn bad_records_between_good_ones() {
+    let folder = Folder::new();
+    let mut content = lines_of(&["a"]).into_bytes();
+    content.extend(b"{\"id\":\"b\",\"body\":\"t\"}\n\xC3\x28\n{\"id\":{},\"text\":\"t\"}\n{\"text\":1}\n");
+    content.extend(lines_of(&["z"]).bytes());
+    let items = read(&[folder.write("a.jsonl", content)]);
+    assert_eq!(ids(&items), ["a", "z"]);
+    let bad = rejects(items);
+    let found: Vec<_> = bad.iter().map(|reject| (reject.place.line.unwrap(), reject.id.as_deref())).collect();
+    assert_eq!(found, [(2, Some("b")), (3, None), (4, None), (5, Some("a.jsonl:5"))]);
+    assert!(bad[0].reason.contains("`id`, `body`") && bad[0].reason.contains("--text-field"), "{}", bad[0].reason);
+    assert_eq!(bad[0].record, "{\"id\":\"b\",\"body\":\"t\"}");
+}
+
+#[test]
+fn fields_that_were_set() {
+    let folder = Folder::new();
+    let path = folder.write("a.jsonl", "{\"key\":1,\"body\":\"t\",\"kind\":\"k\"}\n{\"id\":2,\"text\":\"t\"}\n");
+    let fields = Fields { text: Some("body".into()), id: Some("key".into()), category: Some("kind".into()) };
+    let items = read_with(&[path], fields).unwrap();
+    assert_eq!((ids(&items), categories(&items)), (vec!["1"], vec!["k"]));
+    assert!(rejects(items)[0].reason.contains("--id-field"));
+}
+
+#[test]
+fn token_ids_need_no_text() {
+    let folder = Folder::new();
+    let path = folder.write("a.jsonl", "{\"id\":1,\"token_ids\":[1,2,3],\"n\":3}\n");
+    let found = records(read(&[path]));
+    assert_eq!((found[0].text.clone(), found[0].token_ids.clone()), (None, Some(vec![1, 2, 3])));
+    assert!(!found[0].fields.contains_key("token_ids"));
+}
+
+#[test]
+fn an_id_is_good_once_over_all_inputs() {
+    let folder = Folder::new();
+    let first = folder.write("a.jsonl", lines_of(&["x", "y", "x"]));
+    let second = folder.write("b.jsonl", lines_of(&["z", "y"]) + "{\"id\":\"q\"}\n" + &lines_of(&["q"]));
+    let items = read(&[&first, &second]);
+    assert_eq!(ids(&items), ["x", "y", "z", "q"]);
+    let reasons: Vec<_> = rejects(items).into_iter().map(|reject| reject.to_string()).collect();
+    let (first, second) = (first.display(), second.display());
+    assert_eq!(reasons[0], format!("{first}:3: duplicate id `x`, first seen at {first}:1"));
+    assert_eq!(reasons[1], format!("{second}:2: duplicate id `y`, first seen at {first}:2"));
+    assert!(reasons[2].contains("--text-field"), "what was rejected is no first one");
+}
+
+#[test]
+fn inputs_of_one_name_do_not_share_ids() {
+    let folder = Folder::new();
+    let paths = ["one/a.jsonl", "two/a.jsonl"].map(|name| folder.write(name, "{\"text\":\"t\"}\n"));
+    let items = read(&paths);
+    assert_eq!(ids(&items), paths.map(|path| format!("{}:1", path.display())));
+    assert_eq!(categories(&items), ["a", "a"]);
+    folder.write("one/books/t.txt", "t");
+    folder.write("two/books/t.txt", "t");
+    let folders = [folder.path("one/books/"), folder.path("two/books")];
+    let expected = ["one", "two"].map(|name| folder.path(name).join("books/t.txt").display().to_string());
+    assert_eq!(ids(&read(&folders)), expected);
+}
+
+fn open_error<P: AsRef<Path>>(inputs: &[P]) -> longattn::Error {
+    Reader::open(inputs, Fields::default()).err().expect("an error")
+}
+
+#[test]
+fn inputs_are_checked_before_anything_is_read() {
+    let folder = Folder::new();
+    let good = folder.write("good.jsonl", lines_of(&["a"]));
+    let missing = open_error(&[good.clone(), folder.path("missing.jsonl")]);
+    assert_eq!(missing.kind(), ErrorKind::Io);
+    assert!(missing.to_string().contains("missing.jsonl"), "{missing}");
+    fs::create_dir_all(folder.path("empty/inner")).unwrap();
+    folder.write("empty/.hidden", "h");
+    let empty = open_error(&[good.clone(), folder.path("empty")]);
+    assert_eq!(empty.kind(), ErrorKind::InvalidArgument);
+    assert!(empty.to_string().contains("empty has no files to read"), "{empty}");
+    let none = open_error::<&Path>(&[]);
+    assert!(none.to_string().contains("no input"), "{none}");
+    for twice in [[good.clone(), good.clone()], [good.clone(), folder.path("")], [folder.path("."), good.clone()]] {
+        let error = open_error(&twice);
+        assert_eq!(error.kind(), ErrorKind::InvalidArgument);
+        assert!(error.to_string().contains("twice"), "{error}");
+    }
+    assert!(open_error(&["-", "-"]).to_string().contains("twice"));
+    folder.write("good/a.txt", "not inside good.jsonl");
+    assert!(Reader::open(&[good, folder.path("good")], Fields::default()).is_ok());
+}
+
+#[test]
+fn progress_counts_bytes_on_disk() {
+    let folder = Folder::new();
+    let plain = folder.write("a.jsonl", lines_of(&["a", "b"]));
+    let packed = folder.write("b/c.jsonl.gz", gzip(lines_of(&["c"]).as_bytes()));
+    let total = fs::metadata(&plain).unwrap().len() + fs::metadata(&packed).unwrap().len();
+    let reader = Reader::open(&[plain.clone(), folder.path("b")], Fields::default()).unwrap();
+    let progress = reader.progress();
+    assert_eq!((progress.total_bytes(), progress.consumed_bytes()), (Some(total), 0));
+    let count = std::thread::spawn(move || reader.count()).join().unwrap();
+    assert_eq!((count, progress.consumed_bytes()), (3, total));
+    let with_stream = Reader::open(&[plain, "-".into()], Fields::default()).unwrap();
+    assert_eq!(with_stream.progress().total_bytes(), None);
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn a_pipe_is_read_as_text() {
+    use std::os::fd::AsRawFd;
+    let (receiver, mut sender) = std::io::pipe().unwrap();
+    sender.write_all(b"piped").unwrap();
+    drop(sender);
+    let reader = Reader::open(&[format!("/dev/fd/{}", receiver.as_raw_fd())], Fields::default()).unwrap();
+    assert_eq!(reader.progress().total_bytes(), None);
+    let items: Items = reader.collect::<longattn::Result<_>>().unwrap();
+    assert_eq!(records(items)[0].text.as_deref(), Some("piped"));
+}
+
+#[cfg(unix)]
+#[test]
+fn links_are_followed_and_loops_refused() {
+    use std::os::unix::fs::symlink;
+    let folder = Folder::new();
+    folder.write("blobs/1234", "text");
+    fs::create_dir(folder.path("snapshot")).unwrap();
+    symlink(folder.path("blobs/1234"), folder.path("snapshot/a.txt")).unwrap();
+    assert_eq!(ids(&read(&[folder.path("snapshot")])), ["snapshot/a.txt"]);
+    symlink(folder.path("snapshot"), folder.path("snapshot/again")).unwrap();
+    let error = open_error(&[folder.path("snapshot")]);
+    assert!(error.to_string().contains("loop"), "{error}");
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
+
+    #[test]
+    fn any_text_comes_back(texts in prop::collection::vec(any::<String>(), 0..8), pack in 0..3) {
+        let folder = Folder::new();
+        let lines: String = texts.iter().map(|text| json!({"text": text}).to_string() + "\n").collect();
+        let path = match pack {
+            0 => folder.write("a.jsonl", lines),
+            1 => folder.write("a.jsonl.gz", gzip(lines.as_bytes())),
+            _ => folder.write("a.jsonl.zst", zstandard(lines.as_bytes())),
+        };
+        let found: Vec<_> = records(read(&[path])).into_iter().map(|record| record.text.unwrap()).collect();
+        prop_assert_eq!(found, texts);
+    }
+
+    #[test]
+    fn any_bytes_give_an_item_for_each_line(bytes in any::<Vec<u8>>()) {
+        let folder = Folder::new();
+        let path = folder.write("a.jsonl", &bytes);
+        let content = bytes.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(&bytes);
+        let expected = content.split(|byte| *byte == b'\n').filter(|line| !line.trim_ascii().is_empty()).count();
+        prop_assert_eq!(read(&[path]).len(), expected);
+    }
+}
+
+// Standard streams, through this test binary run again
+
+/// Runs one of the ignored tests of this file in a process of its own, by way of a shell.
+fn run_again(test: &str, shell: &str, path: &Path, input: &[u8]) -> Finished {
+    let mut command = Command::new("sh");
+    command.args(["-c", shell, "sh"]).arg(std::env::current_exe().unwrap());
+    command.args([test, "--exact", "--ignored", "--nocapture", "--test-threads=1"]);
+    command.env("LONGATTN_TEST_PATH", path).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut child = command.spawn().unwrap();
+    child.stdin.take().unwrap().write_all(input).unwrap();
+    child.wait_with_output().unwrap()
+}
+
+/// None where an ignored test was not started by [`run_again`].
+fn given_path() -> Option<PathBuf> {
+    std::env::var_os("LONGATTN_TEST_PATH").map(PathBuf::from)
+}
+
+#[test]
+#[ignore = "run by standard_input_is_json_lines"]
+fn copy_standard_input() {
+    let Some(path) = given_path() else { return };
+    let mut output = Output::create(path).unwrap();
+    for item in read(&["-"]) {
+        let line = match item {
+            Ok(record) => json!([record.place.to_string(), record.id, record.category, record.text]),
+            Err(reject) => json!([reject.to_string(), reject.place.file.to_string()]),
+        };
+        assert!(output.write(&line).unwrap().is_continue());
+    }
+    assert!(output.finish().unwrap().is_continue());
+}
+
+#[cfg(unix)]
+#[test]
+fn standard_input_is_json_lines() {
+    let folder = Folder::new();
+    let path = folder.path("copy.jsonl");
+    let input = b"{\"text\":\"a\"}\n{\n{\"text\":\"b\",\"id\":\"own\"}\n";
+    let finished = run_again("copy_standard_input", "exec \"$@\"", &path, input);
+    assert!(finished.status.success(), "{finished:?}");
+    let expected = concat!(
+        "[\"standard input:1\",\"stdin:1\",\"stdin\",\"a\"]\n",
+        "[\"standard input:2: EOF while parsing an object at column 1\",\"-\"]\n",
+        "[\"standard input:3\",\"own\",\"stdin\",\"b\"]\n",
+    );
+    assert_eq!(fs::read_to_string(path).unwrap(), expected);
+}
+
+#[test]
+#[ignore = "run by a_closed_standard_output_ends_quietly"]
+fn write_until_the_reader_has_gone() {
+    let Some(path) = given_path() else { return };
+    let mut output = Output::create("-").unwrap();
+    let written = (0..1_000_000).find(|number| output.write(number).unwrap().is_break());
+    fs::write(path, format!("{written:?} {:?}", output.finish())).unwrap();
+}
+
+#[cfg(unix)]
+#[test]
+fn a_closed_standard_output_ends_quietly() {
+    let folder = Folder::new();
+    let path = folder.path("outcome");
+    run_again("write_until_the_reader_has_gone", "\"$@\" | head -c 10", &path, b"");
+    let outcome = fs::read_to_string(path).unwrap();
+    assert!(outcome.starts_with("Some(") && outcome.ends_with("Ok(Break(()))"), "{outcome}");
+}
+
+// Output
+
+#[test]
+fn an_output_appears_when_it_is_finished() {
+    let folder = Folder::new();
+    let path = folder.write("out.jsonl", "older\n");
+    let mut output = Output::create(&path).unwrap();
+    assert_eq!(output.write(&entry("a", 1.5)), Ok(ControlFlow::Continue(())));
+    assert_eq!(output.write(&json!({"text": "line\nbreak"})), Ok(ControlFlow::Continue(())));
+    assert_eq!(output.flush(), Ok(ControlFlow::Continue(())));
+    assert_eq!(fs::read_to_string(&path).unwrap(), "older\n");
+    assert_eq!(output.finish(), Ok(ControlFlow::Continue(())));
+    assert_eq!(fs::read_to_string(&path).unwrap(), "{\"id\":\"a\",\"score\":1.5}\n{\"text\":\"line\\nbreak\"}\n");
+    assert_eq!(folder.names(), ["out.jsonl"]);
+}
+
+#[test]
+fn a_dropped_output_leaves_nothing() {
+    let folder = Folder::new();
+    let path = folder.write("out.jsonl", "older\n");
+    let mut output = Output::create(&path).unwrap();
+    let _ = output.write(&"x".repeat(1_000_000)).unwrap();
+    drop(output);
+    drop(Output::create(folder.path("other.jsonl")).unwrap());
+    assert_eq!(fs::read_to_string(&path).unwrap(), "older\n");
+    assert_eq!(folder.names(), ["out.jsonl"]);
+}
+
+#[test]
+fn paths_that_cannot_be_written_fail_before_the_work() {
+    let folder = Folder::new();
+    let file = folder.write("file", "");
+    for (path, expected) in [
+        (folder.path("missing/out.jsonl"), "create it first"),
+        (file.join("out.jsonl"), "create it first"),
+        (folder.path(""), "is a folder"),
+    ] {
+        let errors = [
+            check_writable(&path).unwrap_err(),
+            Output::create(&path).err().unwrap(),
+            Rejects::new(&path).unwrap_err(),
+            Journal::create(&path).unwrap_err(),
+        ];
+        for error in errors {
+            assert_eq!(error.kind(), ErrorKind::Io);
+            let message = error.to_string();
+            assert!(message.contains(expected) && message.contains(path.to_str().unwrap()), "{message}");
+        }
+    }
+    assert_eq!(check_writable("-"), Ok(()));
+    assert_eq!(check_writable(folder.path("new")), Ok(()));
+    assert_eq!(folder.names(), ["file"]);
+}
+
+#[test]
+fn an_entry_without_a_form_in_json_is_refused_whole() {
+    let folder = Folder::new();
+    let mut output = Output::create(folder.path("out.jsonl")).unwrap();
+    let entry = std::collections::BTreeMap::from([(vec![1], 1)]);
+    let error = output.write(&entry).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::InvalidArgument);
+    assert!(error.to_string().contains("out.jsonl"), "{error}");
+    assert!(output.finish().is_ok());
+    assert_eq!(fs::read(folder.path("out.jsonl")).unwrap(), b"");
+}
+
+#[test]
+fn a_full_disk_is_told_with_what_to_do() {
+    let full = Path::new("/dev/full");
+    if !full.exists() {
+        return;
+    }
+    let told = |error: longattn::Error, remedy: &str| {
+        let message = error.to_string();
+        assert_eq!(error.kind(), ErrorKind::Io);
+        assert!(message.starts_with("cannot write /dev/full: No space left"), "{message}");
+        assert!(message.contains("free some space") && message.contains(remedy), "{message}");
+    };
+    let mut output = Output::create(full).unwrap();
+    assert!(output.write("short").is_ok());
+    told(output.write(&"x".repeat(1_000_000)).unwrap_err(), "-o");
+    let mut output = Output::create(full).unwrap();
+    assert!(output.write("short").is_ok());
+    told(output.finish().unwrap_err(), "-o");
+    let mut rejects = Rejects::new(full).unwrap();
+    told(rejects.write(&reject("a", None)).unwrap_err(), "another file");
+    assert_eq!(rejects.count(), 0);
+}
+
+#[cfg(unix)]
+#[test]
+fn devices_and_links_stay_what_they_are() {
+    use std::os::unix::fs::{FileTypeExt, PermissionsExt, symlink};
+    let device = Path::new("/dev/null");
+    let mut output = Output::create(device).unwrap();
+    assert!(output.write("gone").is_ok() && output.finish().is_ok());
+    assert!(fs::metadata(device).unwrap().file_type().is_char_device());
+
+    let folder = Folder::new();
+    let target = folder.write("inner/target.jsonl", "older");
+    fs::set_permissions(&target, fs::Permissions::from_mode(0o640)).unwrap();
+    let link = folder.path("link.jsonl");
+    symlink(&target, &link).unwrap();
+    let mut output = Output::create(&link).unwrap();
+    assert!(output.write("new").is_ok() && output.finish().is_ok());
+    assert!(link.is_symlink());
+    assert_eq!(fs::read_to_string(&target).unwrap(), "\"new\"\n");
+    assert_eq!(fs::metadata(&target).unwrap().permissions().mode() & 0o777, 0o640);
+
+    let ordinary = folder.write("ordinary", "");
+    let path = folder.path("fresh.jsonl");
+    assert!(Output::create(&path).unwrap().finish().is_ok());
+    assert_eq!(fs::metadata(&path).unwrap().permissions(), fs::metadata(&ordinary).unwrap().permissions());
+}
+
+#[test]
+#[ignore = "run by an_output_that_outgrows_its_disk_leaves_nothing"]
+fn write_too_much() {
+    let Some(path) = given_path() else { return };
+    let mut output = Output::create(path).unwrap();
+    let error = (0..100_000).find_map(|number| output.write(&number).err()).unwrap();
+    assert!(error.to_string().contains("too large"), "{error}");
+    assert!(output.finish().is_err());
+}
+
+/// The file size limit cuts writes short as a full disk does.
+const SMALL_DISK: &str = "trap '' XFSZ; ulimit -f 2; exec \"$@\"";
+
+#[cfg(target_os = "linux")]
+#[test]
+fn an_output_that_outgrows_its_disk_leaves_nothing() {
+    let folder = Folder::new();
+    let path = folder.write("out.jsonl", "older\n");
+    let finished = run_again("write_too_much", SMALL_DISK, &path, b"");
+    assert!(finished.status.success(), "{finished:?}");
+    assert_eq!(fs::read_to_string(&path).unwrap(), "older\n");
+    assert_eq!(folder.names(), ["out.jsonl"]);
+}
+
+// Rejects
+
+fn reject(file: &str, line: Option<u64>) -> Reject {
+    let place = Place { file: file.into(), line };
+    Reject { place, id: line.map(|line| line.to_string()), reason: "bad".to_owned(), record: "{\n\"".to_owned() }
+}
+
+#[test]
+fn rejects_are_written_from_the_first_one_on() {
+    let folder = Folder::new();
+    let path = folder.path("rejects.jsonl");
+    let mut rejects = Rejects::new(&path).unwrap();
+    assert!(!path.exists());
+    rejects.write(&reject("a.jsonl", Some(3))).unwrap();
+    rejects.write(&reject("b.txt", None)).unwrap();
+    let expected = concat!(
+        r#"{"file":"a.jsonl","line":3,"id":"3","reason":"bad","record":"{\n\""}"#,
+        "\n",
+        r#"{"file":"b.txt","line":null,"id":null,"reason":"bad","record":"{\n\""}"#,
+        "\n",
+    );
+    assert_eq!(fs::read_to_string(&path).unwrap(), expected);
+    assert_eq!(rejects.count(), 2);
+    assert_eq!(Rejects::new("-").unwrap_err().kind(), ErrorKind::InvalidArgument);
+}
+
+#[test]
+fn an_older_file_of_rejects_is_replaced_at_the_first_one() {
+    let folder = Folder::new();
+    let path = folder.write("rejects.jsonl", "older\n");
+    let mut rejects = Rejects::new(&path).unwrap();
+    assert_eq!(fs::read_to_string(&path).unwrap(), "older\n");
+    rejects.write(&reject("a", None)).unwrap();
+    assert!(!fs::read_to_string(&path).unwrap().contains("older"));
+}
+
+// Journal
+
+fn journal_of(path: &Path, entries: &[Entry]) {
+    let mut journal = Journal::create(path).unwrap();
+    entries.iter().for_each(|entry| journal.append(entry).unwrap());
+    journal.sync().unwrap();
+}
+
+#[test]
+fn a_journal_goes_on() {
+    let folder = Folder::new();
+    let path = folder.path("journal");
+    journal_of(&path, &[entry("a", 1.0)]);
+    let (mut journal, found) = Journal::resume::<Entry>(&path).unwrap();
+    assert_eq!(found, [entry("a", 1.0)]);
+    assert_eq!(journal.path(), path);
+    journal.append(&entry("b", 2.0)).unwrap();
+    drop(journal);
+    let (_, found) = Journal::resume::<Entry>(&path).unwrap();
+    assert_eq!(found, [entry("a", 1.0), entry("b", 2.0)]);
+}
+
+#[test]
+fn a_journal_torn_at_any_byte_of_its_last_line() {
+    let folder = Folder::new();
+    let path = folder.path("journal");
+    journal_of(&path, &[entry("a", 1.0), entry("b\u{1F980}\"\\ \n", -2.5e-9)]);
+    let whole = fs::read(&path).unwrap();
+    let first = whole.iter().position(|byte| *byte == b'\n').unwrap() + 1;
+    for end in first..whole.len() {
+        for zeros in [0, 700] {
+            let mut torn = whole[..end].to_vec();
+            torn.resize(end + zeros, 0);
+            fs::write(&path, torn).unwrap();
+            let (mut journal, found) = Journal::resume::<Entry>(&path).unwrap();
+            assert_eq!(found, [entry("a", 1.0)], "torn at byte {end}");
+            assert_eq!(fs::read(&path).unwrap(), &whole[..first]);
+            journal.append(&entry("c", 3.0)).unwrap();
+            drop(journal);
+            let (_, found) = Journal::resume::<Entry>(&path).unwrap();
+            assert_eq!(found, [entry("a", 1.0), entry("c", 3.0)]);
+        }
+    }
+}
+
+#[test]
+fn a_number_cut_short_is_not_taken_for_another() {
+    let folder = Folder::new();
+    let path = folder.write("journal", "1\n23");
+    let (_, found) = Journal::resume::<u32>(&path).unwrap();
+    assert_eq!(found, [1]);
+}
+
+#[test]
+fn an_empty_journal_has_no_entries() {
+    let folder = Folder::new();
+    let (_, found) = Journal::resume::<Entry>(folder.write("journal", "")).unwrap();
+    assert_eq!(found, []);
+}
+
+#[test]
+fn a_broken_line_in_a_journal_is_named_and_nothing_is_cut() {
+    let folder = Folder::new();
+    let good = "{\"id\":\"a\",\"score\":1}\n";
+    for broken in ["{\"id\":\"b\"}\n", "{\"id\":\n", "\n", "\0\0\n"] {
+        for content in [format!("{good}{broken}{good}"), format!("{good}{broken}")] {
+            let path = folder.write("journal", &content);
+            let error = Journal::resume::<Entry>(&path).unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::InvalidRecord);
+            assert!(error.to_string().starts_with(&format!("{}:2: ", path.display())), "{error}");
+            assert_eq!(fs::read_to_string(&path).unwrap(), content);
+        }
+    }
+}
+
+#[test]
+fn what_is_no_journal_is_left_as_it_is() {
+    let folder = Folder::new();
+    for content in ["a text without a line end", "{\"id\":\"a\"} and more", "\u{FEFF}{}"] {
+        let path = folder.write("journal", content);
+        let error = Journal::resume::<Entry>(&path).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::InvalidRecord);
+        assert_eq!(fs::read_to_string(&path).unwrap(), content);
+    }
+}
+
+#[test]
+fn a_journal_is_neither_overwritten_nor_made_up() {
+    let folder = Folder::new();
+    let path = folder.path("journal");
+    let error = Journal::resume::<Entry>(&path).unwrap_err();
+    assert!(error.to_string().contains(path.to_str().unwrap()), "{error}");
+    assert!(!path.exists());
+    journal_of(&path, &[entry("a", 1.0)]);
+    let error = Journal::create(&path).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Io);
+    assert!(error.to_string().contains("exists already: resume it"), "{error}");
+    assert_eq!(Journal::resume::<Entry>(&path).unwrap().1.len(), 1);
+}
+
+#[test]
+fn a_journal_in_use_is_refused() {
+    let folder = Folder::new();
+    let path = folder.path("journal");
+    let journal = Journal::create(&path).unwrap();
+    let error = Journal::resume::<Entry>(&path).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Io);
+    assert!(error.to_string().contains("in use by another process"), "{error}");
+    drop(journal);
+    assert!(Journal::resume::<Entry>(&path).is_ok());
+}
+
+#[test]
+#[ignore = "run by a_journal_survives_a_killed_process"]
+fn append_and_be_killed() {
+    let Some(path) = given_path() else { return };
+    let mut journal = Journal::create(path).unwrap();
+    (0..1000).for_each(|number| journal.append(&number).unwrap());
+    std::process::abort();
+}
+
+#[cfg(unix)]
+#[test]
+fn a_journal_survives_a_killed_process() {
+    let folder = Folder::new();
+    let path = folder.path("journal");
+    let finished = run_again("append_and_be_killed", "ulimit -c 0; exec \"$@\"", &path, b"");
+    assert!(!finished.status.success());
+    let (_, found) = Journal::resume::<u32>(&path).unwrap();
+    assert_eq!(found, (0..1000).collect::<Vec<_>>());
+}
+
+#[test]
+#[ignore = "run by a_full_disk_leaves_whole_lines"]
+fn append_too_much() {
+    let Some(path) = given_path() else { return };
+    let mut journal = Journal::create(path).unwrap();
+    let error = (0..).find_map(|number| journal.append(&json!({ "number": number })).err()).unwrap();
+    assert!(error.to_string().contains("journal"), "{error}");
+    // A shorter line may still fit.
+    let _ = journal.append(&json!({}));
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn a_full_disk_leaves_whole_lines() {
+    let folder = Folder::new();
+    let path = folder.path("journal");
+    let finished = run_again("append_too_much", SMALL_DISK, &path, b"");
+    assert!(finished.status.success(), "{finished:?}");
+    assert_eq!(fs::read(&path).unwrap().last(), Some(&b'\n'));
+    let (_, found) = Journal::resume::<Value>(&path).unwrap();
+    assert!(found.len() > 40);
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
+
+    #[test]
+    fn a_journal_gives_back_what_it_was_given(ids in prop::collection::vec(any::<String>(), 0..8), cut in any::<prop::sample::Index>()) {
+        let folder = Folder::new();
+        let path = folder.path("journal");
+        let given: Vec<_> = ids.iter().enumerate().map(|(index, id)| entry(id, index as f32 / 7.0)).collect();
+        journal_of(&path, &given);
+        let (journal, found) = Journal::resume::<Entry>(&path).unwrap();
+        prop_assert_eq!(&found, &given);
+        drop(journal);
+        let whole = fs::read(&path).unwrap();
+        let end = cut.index(whole.len() + 1);
+        fs::write(&path, &whole[..end]).unwrap();
+        let (_, found) = Journal::resume::<Entry>(&path).unwrap();
+        let lines = whole[..end].iter().filter(|byte| **byte == b'\n').count();
+        prop_assert_eq!(found, &given[..lines]);
+    }
+}

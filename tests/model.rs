@@ -1,0 +1,218 @@
+//! Scorer packages: those of other exporters, damaged ones, and what an open scorer refuses.
+
+mod common;
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use longattn::config::Config;
+use longattn::export::{ExportOptions, export};
+use longattn::model::{Contract, Scorer};
+use longattn::{ErrorKind, Result};
+use serde::Deserialize;
+use tempfile::TempDir;
+
+fn config(settings: &[(&str, &str)]) -> Config {
+    let mut config = Config { onnxruntime: Some(common::onnxruntime()), ..Config::default() };
+    settings.iter().for_each(|(key, value)| config.set(key, value).unwrap());
+    config
+}
+
+fn foreign(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/foreign").join(name)
+}
+
+#[derive(Deserialize)]
+struct Expected {
+    token_ids: Vec<u32>,
+    maps: BTreeMap<String, Heads>,
+}
+
+#[derive(Deserialize)]
+struct Heads {
+    proportion: Vec<f64>,
+    variance: Vec<f64>,
+}
+
+/// Scores a model of another exporter and compares with what its JSON file says of one output.
+fn check_foreign(name: &str, layer: &str, output: &str, tolerance: f64) {
+    let expected: Expected =
+        serde_json::from_slice(&fs::read(foreign(&format!("{name}.json"))).unwrap()).unwrap();
+    let scorer = Scorer::open(&foreign(&format!("{name}.onnx")), &config(&[("layer", layer)])).unwrap();
+    assert_eq!(scorer.description().contract, Contract::Attentions);
+    let score = scorer.score_tokens(&expected.token_ids).unwrap();
+    let heads = &expected.maps[output];
+    assert_eq!(score.heads.len(), heads.proportion.len());
+    for (head, found) in score.heads.iter().enumerate() {
+        let close = |found: f64, expected: f64| (found - expected).abs() < tolerance * expected;
+        assert!(close(found.proportion, heads.proportion[head]), "{found:?} of head {head} in {output}");
+        assert!(close(found.variance, heads.variance[head]), "{found:?} of head {head} in {output}");
+    }
+}
+
+#[test]
+fn a_decoder_with_a_past_scores_as_it_is() {
+    check_foreign("decoder_with_past", "auto", "attentions.0", 1e-5);
+    check_foreign("decoder_with_past", "1", "attentions.1", 1e-5);
+    check_foreign("decoder_with_past", "attentions.1", "attentions.1", 1e-5);
+}
+
+#[test]
+fn an_encoder_scores_as_it_is() {
+    check_foreign("encoder", "auto", "encoder_attentions", 1e-3);
+}
+
+#[test]
+fn a_layer_that_is_not_there_is_named() {
+    let wrong = Scorer::open(&foreign("encoder.onnx"), &config(&[("layer", "7")])).err().unwrap();
+    assert!(wrong.to_string().contains("no layer \"7\" among its outputs encoder_attentions"), "{wrong}");
+    let no_map = Scorer::open(&foreign("decoder_with_past.onnx"), &config(&[("layer", "logits")])).err().unwrap();
+    assert!(no_map.to_string().contains("logits"), "{no_map}");
+}
+
+#[test]
+fn a_bare_model_takes_token_ids_alone() {
+    let scorer = Scorer::open(&foreign("encoder.onnx"), &config(&[])).unwrap();
+    let error = scorer.score_text("some text").unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Unsupported);
+    assert!(error.to_string().contains("tokenizer.json"), "{error}");
+}
+
+#[test]
+fn maps_that_would_not_fit_are_refused_before_the_model_runs() {
+    let scorer = Scorer::open(&foreign("encoder.onnx"), &config(&[("memory_limit", "1MB"), ("window", "100000")])).unwrap();
+    assert!(scorer.score_tokens(&[1; 40]).is_ok());
+    // These maps would take 240 GB.
+    let error = scorer.score_tokens(&vec![1; 100_000]).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::MemoryLimit);
+    assert!(error.to_string().contains("query-key"), "{error}");
+}
+
+/// A copy of the default model's package that may be damaged.
+fn package() -> (TempDir, PathBuf) {
+    let directory = tempfile::tempdir().unwrap();
+    let package = directory.path().join("model");
+    fs::create_dir(&package).unwrap();
+    for file in fs::read_dir(common::scorer_package()).unwrap() {
+        let file = file.unwrap();
+        fs::copy(file.path(), package.join(file.file_name())).unwrap();
+    }
+    (directory, package)
+}
+
+fn open(package: &Path) -> Result<Scorer> {
+    Scorer::open(package, &config(&[]))
+}
+
+#[test]
+fn damaged_packages_say_what_is_wrong() {
+    let (_directory, package) = package();
+    let damaged = |file: &str, damage: &dyn Fn(&[u8]) -> Vec<u8>, says: &str| {
+        let whole = fs::read(package.join(file)).unwrap();
+        fs::write(package.join(file), damage(&whole)).unwrap();
+        let error = open(&package).err().unwrap_or_else(|| panic!("{file} was damaged and opens"));
+        assert!(error.to_string().contains(says), "{error}");
+        fs::write(package.join(file), whole).unwrap();
+    };
+    damaged("model.onnx", &|bytes| bytes[..bytes.len() / 2].to_vec(), "model.onnx cannot be loaded");
+    damaged("model.onnx", &|_| Vec::new(), "model.onnx cannot be loaded");
+    damaged("model.onnx", &|_| b"no model".to_vec(), "model.onnx cannot be loaded");
+    damaged("model.onnx.data", &|bytes| bytes[..bytes.len() / 2].to_vec(), "model.onnx cannot be loaded");
+    damaged("tokenizer.json", &|bytes| bytes[..bytes.len() / 2].to_vec(), "tokenizer.json is not a tokenizer");
+    damaged("tokenizer.json", &|_| b"{}".to_vec(), "tokenizer.json is not a tokenizer");
+    assert!(open(&package).is_ok());
+
+    fs::remove_file(package.join("tokenizer.json")).unwrap();
+    assert!(open(&package).err().unwrap().to_string().contains("tokenizer.json"));
+    let missing = open(Path::new("no/such/package")).err().unwrap();
+    assert!(missing.to_string().contains("longattn export"), "{missing}");
+}
+
+#[test]
+fn a_tokenizer_that_knows_more_tokens_than_the_model_is_refused() {
+    let (_directory, package) = package();
+    let path = package.join("tokenizer.json");
+    let mut tokenizer: serde_json::Value = serde_json::from_slice(&fs::read(&path).unwrap()).unwrap();
+    let added = serde_json::json!({"id": 60000, "content": "<extra>", "special": true, "single_word": false,
+        "lstrip": false, "rstrip": false, "normalized": false});
+    tokenizer["added_tokens"].as_array_mut().unwrap().push(added);
+    tokenizer["model"]["vocab"]["<extra>"] = 60000.into();
+    fs::write(&path, tokenizer.to_string()).unwrap();
+    let error = open(&package).err().unwrap();
+    assert_eq!(error.kind(), ErrorKind::InvalidModel);
+    assert!(error.to_string().contains("60001 token ids"), "{error}");
+    assert!(error.to_string().contains("49152"), "{error}");
+}
+
+#[test]
+fn weights_that_are_not_numbers_are_refused_when_a_window_meets_them() {
+    let (_directory, package) = package();
+    let path = package.join("model.onnx.data");
+    let mut weights = fs::read(&path).unwrap();
+    // The first row of the embedding, which is stored first, is token 0.
+    weights[..4].copy_from_slice(&f32::NAN.to_le_bytes());
+    fs::write(&path, weights).unwrap();
+    let scorer = open(&package).unwrap();
+    assert_eq!(scorer.score_tokens(&[5, 6, 7, 8]).unwrap().token_count, 4);
+    assert_eq!(scorer.score_tokens(&[5, 0, 7, 8]).unwrap_err().kind(), ErrorKind::NonFinite);
+}
+
+#[test]
+fn windows_that_cannot_be_scored_are_refused() {
+    let scorer = open(&common::scorer_package()).unwrap();
+    assert_eq!(scorer.score_text("").unwrap_err().kind(), ErrorKind::TooShort);
+    assert_eq!(scorer.score_text("a").unwrap_err().kind(), ErrorKind::TooShort);
+    let error = scorer.score_tokens(&[1, 2, 49152]).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::InvalidArgument);
+    assert!(error.to_string().contains("token 2 has id 49152"), "{error}");
+}
+
+#[test]
+fn text_is_truncated_to_the_window() {
+    let scorer = Scorer::open(&common::scorer_package(), &config(&[("window", "16")])).unwrap();
+    let text = "The quick brown fox jumps over the lazy dog, and then it does so again and again.";
+    let ids = scorer.tokenize(text).unwrap().ids().to_vec();
+    assert!(ids.len() > 16);
+    let score = scorer.score_text(text).unwrap();
+    assert_eq!((score.token_count, score.far.min_distance), (16, 4));
+    assert_eq!(score, scorer.score_tokens(&ids[..16]).unwrap());
+}
+
+#[test]
+fn both_contracts_and_all_settings_agree() {
+    let directory = tempfile::tempdir().unwrap();
+    let maps = directory.path().join("maps");
+    let options = ExportOptions { contract: Contract::Attentions, ..ExportOptions::default() };
+    export(&common::default_model(), &maps, &options).unwrap();
+    let text = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("LICENSE-APACHE")).unwrap();
+    let cases: [&[(&str, &str)]; 4] = [
+        &[("window", "700")],
+        &[("window", "700"), ("min_distance", "0"), ("sink_tokens", "4")],
+        &[("window", "513"), ("min_distance", "100"), ("variance_domain", "triangle")],
+        &[("window", "64"), ("min_distance", "64")],
+    ];
+    for settings in cases {
+        let scores = [&common::scorer_package(), &maps].map(|package| {
+            Scorer::open(package, &config(settings)).unwrap().score_text(&text).unwrap()
+        });
+        for (streamed, whole) in scores[0].heads.iter().zip(&scores[1].heads) {
+            assert!((streamed.proportion - whole.proportion).abs() <= 1e-5 * whole.proportion, "{settings:?}");
+            assert!((streamed.variance - whole.variance).abs() <= 1e-4 * whole.variance, "{settings:?}");
+        }
+    }
+}
+
+#[test]
+fn a_window_keeps_its_bytes() {
+    let golden: serde_json::Value = serde_json::from_str(include_str!("data/tokens.json")).unwrap();
+    let text = golden["cases"][0]["text"].as_str().unwrap();
+    let scorer = open(&common::scorer_package()).unwrap();
+    let tokens = scorer.tokenize(text).unwrap();
+    let count = tokens.ids().len();
+    for split in 0..=count {
+        let (front, back) = (tokens.bytes(&(0..split)), tokens.bytes(&(split..count)));
+        assert_eq!(format!("{}{}", &text[front], &text[back]), text);
+    }
+    assert_eq!(scorer.tokenize("").unwrap().bytes(&(0..0)), 0..0);
+}
