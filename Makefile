@@ -21,7 +21,7 @@ help: ## list the targets
 # $(call need,COMMAND THAT SHOWS IT IS THERE,WHAT IS MISSING AND HOW TO GET IT)
 need = $(1) >/dev/null 2>&1 || { echo "$(2)" >&2; exit 1; }
 need_cargo = $(call need,cargo --version,cargo is missing: install Rust with rustup.)
-need_compiler = $(call need,cc --version && c++ --version,A C and C++ compiler is missing. On Debian: apt-get install build-essential)
+need_compiler = $(call need,cc --version,A C compiler is missing. On Debian: apt-get install build-essential)
 need_pip = $(call need,python3 -m pip --version,pip for Python 3 is missing. On Debian: apt-get install python3-pip)
 
 ### Downloads
