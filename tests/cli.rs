@@ -77,7 +77,8 @@ impl Workplace {
 
     /// Runs a line of shell, in which `longattn` is the command and `MODEL` the scorer package.
     fn shell(&self, line: &str) -> Output {
-        let line = line.replace("longattn", env!("CARGO_BIN_EXE_longattn")).replace("MODEL", self.package.to_str().unwrap());
+        let line =
+            line.replace("longattn", env!("CARGO_BIN_EXE_longattn")).replace("MODEL", self.package.to_str().unwrap());
         let mut shell = Command::new("bash");
         shell.args(["-o", "pipefail", "-c", &line]).current_dir(self.directory.path());
         shell.env("ORT_DYLIB_PATH", common::onnxruntime()).output().unwrap()
@@ -314,7 +315,9 @@ fn select_reads_scores_of_the_released_code() {
 #[test]
 fn select_rejects_what_is_no_score() {
     let workplace = Workplace::new();
-    let good = |id: &str, strength: f64| json!({"id": id, "dependency_strength": strength, "distribution_uniformity": -1e-7}).to_string();
+    let good = |id: &str, strength: f64| {
+        json!({"id": id, "dependency_strength": strength, "distribution_uniformity": -1e-7}).to_string()
+    };
     let lines = [good("a", 0.1), "{".to_owned(), json!({"id": "b"}).to_string(), good("a", 0.2), good("c", 0.3)];
     workplace.write("scores.jsonl", lines.join("\n"));
     let told = workplace.succeed("select --count 1 scores.jsonl -o selected.jsonl");
@@ -359,13 +362,18 @@ fn a_missing_onnx_runtime_says_where_it_was_looked_for() {
     let workplace = Workplace::new();
     let lonely = |variable: Option<&str>| {
         let mut command = workplace.command("inspect MODEL");
-        command.env_remove("ORT_DYLIB_PATH").env("PATH", "/nowhere").envs(variable.map(|path| ("ORT_DYLIB_PATH", path)));
+        command
+            .env_remove("ORT_DYLIB_PATH")
+            .env("PATH", "/nowhere")
+            .envs(variable.map(|path| ("ORT_DYLIB_PATH", path)));
         let output = command.output().unwrap();
         assert!(!output.status.success());
         String::from_utf8(output.stderr).unwrap()
     };
     let message = lonely(None);
-    for tried in ["the setting onnxruntime", "ORT_DYLIB_PATH", "libonnxruntime.so", "python3", "pip install onnxruntime"] {
+    for tried in
+        ["the setting onnxruntime", "ORT_DYLIB_PATH", "libonnxruntime.so", "python3", "pip install onnxruntime"]
+    {
         assert!(message.contains(tried), "{message}");
     }
     let message = lonely(Some("/no/such/libonnxruntime.so"));
@@ -376,12 +384,15 @@ fn a_missing_onnx_runtime_says_where_it_was_looked_for() {
 fn export_and_inspect_tell_what_a_package_is() {
     let workplace = Workplace::new();
     let source = common::default_model().display().to_string();
-    let told = workplace.succeed(&format!("export {source} -o package --contract attentions --dtype f16 --rope-theta 500000"));
+    let told =
+        workplace.succeed(&format!("export {source} -o package --contract attentions --dtype f16 --rope-theta 500000"));
     assert!(told.contains("attentions") && told.contains("500000"), "{told}");
     assert!(workplace.fail(&format!("export {source} -o package")).contains("--overwrite"));
     let inspected = workplace.run("inspect package --json");
     let facts: BTreeMap<String, String> = serde_json::from_slice(&inspected.stdout).unwrap();
-    for (name, value) in [("contract", "attentions"), ("weights", "f16"), ("heads", "9"), ("rope_theta", "500000"), ("layer", "0")] {
+    for (name, value) in
+        [("contract", "attentions"), ("weights", "f16"), ("heads", "9"), ("rope_theta", "500000"), ("layer", "0")]
+    {
         assert_eq!(facts[name], value);
     }
     let broken = workplace.path("broken.gguf");
@@ -403,7 +414,10 @@ fn quiet_is_quiet() {
         "select scores.jsonl -o selected.jsonl --quiet",
     ] {
         let output = workplace.run(arguments);
-        assert!(output.status.success() && output.stdout.is_empty() && output.stderr.is_empty(), "{arguments}: {output:?}");
+        assert!(
+            output.status.success() && output.stdout.is_empty() && output.stderr.is_empty(),
+            "{arguments}: {output:?}"
+        );
     }
 }
 

@@ -37,8 +37,7 @@ struct Heads {
 
 /// Scores a model of another exporter and compares with what its JSON file says of one output.
 fn check_foreign(name: &str, layer: &str, output: &str, tolerance: f64) {
-    let expected: Expected =
-        serde_json::from_slice(&fs::read(foreign(&format!("{name}.json"))).unwrap()).unwrap();
+    let expected: Expected = serde_json::from_slice(&fs::read(foreign(&format!("{name}.json"))).unwrap()).unwrap();
     let scorer = Scorer::open(&foreign(&format!("{name}.onnx")), &config(&[("layer", layer)])).unwrap();
     assert_eq!(scorer.description().contract, Contract::Attentions);
     let score = scorer.score_tokens(&expected.token_ids).unwrap();
@@ -81,7 +80,8 @@ fn a_bare_model_takes_token_ids_alone() {
 
 #[test]
 fn maps_that_would_not_fit_are_refused_before_the_model_runs() {
-    let scorer = Scorer::open(&foreign("encoder.onnx"), &config(&[("memory_limit", "1MB"), ("window", "100000")])).unwrap();
+    let scorer =
+        Scorer::open(&foreign("encoder.onnx"), &config(&[("memory_limit", "1MB"), ("window", "100000")])).unwrap();
     assert!(scorer.score_tokens(&[1; 40]).is_ok());
     // These maps would take 240 GB.
     let error = scorer.score_tokens(&vec![1; 100_000]).unwrap_err();
@@ -193,9 +193,8 @@ fn both_contracts_and_all_settings_agree() {
         &[("window", "64"), ("min_distance", "64")],
     ];
     for settings in cases {
-        let scores = [&common::scorer_package(), &maps].map(|package| {
-            Scorer::open(package, &config(settings)).unwrap().score_text(&text).unwrap()
-        });
+        let scores = [&common::scorer_package(), &maps]
+            .map(|package| Scorer::open(package, &config(settings)).unwrap().score_text(&text).unwrap());
         for (streamed, whole) in scores[0].heads.iter().zip(&scores[1].heads) {
             assert!((streamed.proportion - whole.proportion).abs() <= 1e-5 * whole.proportion, "{settings:?}");
             assert!((streamed.variance - whole.variance).abs() <= 1e-4 * whole.variance, "{settings:?}");

@@ -1,7 +1,7 @@
 //! The scorer: an open package that scores windows.
 
 use std::path::{Path, PathBuf};
-use std::sync::Mutex;
+use std::sync::{Mutex, Once};
 
 use rayon::prelude::*;
 use rayon::{ThreadPool, ThreadPoolBuilder};
@@ -77,6 +77,7 @@ pub struct Scorer {
     description: Description,
     tokenizer: Option<Tokenizer>,
     pool: ThreadPool,
+    position_warning: Once,
 }
 
 enum Model {
@@ -131,7 +132,7 @@ impl Scorer {
         let pool = pool.build().map_err(|cause| {
             Error::new(ErrorKind::Internal, format!("threads cannot be started: {cause}; set threads to fewer"))
         })?;
-        Ok(Self { config: config.clone(), graph, model, description, tokenizer, pool })
+        Ok(Self { config: config.clone(), graph, model, description, tokenizer, pool, position_warning: Once::new() })
     }
 
     /// What the package is.
@@ -246,6 +247,7 @@ impl Scorer {
         };
         check_length(ids.len())?;
         self.check_ids(&ids)?;
+        self.warn_of_untrained_positions(ids.len());
         let far = self.far_region(ids.len());
         let far_masses = self.pool.install(|| self.far_masses(&ids, far, cancel))?;
         Score::new(&far_masses, ids.len(), far, self.config.variance_domain)
@@ -265,6 +267,19 @@ impl Scorer {
         match &self.model {
             Model::QueryKey(model) => model.far_masses(&self.graph, ids, far, cancel),
             Model::Attentions(model) => model.far_masses(&self.graph, ids, far),
+        }
+    }
+
+    fn warn_of_untrained_positions(&self, length: usize) {
+        let Some(metadata) = &self.description.metadata else { return };
+        if length > metadata.max_positions {
+            self.position_warning.call_once(|| {
+                let trained = metadata.max_positions;
+                log::warn!(
+                    "windows of {length} tokens are longer than the {trained} positions that the model was trained for: \
+                     its attention there is a guess; use windows of at most {trained}, or raise --rope-theta at export"
+                );
+            });
         }
     }
 

@@ -29,7 +29,7 @@ pub fn command(command: Command) -> Command {
         .about("Do the whole job on a corpus: cut windows, score them, select the best of each category")
         .long_about(
             "Cuts documents into windows, scores them and selects the best of each category. The result directory gets \
-             selected.jsonl, scores.jsonl, report.html and, for records that could not be used, rejects.jsonl. An \
+             selected.jsonl, scores.jsonl, report.html, chart.svg and, for records that could not be used, rejects.jsonl. An \
              interrupted run goes on with --resume, which also selects anew by other settings of the cut without \
              scoring again.",
         )
@@ -76,10 +76,17 @@ impl Results {
         self.directory.join(name)
     }
 
+    fn write(&self, name: &str, content: &str) -> Result<()> {
+        let path = self.file(name);
+        fs::write(&path, content).map_err(|cause| Error::io(format!("write {}", path.display()), cause))
+    }
+
     fn is_temporary(&self) -> bool {
         self._temporary.is_some()
     }
 }
+
+const BASIS: &str = "run.json";
 
 /// What scores depend on. A run is only resumed by one that would give the same scores.
 #[derive(Debug, PartialEq, Serialize, Deserialize)]
@@ -134,9 +141,9 @@ pub fn execute(matches: &ArgMatches) -> Result<()> {
     let source = |id: &str| sources.get(id).copied().unwrap_or_default().to_owned();
     if !results.is_temporary() {
         let categories = category_reports(&ranking, &source, &texts);
-        let page = report(matches, &config, &scorer, summary, categories, &progress, &rejects).render()?;
-        let path = results.file("report.html");
-        fs::write(&path, page).map_err(|cause| Error::io(format!("write {}", path.display()), cause))?;
+        results.write("chart.svg", &longattn::report::chart(&categories)?)?;
+        let report = report(matches, &config, &scorer, summary, categories, &progress, &rejects);
+        results.write("report.html", &report.render()?)?;
         if !flags::is_quiet(matches) {
             table::print(&table::ranking(&ranking, &source).to_string());
         }
@@ -187,7 +194,7 @@ fn basis(
 
 /// Compares with the run that is to be resumed, or notes what a new run's scores depend on.
 fn check_basis(matches: &ArgMatches, results: &Results, scores: &Path, basis: &Basis) -> Result<()> {
-    let path = results.file("run.json");
+    let path = results.file(BASIS);
     if matches.get_flag("resume") && scores.is_file() {
         let text = fs::read(&path).map_err(|cause| Error::io(format!("read {}", path.display()), cause))?;
         let earlier: Option<Basis> = serde_json::from_slice(&text).ok();
@@ -202,7 +209,7 @@ fn check_basis(matches: &ArgMatches, results: &Results, scores: &Path, basis: &B
         return Err(Error::new(ErrorKind::InvalidArgument, message));
     }
     let text = serde_json::to_string_pretty(basis).expect("text and numbers have a form in JSON");
-    fs::write(&path, text + "\n").map_err(|cause| Error::io(format!("write {}", path.display()), cause))
+    results.write(BASIS, &(text + "\n"))
 }
 
 /// A window that is to be scored, and where it comes from.
