@@ -194,7 +194,8 @@ fn sentence_piece(checkpoint: &Checkpoint, vocabulary: &Vocabulary) -> Result<To
     }
     let mut tokenizer = Tokenizer::new(model.build().map_err(|cause| malformed(checkpoint, cause))?);
     let prefixed = checkpoint.flag(ADD_SPACE)?.unwrap_or(true);
-    tokenizer.with_normalizer(Some(space_normalizer(prefixed).map_err(|cause| malformed(checkpoint, cause))?));
+    let normalizer = space_normalizer(prefixed).map_err(|cause| malformed(checkpoint, cause))?;
+    tokenizer.with_normalizer(Some(normalizer)).map_err(|cause| malformed(checkpoint, cause))?;
     tokenizer.with_decoder(Some(space_decoder(prefixed).map_err(|cause| malformed(checkpoint, cause))?));
     finish(tokenizer, checkpoint, vocabulary, true)
 }
@@ -244,7 +245,7 @@ fn finish(
     vocabulary: &Vocabulary,
     begin: bool,
 ) -> Result<Tokenizer> {
-    tokenizer.add_tokens(&vocabulary.added());
+    tokenizer.add_tokens(vocabulary.added()).map_err(|cause| malformed(checkpoint, cause))?;
     if !checkpoint.flag(ADD_BEGIN)?.unwrap_or(begin) {
         return Ok(tokenizer);
     }
