@@ -281,7 +281,8 @@ fn exponential<S: Simd>(simd: S, x: S::f32s) -> S::f32s {
     /// Adding it leaves the nearest integer in the low bits of the sum.
     const ROUNDING: f32 = 12_582_912.0;
     const MANTISSA_BITS: u32 = 23;
-    const POLYNOMIAL: [f32; 7] = [1.0, 0.6931472, 0.2402265, 0.05550327, 0.009618057, 0.0013400428, 0.00015461445];
+    const POLYNOMIAL: [f32; 7] =
+        [1.0, std::f32::consts::LN_2, 0.2402265, 0.05550327, 0.009618057, 0.0013400428, 0.00015461445];
 
     let lowest = simd.splat_f32s(LOWEST);
     let x = simd.select_f32s(simd.less_than_f32s(x, lowest), lowest, x);

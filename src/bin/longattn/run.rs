@@ -145,7 +145,7 @@ pub fn execute(matches: &ArgMatches) -> Result<()> {
         let report = report(matches, &config, &scorer, summary, categories, &progress, &rejects);
         results.write("report.html", &report.render()?)?;
         if !flags::is_quiet(matches) {
-            table::print(&table::ranking(&ranking, &source).to_string());
+            table::print(&table::ranking(&ranking, source).to_string());
         }
     }
     tell(&progress, &summary, &ranking, &results, earlier, &rejects, &rejects_path);
