@@ -21,6 +21,11 @@ pub fn ends(ranking: &[Ranked]) -> (&[Ranked], &[Ranked]) {
     (&ranking[..best], &ranking[ranking.len() - worst..])
 }
 
+/// The end of a source; its folders are in the report and in the score file.
+fn file_name(source: &str) -> String {
+    source.rsplit(['/', '\\']).next().unwrap_or_default().to_owned()
+}
+
 /// Columns where there is no terminal to ask.
 const WIDTH: u16 = 120;
 
@@ -44,7 +49,7 @@ pub fn ranking(ranking: &BTreeMap<String, Vec<Ranked>>, source: impl Fn(&str) ->
                 format!("{:.4}", candidate.dependency_strength),
                 format!("{:.3e}", candidate.distribution_uniformity),
                 candidate.id.clone(),
-                source(&candidate.id),
+                file_name(&source(&candidate.id)),
             ]);
         }
     }
