@@ -27,7 +27,7 @@ pub struct Window {
 /// use longattn::window::window_starts;
 ///
 /// let starts = |tokens| window_starts(tokens, NonZeroUsize::new(4).unwrap());
-/// assert_eq!(starts(3), []);
+/// assert!(starts(3).is_empty());
 /// assert_eq!(starts(4), [0]);
 /// assert_eq!(starts(7), [0, 3]);
 /// assert_eq!(starts(11), [0, 3, 7]);

@@ -49,8 +49,9 @@ impl Journal {
         let opened = OpenOptions::new().read(true).write(true).open(path);
         let file = opened.map_err(|cause| Error::io(format!("resume the journal {}", path.display()), cause))?;
         lock(&file, path)?;
-        let (entries, length) = read_entries(&file, path)?;
-        let mut journal = Self { path: path.to_owned(), file, length };
+        let mut journal = Self { path: path.to_owned(), file, length: 0 };
+        let (entries, length) = read_entries(&journal.file, path)?;
+        journal.length = length;
         journal.cut_to_whole_lines().map_err(|cause| journal.write_error(cause))?;
         Ok((journal, entries))
     }
@@ -92,6 +93,13 @@ impl Journal {
 
     fn write_error(&self, cause: io::Error) -> Error {
         write_error(self.path.display(), cause, OTHERWISE)
+    }
+}
+
+impl Drop for Journal {
+    fn drop(&mut self) {
+        // A child process that is just being started holds the open file too, so closing it may leave it locked.
+        let _ = self.file.unlock();
     }
 }
 
