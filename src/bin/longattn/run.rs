@@ -144,7 +144,7 @@ pub fn execute(matches: &ArgMatches) -> Result<()> {
         results.write("chart.svg", &longattn::report::chart(&categories)?)?;
         let report = report(matches, &config, &scorer, summary, categories, &progress, &rejects);
         results.write("report.html", &report.render()?)?;
-        if !flags::is_quiet(matches) {
+        if !flags::is_quiet(matches) && !ranking.is_empty() {
             table::print(&table::ranking(&ranking, source).to_string());
         }
     }
