@@ -1,21 +1,42 @@
 //! The ONNX graphs of a scorer package.
 
-use super::llama::Llama;
+use super::llama::{self, Llama};
 use super::onnx::{Attribute, Dimension, ElementType, Graph, Node, Tensor, ValueInfo};
 use crate::model::metadata::Contract;
 
 /// Names of the initializers.
 pub(super) const TOKEN_EMBEDDING: &str = "token_embedding";
 pub(super) const NORM: &str = "input_norm";
-pub(super) const QUERY_PROJECTION: &str = "query_projection";
-pub(super) const KEY_PROJECTION: &str = "key_projection";
+
+/// One of the two projections.
+#[derive(Clone, Copy)]
+pub(super) struct Projection {
+    pub heads: usize,
+    /// The checkpoint's tensor.
+    pub tensor: &'static str,
+    /// The initializer that holds the projection alone.
+    pub weights: &'static str,
+    /// The initializer that holds it folded with embedding and norm.
+    pub table: &'static str,
+}
+
+/// The projections to queries and to keys.
+pub(super) fn projections(layer: &Llama) -> [Projection; 2] {
+    let query =
+        Projection { heads: layer.heads, tensor: llama::QUERY, weights: "query_projection", table: "query_table" };
+    let key =
+        Projection { heads: layer.key_value_heads, tensor: llama::KEY, weights: "key_projection", table: "key_table" };
+    [query, key]
+}
 
 /// The graph of the first layer up to its queries and keys, or to its attention maps.
 ///
-/// `weights` holds the four initializers named above: the embedding `[vocabulary_size, embedding_size]`, the norm
-/// `[embedding_size]`, and the projections `[embedding_size, rows]`, each head's numbers in the order of rotary halves.
-pub(super) fn build(contract: Contract, layer: &Llama, weights: Vec<Tensor>) -> Graph {
-    let mut builder = Builder::new(layer, weights);
+/// `weights` holds the initializers: if `folded`, each projection's table `[vocabulary_size, rows]`; otherwise the
+/// embedding `[vocabulary_size, embedding_size]`, the norm `[embedding_size]`, and the projections
+/// `[embedding_size, rows]`. Each head's numbers are in the order of rotary halves.
+pub(super) fn build(contract: Contract, layer: &Llama, folded: bool, weights: Vec<Tensor>) -> Graph {
+    let graph = Graph { name: "longattn".to_owned(), initializer: weights, ..Graph::default() };
+    let mut builder = Builder { graph, layer, folded };
     match contract {
         Contract::QueryKey => builder.query_key(),
         Contract::Attentions => builder.attentions(),
@@ -26,35 +47,17 @@ pub(super) fn build(contract: Contract, layer: &Llama, weights: Vec<Tensor>) -> 
 /// Name of a value in the graph.
 type Value = String;
 
-/// One of the two projections.
-#[derive(Clone, Copy)]
-struct Projection {
-    weights: &'static str,
-    heads: usize,
-}
-
 struct Builder<'a> {
     graph: Graph,
     layer: &'a Llama,
+    folded: bool,
 }
 
-impl<'a> Builder<'a> {
-    fn new(layer: &'a Llama, weights: Vec<Tensor>) -> Self {
-        let graph = Graph { name: "longattn".to_owned(), initializer: weights, ..Graph::default() };
-        Self { graph, layer }
-    }
-
-    fn query(&self) -> Projection {
-        Projection { weights: QUERY_PROJECTION, heads: self.layer.heads }
-    }
-
-    fn key(&self) -> Projection {
-        Projection { weights: KEY_PROJECTION, heads: self.layer.key_value_heads }
-    }
-
+impl Builder<'_> {
     fn query_key(&mut self) {
-        self.half("key", self.key());
-        self.half("query", self.query());
+        let [query, key] = projections(self.layer);
+        self.half("key", key);
+        self.half("query", query);
     }
 
     /// One output of the query-key contract, from its own tokens at their own positions.
@@ -71,9 +74,10 @@ impl<'a> Builder<'a> {
     fn attentions(&mut self) {
         let ids = self.input("input_ids", &["batch", "length"]);
         let positions = self.positions(&ids);
-        let query = self.projected(&ids, self.query(), 2);
+        let [query, key] = projections(self.layer);
+        let query = self.projected(&ids, query, 2);
         let query = self.rotated(&query, &positions);
-        let key = self.projected(&ids, self.key(), 2);
+        let key = self.projected(&ids, key, 2);
         let key = self.rotated(&key, &positions);
         let key = self.repeated(&key);
         let attentions = self.causal_attention(&query, &key, &positions);
@@ -82,13 +86,16 @@ impl<'a> Builder<'a> {
     }
 
     /// Numbers of the tokens' heads before the rotary embedding, `[.., heads, length, head_size]` from ids
-    /// `[.., length]` of `axes` axes. They depend on the ids alone, so one table a projection could give them as well.
+    /// `[.., length]` of `axes` axes.
     fn projected(&mut self, ids: &Value, projection: Projection, axes: usize) -> Value {
-        let embedding = self.node("Gather", &[TOKEN_EMBEDDING, ids]);
-        let embedding = self.float32(TOKEN_EMBEDDING, embedding);
-        let normed = self.normed(&embedding);
-        let weights = self.float32(projection.weights, projection.weights.to_owned());
-        let rows = self.node("MatMul", &[&normed, &weights]);
+        let rows = if self.folded {
+            self.looked_up(projection.table, ids)
+        } else {
+            let embedding = self.looked_up(TOKEN_EMBEDDING, ids);
+            let normed = self.normed(&embedding);
+            let weights = self.float32(projection.weights, projection.weights.to_owned());
+            self.node("MatMul", &[&normed, &weights])
+        };
         // A size of 0 stands for the input's own, so lengths of 0 pass.
         let mut shape = vec![0; axes];
         shape.extend([projection.heads as i64, self.layer.head_size as i64]);
@@ -96,6 +103,11 @@ impl<'a> Builder<'a> {
         let split = self.node("Reshape", &[&rows, &shape]);
         let order: &[i64] = if axes == 1 { &[1, 0, 2] } else { &[0, 2, 1, 3] };
         self.node_with("Transpose", &[&split], vec![Attribute::integers("perm", order)])
+    }
+
+    fn looked_up(&mut self, table: &'static str, ids: &Value) -> Value {
+        let rows = self.node("Gather", &[table, ids]);
+        self.float32(table, rows)
     }
 
     fn normed(&mut self, hidden: &Value) -> Value {

@@ -1,5 +1,6 @@
 //! Checkpoints to scorer packages.
 
+mod fold;
 mod gguf;
 mod graph;
 mod llama;
@@ -11,12 +12,15 @@ mod weights;
 
 use std::path::{Path, PathBuf};
 
+use ndarray::ArrayView2;
 use prost::Message;
 
 use crate::choice::Choice;
 use crate::error::Result;
 use crate::model::metadata::{Contract, Metadata};
+use fold::Norm;
 use gguf::Checkpoint;
+use graph::Projection;
 use llama::Llama;
 use package::Draft;
 use weights::WeightFile;
@@ -46,6 +50,9 @@ pub struct ExportOptions {
     pub contract: Contract,
     /// Number format of the stored weights.
     pub weights: WeightType,
+    /// Fold embedding, norm and projections into a table of queries and one of keys by token id, so that the model looks
+    /// up what it would otherwise compute.
+    pub fold: bool,
     /// Base of the rotary embedding, above 0; the checkpoint's own where `None`.
     pub rope_theta: Option<f64>,
     /// A `tokenizer.json` to take instead of making one from the checkpoint.
@@ -55,11 +62,12 @@ pub struct ExportOptions {
 }
 
 impl Default for ExportOptions {
-    /// The contract `query-key` with weights in `f32`, everything else as the checkpoint says, replacing nothing.
+    /// The contract `query-key` with folded weights in `f32`, everything else as the checkpoint says, replacing nothing.
     fn default() -> Self {
         Self {
             contract: Contract::QueryKey,
             weights: WeightType::F32,
+            fold: true,
             rope_theta: None,
             tokenizer: None,
             overwrite: false,
@@ -93,7 +101,7 @@ pub fn export(source: &Path, target: &Path, options: &ExportOptions) -> Result<M
     draft.write(package::TOKENIZER, tokenizer.as_bytes())?;
     let weights = write_weights(&checkpoint, &layer, options, &draft.path(package::WEIGHTS))?;
     let metadata = metadata(&layer, options);
-    let model = model(&metadata, graph::build(options.contract, &layer, weights));
+    let model = model(&metadata, graph::build(options.contract, &layer, options.fold, weights));
     draft.write(package::MODEL, &model.encode_to_vec())?;
     draft.finish()?;
     Ok(metadata)
@@ -113,6 +121,7 @@ fn tokenizer(checkpoint: &Checkpoint, layer: &Llama, options: &ExportOptions) ->
     Ok(json)
 }
 
+/// Writes what the graph reads, and gives its initializers.
 fn write_weights(
     checkpoint: &Checkpoint,
     layer: &Llama,
@@ -120,23 +129,64 @@ fn write_weights(
     path: &Path,
 ) -> Result<Vec<onnx::Tensor>> {
     let mut file = WeightFile::create(path)?;
+    let write = if options.fold { write_folded } else { write_apart };
+    let initializers = write(checkpoint, layer, options.weights, &mut file)?;
+    file.finish()?;
+    Ok(initializers)
+}
+
+/// The embedding, the norm and the projections as they are.
+fn write_apart(
+    checkpoint: &Checkpoint,
+    layer: &Llama,
+    weights: WeightType,
+    file: &mut WeightFile,
+) -> Result<Vec<onnx::Tensor>> {
     let shape = [layer.vocabulary_size, layer.embedding_size];
-    let embedding = file.append(graph::TOKEN_EMBEDDING, &shape, options.weights, |write| {
+    let embedding = file.append(graph::TOKEN_EMBEDDING, &shape, weights, |write| {
         checkpoint.read_in_parts(llama::TOKEN_EMBEDDING, &shape, write)
     })?;
     let shape = [layer.embedding_size];
     let norm = file
         .append(graph::NORM, &shape, WeightType::F32, |write| checkpoint.read_in_parts(llama::NORM, &shape, write))?;
-    let mut projection = |name: &str, tensor: &str, heads: usize| {
-        let (rows, columns) = (heads * layer.head_size, layer.embedding_size);
-        let stored = checkpoint.read(tensor, &[rows, columns])?;
-        let transposed = rotary::transposed_to_halves(&stored, columns, layer.head_size);
-        file.append(name, &[columns, rows], options.weights, |write| write(&transposed))
-    };
-    let query = projection(graph::QUERY_PROJECTION, llama::QUERY, layer.heads)?;
-    let key = projection(graph::KEY_PROJECTION, llama::KEY, layer.key_value_heads)?;
-    file.finish()?;
-    Ok(vec![embedding, norm, query, key])
+    let mut initializers = vec![embedding, norm];
+    for projection in graph::projections(layer) {
+        let numbers = projection_weights(checkpoint, layer, &projection)?;
+        let shape = [layer.embedding_size, projection.heads * layer.head_size];
+        initializers.push(file.append(projection.weights, &shape, weights, |write| write(&numbers))?);
+    }
+    Ok(initializers)
+}
+
+/// One table a projection.
+fn write_folded(
+    checkpoint: &Checkpoint,
+    layer: &Llama,
+    weights: WeightType,
+    file: &mut WeightFile,
+) -> Result<Vec<onnx::Tensor>> {
+    let norm = Norm { weights: checkpoint.read(llama::NORM, &[layer.embedding_size])?, epsilon: layer.norm_epsilon };
+    let embedding_shape = [layer.vocabulary_size, layer.embedding_size];
+    let mut initializers = Vec::new();
+    for projection in graph::projections(layer) {
+        let numbers = projection_weights(checkpoint, layer, &projection)?;
+        let rows = projection.heads * layer.head_size;
+        let matrix = ArrayView2::from_shape((layer.embedding_size, rows), &numbers).expect("a whole projection");
+        let table = file.append(projection.table, &[layer.vocabulary_size, rows], weights, |write| {
+            checkpoint.read_in_parts(llama::TOKEN_EMBEDDING, &embedding_shape, |part| {
+                write(&fold::folded(part, &norm, matrix))
+            })
+        })?;
+        initializers.push(table);
+    }
+    Ok(initializers)
+}
+
+/// A projection as `[embedding_size, rows]`, each head's numbers in the order of rotary halves.
+fn projection_weights(checkpoint: &Checkpoint, layer: &Llama, projection: &Projection) -> Result<Vec<f32>> {
+    let (rows, columns) = (projection.heads * layer.head_size, layer.embedding_size);
+    let stored = checkpoint.read(projection.tensor, &[rows, columns])?;
+    Ok(rotary::transposed_to_halves(&stored, columns, layer.head_size))
 }
 
 fn metadata(layer: &Llama, options: &ExportOptions) -> Metadata {

@@ -22,6 +22,7 @@ pub fn command(command: Command) -> Command {
         .arg(flags::path("output", "DIR", "The directory to make").short('o').long("output").required(true))
         .arg(choice::<Contract>("contract", "How the model gives its attention", Contract::QueryKey))
         .arg(choice::<WeightType>("dtype", "Number format of the weights", WeightType::F32))
+        .arg(flags::switch("no-fold", "Keep embedding, norm and projections apart, not folded into tables by token id"))
         .arg(
             Arg::new("rope-theta")
                 .long("rope-theta")
@@ -49,6 +50,7 @@ pub fn execute(matches: &ArgMatches) -> Result<()> {
     let options = ExportOptions {
         contract: choice_of(matches, "contract"),
         weights: choice_of(matches, "dtype"),
+        fold: !matches.get_flag("no-fold"),
         rope_theta: matches.get_one("rope-theta").copied(),
         tokenizer: matches.get_one::<PathBuf>("tokenizer").cloned(),
         overwrite: matches.get_flag("overwrite"),
