@@ -23,19 +23,45 @@ pub struct PackedKeys {
 impl PackedKeys {
     /// Packs keys `[key_value_heads, L, head_size]`, rotary embedding applied.
     pub fn new(keys: ArrayView3<f32>) -> Self {
-        let (heads, length, head_size) = keys.dim();
-        let panels_per_head = length.div_ceil(PANEL);
-        let mut panels = vec![0.0; heads * panels_per_head * head_size * PANEL];
-        let packed = panels.par_chunks_mut((head_size * PANEL).max(1)).enumerate();
-        packed.for_each(|(index, panel)| {
-            let (head, first) = (index / panels_per_head, index % panels_per_head * PANEL);
-            for (lane, position) in (first..length.min(first + PANEL)).enumerate() {
+        let mut packed = Self::zeros(keys.dim());
+        packed.set(0, keys).expect("room for just these keys");
+        packed
+    }
+
+    /// Room for keys `[key_value_heads, L, head_size]`, which [`set`](Self::set) fills part by part.
+    pub fn zeros((heads, length, head_size): (usize, usize, usize)) -> Self {
+        let panels = vec![0.0; heads * length.div_ceil(PANEL) * head_size * PANEL];
+        Self { panels, heads, length, head_size }
+    }
+
+    /// Packs the keys `[key_value_heads, count, head_size]` of the positions from `first` on.
+    ///
+    /// # Errors
+    /// [`ErrorKind::InvalidArgument`] where there is no room for just such keys.
+    pub fn set(&mut self, first: usize, keys: ArrayView3<f32>) -> Result<()> {
+        let (heads, count, head_size) = keys.dim();
+        if (heads, head_size) != (self.heads, self.head_size) || count > self.length.saturating_sub(first) {
+            let message = format!("keys {:?} from position {first} on have no room among {:?}", keys.dim(), self.dim());
+            return Err(Error::new(ErrorKind::InvalidArgument, message));
+        }
+        let panels_per_head = self.length.div_ceil(PANEL);
+        let given = first..first + count;
+        let touched = first / PANEL..given.end.div_ceil(PANEL);
+        let panels = self.panels.par_chunks_mut((head_size * PANEL).max(1)).enumerate();
+        panels.filter(|(index, _)| touched.contains(&(index % panels_per_head))).for_each(|(index, panel)| {
+            let (head, start) = (index / panels_per_head, index % panels_per_head * PANEL);
+            for position in start.max(given.start)..given.end.min(start + PANEL) {
                 for column in 0..head_size {
-                    panel[column * PANEL + lane] = keys[[head, position, column]];
+                    panel[column * PANEL + position - start] = keys[[head, position - first, column]];
                 }
             }
         });
-        Self { panels, heads, length, head_size }
+        Ok(())
+    }
+
+    /// `[key_value_heads, L, head_size]`.
+    pub fn dim(&self) -> (usize, usize, usize) {
+        (self.heads, self.length, self.head_size)
     }
 
     fn head(&self, head: usize) -> &[f32] {

@@ -11,8 +11,11 @@ use crate::error::{Error, ErrorKind, Result};
 pub(super) const INPUTS: [&str; 4] = ["key_ids", "key_positions", "query_ids", "query_positions"];
 pub(super) const OUTPUTS: [&str; 2] = ["key", "query"];
 
-/// Queries that are asked of the model at a time, so that memory stays near that of the keys.
+/// Queries that are asked of the model at a time, so that memory stays near that of the packed keys.
 const ROWS_AT_A_TIME: usize = 2048;
+
+/// Keys that are asked of the model at a time.
+const KEYS_AT_A_TIME: usize = 16384;
 
 /// Tokens whose keys are held at a time where many windows are scored in one call.
 const TOKENS_IN_FLIGHT: f64 = 65536.0;
@@ -38,10 +41,9 @@ impl QueryKey {
         cancel: &Cancel,
     ) -> Result<Vec<FarMass>> {
         let positions: Vec<_> = (0..ids.len()).collect();
-        let keys = ask(graph, "key", (ids, &positions), (&[], &[]))?;
+        let keys = packed_keys(graph, ids, &positions, cancel)?;
         let scale = self.attention_scale.unwrap_or((keys.dim().2 as f64).sqrt().recip());
-        let attention = StreamingAttention::new(PackedKeys::new(keys.view()), scale, far, self.instruction_set)?;
-        drop(keys);
+        let attention = StreamingAttention::new(keys, scale, far, self.instruction_set)?;
 
         let mut totals = Vec::new();
         for (ids, rows) in ids.chunks(ROWS_AT_A_TIME).zip(positions.chunks(ROWS_AT_A_TIME)) {
@@ -57,6 +59,19 @@ impl QueryKey {
     }
 }
 
+fn packed_keys(graph: &Graph, ids: &[u32], positions: &[usize], cancel: &Cancel) -> Result<PackedKeys> {
+    let length = ids.len();
+    let mut packed = None;
+    for (ids, positions) in ids.chunks(KEYS_AT_A_TIME).zip(positions.chunks(KEYS_AT_A_TIME)) {
+        cancel.check()?;
+        let keys = ask(graph, "key", (ids, positions), (&[], &[]))?;
+        let (heads, _, head_size) = keys.dim();
+        let packed = packed.get_or_insert_with(|| PackedKeys::zeros((heads, length, head_size)));
+        packed.set(positions[0], keys.view())?;
+    }
+    packed.ok_or_else(|| Error::new(ErrorKind::TooShort, "no tokens have no keys"))
+}
+
 /// Tokens and their positions.
 type Half<'a> = (&'a [u32], &'a [usize]);
 
@@ -67,9 +82,10 @@ fn ask(graph: &Graph, output: &str, keys: Half, queries: Half) -> Result<Array3<
     let inputs = INPUTS.into_iter().zip(values).map(|(name, value)| (name.to_owned(), value.into()));
     let value = graph.run(inputs.collect(), output)?;
     let array = floats(&value)?;
-    let shape = array.shape().to_vec();
-    array.into_dimensionality::<Ix3>().map_err(|_| {
-        let message = format!("the output {output} has shape {shape:?} where [heads, tokens, head size] is due");
+    let (tokens, shape) = (keys.0.len() + queries.0.len(), array.shape().to_vec());
+    let array = array.into_dimensionality::<Ix3>().ok().filter(|array| array.dim().1 == tokens);
+    array.ok_or_else(|| {
+        let message = format!("the output {output} has shape {shape:?} where [heads, {tokens}, head size] is due");
         Error::new(ErrorKind::InvalidModel, message)
     })
 }
