@@ -108,6 +108,35 @@ impl Value for Ratio {
     }
 }
 
+/// Rows of attention that a score is computed from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Rows {
+    /// All: the score is exact.
+    All,
+    /// About so many of a window, evenly among its rows: the score is an estimate with a standard error.
+    Sample(NonZeroUsize),
+}
+
+impl Value for Rows {
+    fn parse(text: &str) -> Option<Self> {
+        if text == ALL { Some(Self::All) } else { text.parse().ok().map(Self::Sample) }
+    }
+
+    fn format(&self) -> String {
+        match self {
+            Self::All => ALL.to_owned(),
+            Self::Sample(count) => count.to_string(),
+        }
+    }
+
+    fn valid() -> String {
+        format!("{ALL}, or {}", NonZeroUsize::valid())
+    }
+}
+
+/// The word for rows of which none is left out.
+const ALL: &str = "all";
+
 impl Value for ByteSize {
     fn parse(text: &str) -> Option<Self> {
         text.parse().ok()
@@ -203,6 +232,8 @@ settings! {
     min_distance: Option<usize> = None, "TOKENS";
     /// First positions that never count as far; auto is 0 for the first layer and 4 for deeper ones.
     sink_tokens: Option<usize> = None, "TOKENS";
+    /// Rows of attention to compute: all, or about so many of a window to estimate its score from.
+    rows: Rows = Rows::All, "ROWS";
     /// Entries over which the variance runs: the whole map as the released code does, or the far triangle.
     variance_domain: VarianceDomain = VarianceDomain::Map, "DOMAIN";
     /// Weight of distribution uniformity in the long-distance dependency score.

@@ -2,7 +2,7 @@
 
 use ndarray::ArrayView3;
 
-use crate::attention::{FarMass, FarRegion, InstructionSet, PackedKeys, StreamingAttention, map_far_mass};
+use crate::attention::{Estimate, FarMass, FarRegion, InstructionSet, PackedKeys, StreamingAttention, map_far_mass};
 use crate::choice::Choice;
 use crate::error::{Error, ErrorKind, Result};
 
@@ -44,6 +44,12 @@ pub struct Score {
     pub distribution_uniformity: f64,
     /// Each head, in the model's order.
     pub heads: Vec<HeadScore>,
+    /// Rows of the map that are known: `L`, or fewer where the score is estimated from a sample of them.
+    pub rows: usize,
+    /// Standard error of `DS`; 0 where all rows are known.
+    pub dependency_strength_error: f64,
+    /// Standard error of `DU`; 0 where all rows are known.
+    pub distribution_uniformity_error: f64,
 }
 
 impl Score {
@@ -123,6 +129,29 @@ impl Score {
             dependency_strength: mean(|head| head.proportion),
             distribution_uniformity: -mean(|head| head.variance),
             heads,
+            rows: length,
+            dependency_strength_error: 0.0,
+            distribution_uniformity_error: 0.0,
+        })
+    }
+
+    /// Scores a window of `length` tokens from an estimate of the far mass of each head.
+    ///
+    /// # Errors
+    /// Those of [`Score::new`].
+    pub fn from_estimate(estimate: &Estimate, length: usize, far: FarRegion, domain: VarianceDomain) -> Result<Self> {
+        let heads = &estimate.heads;
+        let count = heads.len() as f64;
+        let strength = |_| FarMass { mass: 1.0 / (length as f64 * count), square_mass: 0.0 };
+        let uniformity = |head: usize| {
+            let FarMass { mass, square_mass } = variance_gradient(&heads[head], length, far, domain);
+            FarMass { mass: mass / count, square_mass: square_mass / count }
+        };
+        Ok(Self {
+            rows: estimate.rows,
+            dependency_strength_error: estimate.standard_error(strength),
+            distribution_uniformity_error: estimate.standard_error(uniformity),
+            ..Self::new(heads, length, far, domain)?
         })
     }
 }
@@ -150,6 +179,21 @@ fn variance(head: &FarMass, length: usize, far: FarRegion, domain: VarianceDomai
     };
     // Equal weights can leave a negative remainder of rounding.
     variance.max(0.0)
+}
+
+/// How the variance changes with `S1` and with `S2`.
+fn variance_gradient(head: &FarMass, length: usize, far: FarRegion, domain: VarianceDomain) -> FarMass {
+    match domain {
+        VarianceDomain::Map => {
+            let entries = (length as f64).powi(2);
+            let scale = 1.0 / (entries - 1.0);
+            FarMass { mass: -2.0 * head.mass / entries * scale, square_mass: scale }
+        }
+        VarianceDomain::Triangle => {
+            let scale = 1.0 / far.entries(length).max(1.0);
+            FarMass { mass: -2.0 * head.mass * scale * scale, square_mass: scale }
+        }
+    }
 }
 
 #[cfg(test)]

@@ -3,10 +3,13 @@
 //! With `M[h][n][i]` the softmax weight that head `h` gives from token `n` to token `i ≤ n`, an entry is far when
 //! `n − i ≥ min_distance` and `i ≥ sink_tokens`. [`FarMass`] holds its first two moments, which is all that the
 //! scores in [`score`](crate::score) need. It can be taken from a whole map ([`map_far_mass`]) or streamed from
-//! queries and keys ([`StreamingAttention`]) in memory linear in the length.
+//! queries and keys ([`StreamingAttention`]) in memory linear in the length, for all rows or, in time linear in the length,
+//! for a sample of them ([`estimate`]).
 
+mod blocks;
 mod kernel;
 mod map;
+mod sampling;
 mod streaming;
 
 use std::iter::Sum;
@@ -14,6 +17,7 @@ use std::ops::{AddAssign, Range};
 
 pub use kernel::InstructionSet;
 pub use map::map_far_mass;
+pub use sampling::{Estimate, estimate};
 pub use streaming::{PackedKeys, StreamingAttention};
 
 /// Which entries of an attention map count as far.

@@ -2,9 +2,10 @@
 
 use std::f64::consts::LOG2_E;
 
-use ndarray::{Array2, ArrayView3, Axis};
+use ndarray::{Array2, Array3, ArrayView3, Axis};
 use rayon::prelude::*;
 
+use super::blocks::BlockAttention;
 use super::kernel::{Kernel, PANEL, Query, Tile};
 use super::{FarMass, FarRegion, InstructionSet};
 use crate::error::{Error, ErrorKind, Result};
@@ -62,6 +63,25 @@ impl PackedKeys {
     /// `[key_value_heads, L, head_size]`.
     pub fn dim(&self) -> (usize, usize, usize) {
         (self.heads, self.length, self.head_size)
+    }
+
+    /// The means of blocks of `block_length` keys, `[key_value_heads, head_size, blocks]`.
+    pub(super) fn block_means(&self, block_length: usize) -> Array3<f32> {
+        let blocks = self.length.div_ceil(block_length);
+        let mut means = Array3::zeros((self.heads, self.head_size, blocks));
+        for head in 0..self.heads {
+            for (panel, numbers) in self.head(head).chunks_exact(self.head_size * PANEL).enumerate() {
+                let positions = panel * PANEL..self.length.min((panel + 1) * PANEL);
+                for (column, lanes) in numbers.chunks_exact(PANEL).enumerate() {
+                    for (number, position) in lanes.iter().zip(positions.clone()) {
+                        let block = position / block_length;
+                        let count = block_length.min(self.length - block * block_length);
+                        means[[head, column, block]] += number / count as f32;
+                    }
+                }
+            }
+        }
+        means
     }
 
     fn head(&self, head: usize) -> &[f32] {
@@ -136,6 +156,16 @@ impl StreamingAttention {
             }
         }
         Ok(far_masses)
+    }
+
+    /// Which entries count as far.
+    pub(super) fn far(&self) -> FarRegion {
+        self.far
+    }
+
+    /// The same attention with keys summed up in blocks.
+    pub(super) fn blocks(&self) -> BlockAttention {
+        BlockAttention::new(&self.keys, self.scale, self.far)
     }
 
     fn check(&self, queries: &ArrayView3<f32>, rows: &[usize]) -> Result<()> {

@@ -4,9 +4,11 @@ use ndarray::{Array1, Array3, Ix3};
 use ort::value::Tensor;
 
 use super::session::{Graph, floats};
-use crate::attention::{FarMass, FarRegion, InstructionSet, PackedKeys, StreamingAttention};
+use crate::attention::{FarMass, FarRegion, InstructionSet, PackedKeys, StreamingAttention, estimate};
 use crate::cancel::Cancel;
+use crate::config::Rows;
 use crate::error::{Error, ErrorKind, Result};
+use crate::score::{Score, VarianceDomain};
 
 pub(super) const INPUTS: [&str; 4] = ["key_ids", "key_positions", "query_ids", "query_positions"];
 pub(super) const OUTPUTS: [&str; 2] = ["key", "query"];
@@ -24,6 +26,7 @@ pub(super) struct QueryKey {
     /// Factor on the product of a query and a key; `None` for the usual `1/√head_size`.
     pub(super) attention_scale: Option<f64>,
     pub(super) instruction_set: InstructionSet,
+    pub(super) rows: Rows,
 }
 
 impl QueryKey {
@@ -32,30 +35,39 @@ impl QueryKey {
         length as f64 / TOKENS_IN_FLIGHT
     }
 
-    /// The far mass of each head over a window of token ids.
-    pub(super) fn far_masses(
+    /// Scores a window of token ids.
+    pub(super) fn score(
         &self,
         graph: &Graph,
         ids: &[u32],
         far: FarRegion,
+        domain: VarianceDomain,
         cancel: &Cancel,
-    ) -> Result<Vec<FarMass>> {
+    ) -> Result<Score> {
         let positions: Vec<_> = (0..ids.len()).collect();
         let keys = packed_keys(graph, ids, &positions, cancel)?;
         let scale = self.attention_scale.unwrap_or((keys.dim().2 as f64).sqrt().recip());
         let attention = StreamingAttention::new(keys, scale, far, self.instruction_set)?;
-
-        let mut totals = Vec::new();
-        for (ids, rows) in ids.chunks(ROWS_AT_A_TIME).zip(positions.chunks(ROWS_AT_A_TIME)) {
+        let mut queries = |rows: &[usize]| {
             cancel.check()?;
-            let queries = ask(graph, "query", (&[], &[]), (ids, rows))?;
-            let far_masses = attention.far_masses(queries.view(), rows)?;
+            let ids: Vec<_> = rows.iter().map(|row| ids[*row]).collect();
+            ask(graph, "query", (&[], &[]), (&ids, rows))
+        };
+
+        if let Rows::Sample(count) = self.rows
+            && let Some(estimate) = estimate(&attention, ids, count.get(), &mut queries)?
+        {
+            return Score::from_estimate(&estimate, ids.len(), far, domain);
+        }
+        let mut totals = Vec::new();
+        for rows in positions.chunks(ROWS_AT_A_TIME) {
+            let far_masses = attention.far_masses(queries(rows)?.view(), rows)?;
             totals.resize(far_masses.nrows(), FarMass::default());
             for (total, rows) in totals.iter_mut().zip(far_masses.outer_iter()) {
                 rows.iter().for_each(|row| *total += *row);
             }
         }
-        Ok(totals)
+        Score::new(&totals, ids.len(), far, domain)
     }
 }
 

@@ -10,7 +10,7 @@ use super::attentions::{self, Attentions};
 use super::metadata::{Contract, Metadata};
 use super::query_key::{self, QueryKey};
 use super::session::{Graph, Port};
-use crate::attention::{FarMass, FarRegion};
+use crate::attention::FarRegion;
 use crate::cancel::Cancel;
 use crate::config::Config;
 use crate::error::{Error, ErrorKind, Result};
@@ -107,6 +107,7 @@ impl Scorer {
             Contract::QueryKey => Model::QueryKey(QueryKey {
                 attention_scale: metadata.as_ref().map(|metadata| metadata.attention_scale),
                 instruction_set: config.instruction_set,
+                rows: config.rows,
             }),
             Contract::Attentions => {
                 Model::Attentions(Attentions::new(&graph, config.layer.as_deref(), config.memory_limit)?)
@@ -249,8 +250,11 @@ impl Scorer {
         self.check_ids(&ids)?;
         self.warn_of_untrained_positions(ids.len());
         let far = self.far_region(ids.len());
-        let far_masses = self.pool.install(|| self.far_masses(&ids, far, cancel))?;
-        Score::new(&far_masses, ids.len(), far, self.config.variance_domain)
+        let domain = self.config.variance_domain;
+        self.pool.install(|| match &self.model {
+            Model::QueryKey(model) => model.score(&self.graph, &ids, far, domain, cancel),
+            Model::Attentions(model) => Score::new(&model.far_masses(&self.graph, &ids, far)?, ids.len(), far, domain),
+        })
     }
 
     /// Which entries count as far in a window of `length` tokens.
@@ -260,13 +264,6 @@ impl Scorer {
         FarRegion {
             min_distance: self.config.min_distance.unwrap_or(length / 4),
             sink_tokens: self.config.sink_tokens.unwrap_or(sink_tokens),
-        }
-    }
-
-    fn far_masses(&self, ids: &[u32], far: FarRegion, cancel: &Cancel) -> Result<Vec<FarMass>> {
-        match &self.model {
-            Model::QueryKey(model) => model.far_masses(&self.graph, ids, far, cancel),
-            Model::Attentions(model) => model.far_masses(&self.graph, ids, far),
         }
     }
 

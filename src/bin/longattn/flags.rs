@@ -8,9 +8,10 @@ use longattn::corpus::{Fields, STANDARD_STREAM};
 use longattn::{Error, ErrorKind, Result};
 
 /// Settings of the statistics of one window.
-pub const SCORE_SETTINGS: [&str; 9] = [
+pub const SCORE_SETTINGS: [&str; 10] = [
     "window",
     "min_distance",
+    "rows",
     "sink_tokens",
     "variance_domain",
     "layer",

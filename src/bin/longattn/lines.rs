@@ -27,10 +27,31 @@ pub struct ScoreFields {
     pub sink_tokens: u64,
     pub dependency_strength: f64,
     pub distribution_uniformity: f64,
+    /// Of an estimate alone.
+    #[serde(flatten)]
+    pub estimate: Option<EstimateFields>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub head_proportions: Vec<f64>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub head_variances: Vec<f64>,
+}
+
+/// How far a score that was estimated from a sample of rows may be from the exact one.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct EstimateFields {
+    pub rows: u64,
+    pub dependency_strength_error: f64,
+    pub distribution_uniformity_error: f64,
+}
+
+impl EstimateFields {
+    fn new(score: &Score) -> Option<Self> {
+        (score.rows < score.token_count).then_some(Self {
+            rows: score.rows as u64,
+            dependency_strength_error: score.dependency_strength_error,
+            distribution_uniformity_error: score.distribution_uniformity_error,
+        })
+    }
 }
 
 impl ScoreFields {
@@ -42,6 +63,7 @@ impl ScoreFields {
             sink_tokens: score.far.sink_tokens as u64,
             dependency_strength: score.dependency_strength,
             distribution_uniformity: score.distribution_uniformity,
+            estimate: EstimateFields::new(score),
             head_proportions: heads.iter().map(|head| head.proportion).collect(),
             head_variances: heads.iter().map(|head| head.variance).collect(),
         }
