@@ -19,6 +19,12 @@ impl Tokens {
         &self.ids
     }
 
+    /// Where each token begins in the text, and the text's length: one more than there are tokens, rising, at character
+    /// boundaries.
+    pub fn boundaries(&self) -> &[usize] {
+        &self.boundaries
+    }
+
     /// The bytes of the text that some tokens stand for. Neighbouring ranges of tokens tile the text without gap or
     /// overlap; a character whose bytes are split among tokens belongs to the token after the split.
     ///
