@@ -37,7 +37,7 @@ fn main() {
     config.set("onnxruntime", common::onnxruntime().to_str().unwrap()).unwrap();
     let rust = Scorer::open(&package, &config).unwrap();
     let c = open(package.to_str().unwrap());
-    for (length, rounds) in [(64, 4000), (8192, 40)] {
+    for (length, rounds) in [(64, 4000), (8192, 10)] {
         let ids: Vec<u32> = (0..length).map(|place| place * 7919 % 49152).collect();
         let mut times = [Vec::new(), Vec::new()];
         for _ in 0..rounds {
