@@ -53,6 +53,7 @@ pub mod config;
 pub mod corpus;
 pub mod error;
 pub mod export;
+mod ffi;
 pub mod model;
 pub mod report;
 pub mod score;

@@ -19,6 +19,12 @@ impl Tokens {
         &self.ids
     }
 
+    /// Where each token begins in the text, and the text's length: one more than there are tokens, rising, at character
+    /// boundaries.
+    pub fn boundaries(&self) -> &[usize] {
+        &self.boundaries
+    }
+
     /// The bytes of the text that some tokens stand for. Neighbouring ranges of tokens tile the text without gap or
     /// overlap; a character whose bytes are split among tokens belongs to the token after the split.
     ///
@@ -50,6 +56,11 @@ impl Tokenizer {
         // Windows are cut and padded by nobody but us.
         tokenizer.with_padding(None);
         tokenizer.with_truncation(None).map_err(tokenizer_error)?;
+        // The library keeps what it caches in each thread, even after the tokenizer is gone: too much for a process that
+        // opens one after the other.
+        let mut model = tokenizer.get_model().clone();
+        model.resize_cache(0);
+        tokenizer.with_model(model);
         let (prefix, suffix) = frame_of(&tokenizer)?;
         Ok(Self { tokenizer, prefix, suffix })
     }

@@ -4,6 +4,7 @@
 //! `tokenizer.json`. A [`Scorer`] opens one and scores windows with it.
 
 mod attentions;
+mod describe;
 pub mod metadata;
 mod query_key;
 mod runtime;

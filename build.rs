@@ -1,0 +1,9 @@
+//! Gives the shared library its name: the loader takes any version with the same ABI.
+
+fn main() {
+    println!("cargo:rerun-if-changed=build.rs");
+    if std::env::var("CARGO_CFG_TARGET_OS").as_deref() == Ok("linux") {
+        let abi_version = env!("CARGO_PKG_VERSION_MAJOR");
+        println!("cargo:rustc-cdylib-link-arg=-Wl,-soname,liblongattn.so.{abi_version}");
+    }
+}

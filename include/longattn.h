@@ -1,0 +1,918 @@
+/*
+ * longattn.h: scores long documents by how far and how evenly a language model's attention reaches back, and selects
+ * the best for long-context training, by the method LongAttn (arXiv 2502.16860).
+ *
+ * The whole life cycle, from a model on disk to the score of a text:
+ *
+ *     #include <longattn.h>
+ *     #include <stdio.h>
+ *     #include <string.h>
+ *
+ *     static int fail(longattn_error *error) {
+ *         fprintf(stderr, "%s\n", longattn_error_message(error, NULL));
+ *         longattn_error_free(error);
+ *         return 1;
+ *     }
+ *
+ *     int main(int argc, char **argv) {
+ *         if (argc != 3) return 2;
+ *         longattn_error *error = NULL;
+ *         longattn_config *config = longattn_config_new();
+ *         if (longattn_config_set(config, "window", 6, "8192", 4, &error)) return fail(error);
+ *
+ *         longattn_scorer *scorer = NULL;
+ *         if (longattn_scorer_open(argv[1], strlen(argv[1]), config, &scorer, &error)) return fail(error);
+ *         longattn_config_free(config);
+ *
+ *         longattn_score score;
+ *         if (longattn_scorer_score_text(scorer, argv[2], strlen(argv[2]), &score, &error)) return fail(error);
+ *         printf("DS %g, DU %g\n", score.dependency_strength, score.distribution_uniformity);
+ *
+ *         longattn_scorer_free(scorer);
+ *         return 0;
+ *     }
+ *
+ * It is built with cc example.c $(pkg-config --cflags --libs longattn). ONNX Runtime, which runs the model, is loaded when
+ * the first scorer is opened: from the setting onnxruntime, the variable ORT_DYLIB_PATH, the directory of
+ * liblongattn.so, the system's loader, or the package onnxruntime of the Python on the PATH, in this order.
+ *
+ * What it computes. A window is a run of tokens of one document. A token's attention goes far where it goes to a
+ * token at least min_distance places back that is not among the first sink_tokens of the window. The dependency strength DS of a window is
+ * the mean share of attention that goes far, the distribution uniformity DU is minus the variance of that attention, and
+ * the long-distance dependency score LDS weighs both against the other windows of a category. All counts of length are
+ * in tokens, or in bytes where the name says so.
+ *
+ * Errors. Every function that can fail returns a longattn_status, LONGATTN_STATUS_OK (0) on success, and takes as last
+ * argument a place for a longattn_error, which may be NULL. The place is written to on failure only, and what it held
+ * before is not freed. Other outputs are written to on success only: a failed call changes nothing. There is no state
+ * of the thread or the process, so the caller may change threads between calls. Every function gives
+ * LONGATTN_STATUS_INVALID_ARGUMENT for NULL where its description does not allow it, for a typed pointer that is not
+ * aligned, and for a length that no memory can have; LONGATTN_STATUS_INVALID_UTF8 for text that is not UTF-8; and
+ * LONGATTN_STATUS_INTERNAL for a bug in the library, which it survives. When the system refuses memory, the process ends.
+ *
+ * Text and arrays are a pointer and a length, in bytes for text, and elements for arrays. Text need not be NUL-terminated
+ * and may hold NULs. NULL with a length of 0 is the empty one. The library reads them during the call and keeps no
+ * pointer to them. Inputs of one call may overlap each other.
+ *
+ * Ownership. What a function gives through a pointer to a pointer, or returns as a pointer that is not const, is the
+ * caller's, who gives it to the function named _free for its type, once, from any thread, when no other call uses it.
+ * Freeing NULL does nothing. What is returned as a const pointer belongs to the object that was asked, and lives as
+ * long, or for ever where that is said. No object needs another that it was made from: they may be freed in any order.
+ *
+ * Threads. An object may be moved from thread to thread. Any threads may call functions that take a const pointer to it
+ * at once; a function that takes another pointer to it needs it alone while it runs. Breaking this rule, or using an
+ * object that was freed, is undefined: the library cannot see it. After fork() the child must not use what was made
+ * before it, because the threads of a scorer stay with the parent. Functions with callbacks say where these run; a
+ * callback must not be left by a C++ exception or longjmp().
+ *
+ * Versions. Structs never change size and functions never change meaning while LONGATTN_ABI_VERSION stays; new
+ * functions, settings and statuses may come. New settings need no new function.
+ */
+
+#ifndef LONGATTN_H
+#define LONGATTN_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+/**
+ * The version of the ABI that this header describes, and the number at the end of the library's SONAME. It changes when
+ * a program that was built with this header would have to be built again.
+ */
+#define LONGATTN_ABI_VERSION 0
+
+/**
+ * Log nothing.
+ */
+#define LONGATTN_LOG_OFF 0
+
+/**
+ * Something failed.
+ */
+#define LONGATTN_LOG_ERROR 1
+
+/**
+ * Something is not as it should be, such as windows longer than the model was trained for.
+ */
+#define LONGATTN_LOG_WARN 2
+
+/**
+ * What the library does.
+ */
+#define LONGATTN_LOG_INFO 3
+
+/**
+ * For those who look for a fault.
+ */
+#define LONGATTN_LOG_DEBUG 4
+
+/**
+ * Everything.
+ */
+#define LONGATTN_LOG_TRACE 5
+
+/**
+ * What went wrong, for a program to act on. The numbers are part of the C ABI and never change.
+ */
+enum longattn_status
+#if defined(__cplusplus) || __STDC_VERSION__ >= 202311L
+  : int32_t
+#endif // defined(__cplusplus) || __STDC_VERSION__ >= 202311L
+ {
+  /**
+   * The call did all that it should.
+   */
+  LONGATTN_STATUS_OK = 0,
+  /**
+   * An argument is outside its documented range, or two arguments contradict each other.
+   */
+  LONGATTN_STATUS_INVALID_ARGUMENT = 1,
+  /**
+   * Text is not valid UTF-8.
+   */
+  LONGATTN_STATUS_INVALID_UTF8 = 2,
+  /**
+   * A setting's key or value is not one of the valid ones.
+   */
+  LONGATTN_STATUS_INVALID_SETTING = 3,
+  /**
+   * A file could not be read or written.
+   */
+  LONGATTN_STATUS_IO = 4,
+  /**
+   * A record of a corpus, a score file or a journal is malformed.
+   */
+  LONGATTN_STATUS_INVALID_RECORD = 5,
+  /**
+   * A checkpoint or scorer package is missing, truncated, or contradicts itself.
+   */
+  LONGATTN_STATUS_INVALID_MODEL = 6,
+  /**
+   * A well-formed checkpoint, model or tokenizer of a kind that this version cannot use.
+   */
+  LONGATTN_STATUS_UNSUPPORTED = 7,
+  /**
+   * ONNX Runtime could not be found, loaded or started.
+   */
+  LONGATTN_STATUS_RUNTIME = 8,
+  /**
+   * The work would take more memory than the setting `memory_limit` allows.
+   */
+  LONGATTN_STATUS_MEMORY_LIMIT = 9,
+  /**
+   * The model gave NaN or infinite numbers.
+   */
+  LONGATTN_STATUS_NON_FINITE = 10,
+  /**
+   * The text has too few tokens to be scored.
+   */
+  LONGATTN_STATUS_TOO_SHORT = 11,
+  /**
+   * The caller asked for the work to stop.
+   */
+  LONGATTN_STATUS_CANCELLED = 12,
+  /**
+   * A bug in this library.
+   */
+  LONGATTN_STATUS_INTERNAL = 13,
+};
+#ifndef __cplusplus
+#if __STDC_VERSION__ >= 202311L
+typedef enum longattn_status longattn_status;
+#else
+typedef int32_t longattn_status;
+#endif // __STDC_VERSION__ >= 202311L
+#endif // __cplusplus
+
+/**
+ * Asks running work to stop. Once asked, it stays asked: use a new one for the next work.
+ *
+ * The caller's, to be freed with longattn_cancel_free() when no call uses it any more. Any threads may use it at once.
+ */
+typedef struct longattn_cancel longattn_cancel;
+
+/**
+ * Settings: keys and values, both text. docs/settings.md lists them, and so does longattn_setting_get().
+ *
+ * The caller's, to be freed with longattn_config_free(). A call that takes a config reads it and keeps nothing of it:
+ * what is set afterwards has no effect on a scorer that is open. Threads may read a config at once; none may use it
+ * while another sets something.
+ */
+typedef struct longattn_config longattn_config;
+
+/**
+ * Why a call failed: a status and a message for a person, which says what happened, where, and what to do about it.
+ *
+ * Made by calls that fail; the caller's, to be freed with longattn_error_free(). It never changes, so any threads may
+ * read it at once.
+ */
+typedef struct longattn_error longattn_error;
+
+/**
+ * An open scorer package: a model, its tokenizer, and a pool of threads.
+ *
+ * Made by longattn_scorer_open(); the caller's, to be freed with longattn_scorer_free() when no call uses it any more.
+ * Any threads may use one scorer at once, and get the same bits as one thread alone. Open it once and keep it: it holds
+ * all of the model in memory and needs its files no more.
+ */
+typedef struct longattn_scorer longattn_scorer;
+
+/**
+ * A finished selection: every window with its long-distance dependency score.
+ *
+ * Made by longattn_selector_finish(); the caller's, to be freed with longattn_selection_free(). It never changes, so any
+ * threads may read it at once.
+ */
+typedef struct longattn_selection longattn_selection;
+
+/**
+ * Collects scored windows, and selects the best of each category. The selection depends on the set of windows alone, not
+ * on the order in which they were added or merged.
+ *
+ * The caller's, to be freed with longattn_selector_free(). Threads may read a selector at once; none may use it while
+ * another adds or merges. Give each thread its own, and merge them at the end.
+ */
+typedef struct longattn_selector longattn_selector;
+
+/**
+ * The tokens of a text, without special ones.
+ *
+ * Made by longattn_scorer_tokenize(); the caller's, to be freed with longattn_tokens_free(). It never changes, so any
+ * threads may read it at once. It needs neither the text nor the scorer any more.
+ */
+typedef struct longattn_tokens longattn_tokens;
+
+/**
+ * The windows that a document is cut into by Algorithm 1 of the paper. A document shorter than one window gives none;
+ * windows may overlap.
+ *
+ * Made by longattn_windows_cut() or longattn_scorer_cut(); the caller's, to be freed with longattn_windows_free(). It
+ * never changes, so any threads may read it at once. It needs nothing that it was made of any more.
+ */
+typedef struct longattn_windows longattn_windows;
+
+/**
+ * A text that was made for the caller: `length` bytes of UTF-8 at `data`, and a NUL after them that `length` does not
+ * count. It may hold further NULs where it repeats what the caller gave.
+ *
+ * The caller's, to be freed with longattn_text_free(). Plain memory: any threads may read it at once.
+ */
+typedef struct {
+  /**
+   * The first byte; NULL only after longattn_text_free().
+   */
+  const char *data;
+  /**
+   * Bytes, without the NUL.
+   */
+  size_t length;
+} longattn_text;
+
+/**
+ * One row of the table of settings. All texts are in UTF-8, NUL-terminated, and there for ever.
+ */
+typedef struct {
+  /**
+   * The key, such as "min_distance".
+   */
+  const char *key;
+  /**
+   * What a value stands for, in capitals, such as "TOKENS".
+   */
+  const char *placeholder;
+  /**
+   * Which values are valid, in words.
+   */
+  const char *valid;
+  /**
+   * The value that a new config has.
+   */
+  const char *default_value;
+  /**
+   * One line of help.
+   */
+  const char *help;
+} longattn_setting;
+
+/**
+ * One window of a document: which tokens and bytes of it, both without special tokens.
+ */
+typedef struct {
+  /**
+   * The first token, as an index into the document's.
+   */
+  size_t token_start;
+  /**
+   * The number of tokens.
+   */
+  size_t token_count;
+  /**
+   * The first byte of the text, as an offset into the document, at a character boundary.
+   */
+  size_t byte_start;
+  /**
+   * The byte after the last.
+   */
+  size_t byte_end;
+  /**
+   * The token ids, `token_count` of them, for longattn_scorer_score_tokens(). They live as long as the windows.
+   */
+  const uint32_t *ids;
+} longattn_window;
+
+/**
+ * What one head says of a window.
+ */
+typedef struct {
+  /**
+   * Mean share of a token's attention that reaches far back, from 0 to 1.
+   */
+  double proportion;
+  /**
+   * Variance of the far weights, at least 0; smaller is more even.
+   */
+  double variance;
+} longattn_head_score;
+
+/**
+ * The score of one window. Its size never changes.
+ */
+typedef struct {
+  /**
+   * Tokens scored, special ones included.
+   */
+  uint64_t token_count;
+  /**
+   * Shortest distance that counted as far, in tokens.
+   */
+  uint64_t min_distance;
+  /**
+   * First positions that never counted as far.
+   */
+  uint64_t sink_tokens;
+  /**
+   * Heads that were scored.
+   */
+  uint64_t head_count;
+  /**
+   * Dependency strength DS, Eq. 5: the mean of the heads' proportions; from 0 to 1, larger reaches farther.
+   */
+  double dependency_strength;
+  /**
+   * Distribution uniformity DU, Eq. 7: minus the mean of the heads' variances; at most 0, larger is more even.
+   */
+  double distribution_uniformity;
+  /**
+   * 0 until a later version gives it a meaning.
+   */
+  uint64_t reserved[4];
+} longattn_score;
+
+/**
+ * One window to score: a text, or token ids without special ones. Exactly one of `text` and `ids` may be other than NULL;
+ * both NULL is the empty text. What is longer than the setting window is cut there.
+ */
+typedef struct {
+  /**
+   * UTF-8, or NULL.
+   */
+  const char *text;
+  /**
+   * Bytes of `text`.
+   */
+  size_t text_length;
+  /**
+   * Token ids, or NULL.
+   */
+  const uint32_t *ids;
+  /**
+   * The number of `ids`.
+   */
+  size_t id_count;
+} longattn_input;
+
+/**
+ * Is told how far longattn_scorer_score_many() has come: `windows` that are scored or have failed, and `tokens` of those
+ * that are scored. It is called on threads of the scorer, one call at a time, after each window; it must be quick, must
+ * not use the scorer, and must return: no C++ exception and no longjmp may leave it.
+ */
+typedef void (*longattn_progress)(uint64_t windows, uint64_t tokens, void *user_data);
+
+/**
+ * What became of one of many windows.
+ */
+typedef struct {
+  /**
+   * LONGATTN_STATUS_OK, or why this window has no score.
+   */
+  longattn_status status;
+  /**
+   * The error, NULL where there is none; the caller's, to be freed with longattn_results_free() or one by one.
+   */
+  longattn_error *error;
+  /**
+   * The score; all 0 where there is none.
+   */
+  longattn_score score;
+} longattn_result;
+
+/**
+ * One window of a selection. Its texts are in UTF-8, not NUL-terminated, and live as long as the selection.
+ */
+typedef struct {
+  /**
+   * The id that the window was added with.
+   */
+  const char *id;
+  /**
+   * Bytes of `id`.
+   */
+  size_t id_length;
+  /**
+   * The category that it was added with.
+   */
+  const char *category;
+  /**
+   * Bytes of `category`.
+   */
+  size_t category_length;
+  /**
+   * Place in the category, 0 for the best.
+   */
+  uint64_t rank;
+  /**
+   * Tokens of the window.
+   */
+  uint64_t token_count;
+  /**
+   * DS of the window.
+   */
+  double dependency_strength;
+  /**
+   * DU of the window.
+   */
+  double distribution_uniformity;
+  /**
+   * LDS = Std(DS) + alpha * Std(DU), Eq. 8, relative to the category; larger is better.
+   */
+  double long_distance_dependency_score;
+  /**
+   * Whether the window made the cut.
+   */
+  bool selected;
+} longattn_ranked;
+
+/**
+ * Is given each log message: its level, LONGATTN_LOG_ERROR to LONGATTN_LOG_TRACE, and `length` bytes of UTF-8, not
+ * NUL-terminated, which live only for the call. It is called on whatever thread has something to say, from several at
+ * once; it must not call the library, and must return: no C++ exception and no longjmp may leave it.
+ */
+typedef void (*longattn_log_callback)(int32_t level, const char *message, size_t length, void *user_data);
+
+#ifdef __cplusplus
+extern "C" {
+#endif // __cplusplus
+
+/**
+ * The library's version, such as "0.1.0": NUL-terminated, and there for ever. Any thread may call it.
+ */
+const char *longattn_version(void);
+
+/**
+ * The ABI version of the library that was loaded. Who loads it by hand compares it with LONGATTN_ABI_VERSION; the
+ * linker does so by the SONAME. Any thread may call it.
+ */
+uint32_t longattn_abi_version(void);
+
+/**
+ * The status that the failed call returned. For NULL, LONGATTN_STATUS_OK.
+ */
+longattn_status longattn_error_status(const longattn_error *error);
+
+/**
+ * The message, in UTF-8 and NUL-terminated; `length`, unless NULL, is set to its bytes without the NUL. It is the
+ * error's and lives as long. For NULL, NULL and a length of 0.
+ */
+const char *longattn_error_message(const longattn_error *error,
+                                   size_t *length);
+
+/**
+ * Frees an error. NULL is left alone.
+ */
+void longattn_error_free(longattn_error *error);
+
+/**
+ * Frees a text and sets it to NULL and 0, so that freeing it again does nothing. NULL is left alone.
+ */
+void longattn_text_free(longattn_text *text);
+
+/**
+ * Makes a config in which every setting has its default. Never NULL.
+ */
+longattn_config *longattn_config_new(void);
+
+/**
+ * Makes a config with the same settings, independent of the first. For NULL, NULL.
+ */
+longattn_config *longattn_config_clone(const longattn_config *config);
+
+/**
+ * Sets one setting, such as "window" to "8192".
+ *
+ * LONGATTN_STATUS_INVALID_SETTING for a key or value that is not valid: the message lists what is, and the config is as
+ * before.
+ */
+longattn_status longattn_config_set(longattn_config *config,
+                                    const char *key,
+                                    size_t key_length,
+                                    const char *value,
+                                    size_t value_length,
+                                    longattn_error **error);
+
+/**
+ * Gives the value of one setting, as longattn_config_set() takes it. `value` is the caller's to free.
+ *
+ * LONGATTN_STATUS_INVALID_SETTING for an unknown key: the message lists the known ones.
+ */
+longattn_status longattn_config_get(const longattn_config *config,
+                                    const char *key,
+                                    size_t key_length,
+                                    longattn_text *value,
+                                    longattn_error **error);
+
+/**
+ * Frees a config. NULL is left alone.
+ */
+void longattn_config_free(longattn_config *config);
+
+/**
+ * The number of settings that this version of the library knows. Any thread may call it.
+ */
+size_t longattn_setting_count(void);
+
+/**
+ * Gives one row of the table of settings. Any thread may call it.
+ *
+ * LONGATTN_STATUS_INVALID_ARGUMENT where `index` is not below longattn_setting_count().
+ */
+longattn_status longattn_setting_get(size_t index, longattn_setting *setting, longattn_error **error);
+
+/**
+ * The number of tokens. For NULL, 0.
+ */
+size_t longattn_tokens_count(const longattn_tokens *tokens);
+
+/**
+ * The token ids, longattn_tokens_count() of them; NULL where there are none. They are the tokens' and live as long.
+ */
+const uint32_t *longattn_tokens_ids(const longattn_tokens *tokens);
+
+/**
+ * Where the tokens begin and end in the text, in bytes: token `i` stands for the bytes from `boundaries[i]` up to, not
+ * including, `boundaries[i + 1]`. There are longattn_tokens_count() + 1 of them; they do not fall, and lie at character
+ * boundaries. They are the tokens' and live as long. For NULL, NULL.
+ */
+const size_t *longattn_tokens_boundaries(const longattn_tokens *tokens);
+
+/**
+ * Frees tokens. NULL is left alone.
+ */
+void longattn_tokens_free(longattn_tokens *tokens);
+
+/**
+ * Cuts a document into windows of `window` tokens. `*windows` is the caller's to free.
+ *
+ * LONGATTN_STATUS_INVALID_ARGUMENT where `window` is 0.
+ */
+longattn_status longattn_windows_cut(const longattn_tokens *tokens,
+                                     size_t window,
+                                     longattn_windows **windows,
+                                     longattn_error **error);
+
+/**
+ * The number of windows. For NULL, 0.
+ */
+size_t longattn_windows_count(const longattn_windows *windows);
+
+/**
+ * Gives one window, in the order of Algorithm 1: front, back, front, back, and the middle.
+ *
+ * LONGATTN_STATUS_INVALID_ARGUMENT where `index` is not below longattn_windows_count().
+ */
+longattn_status longattn_windows_get(const longattn_windows *windows,
+                                     size_t index,
+                                     longattn_window *window,
+                                     longattn_error **error);
+
+/**
+ * Frees windows. NULL is left alone.
+ */
+void longattn_windows_free(longattn_windows *windows);
+
+/**
+ * Makes a token that has not been asked to stop. Never NULL.
+ */
+longattn_cancel *longattn_cancel_new(void);
+
+/**
+ * Asks every call that was given this token to stop. Those calls soon give LONGATTN_STATUS_CANCELLED; this one does not
+ * wait for them. Safe from any thread and from a signal handler. NULL is left alone.
+ */
+void longattn_cancel_request(const longattn_cancel *cancel);
+
+/**
+ * Whether longattn_cancel_request() was called. For NULL, false.
+ */
+bool longattn_cancel_is_requested(const longattn_cancel *cancel);
+
+/**
+ * Frees a token. NULL is left alone.
+ */
+void longattn_cancel_free(longattn_cancel *cancel);
+
+/**
+ * Scores a window from the attention map of your own inference: `map` is `[heads, length, length]` in row-major order,
+ * softmax weights, row `n` holding what token `n` gives. Entries above the diagonal are not read.
+ *
+ * `config`, or the defaults for NULL, gives the settings min_distance (auto is a quarter of `length`), sink_tokens (auto
+ * is 0) and variance_domain. `heads_out` is as in longattn_scorer_score(). Any threads may call it at once; it
+ * computes on a pool of one thread for each core that all calls share.
+ *
+ * LONGATTN_STATUS_TOO_SHORT for a `length` below 2, LONGATTN_STATUS_NON_FINITE for NaN or infinity among the far
+ * entries, LONGATTN_STATUS_INVALID_ARGUMENT for no heads or for sizes that no memory can have.
+ */
+longattn_status longattn_score_map(const float *map,
+                                   size_t heads,
+                                   size_t length,
+                                   const longattn_config *config,
+                                   longattn_head_score *heads_out,
+                                   size_t head_capacity,
+                                   longattn_score *score,
+                                   longattn_error **error);
+
+/**
+ * Scores a window from the queries and keys of your own inference, in memory linear in `length`: `queries` is
+ * `[heads, length, head_size]` and `keys` `[key_value_heads, length, head_size]`, both in row-major order with the rotary
+ * embedding applied. Query heads that share a key head are neighbours. Logits are `scale` times the product of query and
+ * key, usually `1 / sqrt(head_size)`.
+ *
+ * `config`, or the defaults for NULL, gives the settings min_distance (auto is a quarter of `length`), sink_tokens (auto
+ * is 0), variance_domain and instruction_set. `heads_out` is as in longattn_scorer_score(). Any threads may call it
+ * at once; it computes on a pool of one thread for each core that all calls share.
+ *
+ * LONGATTN_STATUS_TOO_SHORT for a `length` below 2, LONGATTN_STATUS_NON_FINITE for NaN or infinity in what was given,
+ * LONGATTN_STATUS_INVALID_ARGUMENT for dimensions that contradict each other or that no memory can have,
+ * LONGATTN_STATUS_INVALID_SETTING where this machine lacks the instruction set.
+ */
+longattn_status longattn_score_query_key(const float *queries,
+                                         size_t heads,
+                                         const float *keys,
+                                         size_t key_value_heads,
+                                         size_t length,
+                                         size_t head_size,
+                                         double scale,
+                                         const longattn_config *config,
+                                         longattn_head_score *heads_out,
+                                         size_t head_capacity,
+                                         longattn_score *score,
+                                         longattn_error **error);
+
+/**
+ * Opens a scorer package: a directory with model.onnx and tokenizer.json, as `longattn export` makes it, or a bare
+ * model.onnx, which scores token ids alone unless a tokenizer.json lies beside it. `path` is in UTF-8; `config` is read
+ * once, NULL stands for the defaults. `*scorer` is the caller's to free. Any threads may call it at once.
+ *
+ * LONGATTN_STATUS_RUNTIME where ONNX Runtime cannot be found or loaded: the message says what was tried.
+ * LONGATTN_STATUS_IO, LONGATTN_STATUS_INVALID_MODEL or LONGATTN_STATUS_UNSUPPORTED for a package that is missing,
+ * damaged, or of a kind that this version cannot use.
+ */
+longattn_status longattn_scorer_open(const char *path,
+                                     size_t path_length,
+                                     const longattn_config *config,
+                                     longattn_scorer **scorer,
+                                     longattn_error **error);
+
+/**
+ * Frees a scorer and stops its threads. NULL is left alone.
+ */
+void longattn_scorer_free(longattn_scorer *scorer);
+
+/**
+ * Describes the package as one JSON object: contract, heads, inputs and outputs, files, and what the model says of itself.
+ * Later versions may add keys. `*json` is the caller's to free.
+ */
+longattn_status longattn_scorer_describe(const longattn_scorer *scorer,
+                                         longattn_text *json,
+                                         longattn_error **error);
+
+/**
+ * A copy of the settings that the scorer was opened with; the caller's to free. For NULL, NULL.
+ */
+longattn_config *longattn_scorer_config(const longattn_scorer *scorer);
+
+/**
+ * The number of heads that each window is scored by; 0 where the model does not tell before it is run, and for NULL.
+ */
+size_t longattn_scorer_head_count(const longattn_scorer *scorer);
+
+/**
+ * Scores a text as one window: its first tokens, up to the setting window, special ones included.
+ *
+ * The errors are those of longattn_scorer_score().
+ */
+longattn_status longattn_scorer_score_text(const longattn_scorer *scorer,
+                                           const char *text,
+                                           size_t text_length,
+                                           longattn_score *score,
+                                           longattn_error **error);
+
+/**
+ * Scores token ids as one window. They are framed by the special tokens that the tokenizer adds, and cut to the setting
+ * window in all.
+ *
+ * The errors are those of longattn_scorer_score().
+ */
+longattn_status longattn_scorer_score_tokens(const longattn_scorer *scorer,
+                                             const uint32_t *ids,
+                                             size_t id_count,
+                                             longattn_score *score,
+                                             longattn_error **error);
+
+/**
+ * Scores one window, until `cancel`, unless NULL, is asked to stop; and tells what each head says.
+ *
+ * `heads` is a buffer of the caller's for `head_capacity` heads, set to the first `score->head_count` of them in the
+ * model's order; NULL and 0 where they are not wanted. longattn_scorer_head_count() says how many to expect.
+ *
+ * LONGATTN_STATUS_UNSUPPORTED for a text where the package has no tokenizer, LONGATTN_STATUS_INVALID_UTF8 for a text that
+ * is not valid, LONGATTN_STATUS_TOO_SHORT below 2 tokens, LONGATTN_STATUS_INVALID_ARGUMENT for an id outside the model's
+ * vocabulary or a buffer that is too small, LONGATTN_STATUS_MEMORY_LIMIT for attention maps larger than the setting
+ * memory_limit, LONGATTN_STATUS_NON_FINITE for damaged weights, LONGATTN_STATUS_RUNTIME where ONNX Runtime fails,
+ * LONGATTN_STATUS_CANCELLED.
+ */
+longattn_status longattn_scorer_score(const longattn_scorer *scorer,
+                                      const longattn_input *input,
+                                      const longattn_cancel *cancel,
+                                      longattn_head_score *heads,
+                                      size_t head_capacity,
+                                      longattn_score *score,
+                                      longattn_error **error);
+
+/**
+ * Scores many windows on all threads of the scorer, each with its own result. `results` is an array of the caller's for
+ * as many results as there are inputs, in their order; give them back with longattn_results_free(). A score has the same
+ * bits as that of longattn_scorer_score().
+ *
+ * `progress` is called with `user_data` as windows finish, unless it is NULL. After `cancel`, unless NULL, is asked to
+ * stop, the windows that are not finished give LONGATTN_STATUS_CANCELLED.
+ *
+ * A window that cannot be scored is no failure of the call: its own status says why, with the values that
+ * longattn_scorer_score() gives. Unless this call itself returns LONGATTN_STATUS_OK, `results` is as before.
+ */
+longattn_status longattn_scorer_score_many(const longattn_scorer *scorer,
+                                           const longattn_input *inputs,
+                                           size_t count,
+                                           const longattn_cancel *cancel,
+                                           longattn_progress progress,
+                                           void *user_data,
+                                           longattn_result *results,
+                                           longattn_error **error);
+
+/**
+ * Frees the errors of results and sets them to NULL; the array stays the caller's. NULL is left alone.
+ */
+void longattn_results_free(longattn_result *results, size_t count);
+
+/**
+ * Splits a text into tokens, without special ones. `*tokens` is the caller's to free.
+ *
+ * LONGATTN_STATUS_UNSUPPORTED where the package has no tokenizer, LONGATTN_STATUS_INVALID_UTF8 for a text that is not
+ * valid.
+ */
+longattn_status longattn_scorer_tokenize(const longattn_scorer *scorer,
+                                         const char *text,
+                                         size_t text_length,
+                                         longattn_tokens **tokens,
+                                         longattn_error **error);
+
+/**
+ * Splits a document into tokens and cuts it into windows of as many tokens as the setting window says. `*windows` is the
+ * caller's to free. The errors are those of longattn_scorer_tokenize().
+ */
+longattn_status longattn_scorer_cut(const longattn_scorer *scorer,
+                                    const char *text,
+                                    size_t text_length,
+                                    longattn_windows **windows,
+                                    longattn_error **error);
+
+/**
+ * Makes a selector without windows. Never NULL.
+ */
+longattn_selector *longattn_selector_new(void);
+
+/**
+ * Adds a window. `id` names it, and must be unique within `category`, whose windows compete with each other. Of `score`
+ * its token_count, dependency_strength and distribution_uniformity are read. Everything is copied.
+ *
+ * LONGATTN_STATUS_NON_FINITE where a score is NaN or infinite; LONGATTN_STATUS_INVALID_UTF8 for a text that is not valid.
+ */
+longattn_status longattn_selector_add(longattn_selector *selector,
+                                      const char *id,
+                                      size_t id_length,
+                                      const char *category,
+                                      size_t category_length,
+                                      const longattn_score *score,
+                                      longattn_error **error);
+
+/**
+ * The number of windows in all categories. For NULL, 0.
+ */
+size_t longattn_selector_count(const longattn_selector *selector);
+
+/**
+ * Moves all windows of `other` into `selector`. `other` is empty afterwards, and still the caller's to free.
+ *
+ * LONGATTN_STATUS_INVALID_ARGUMENT where both are the same selector.
+ */
+longattn_status longattn_selector_merge(longattn_selector *selector,
+                                        longattn_selector *other,
+                                        longattn_error **error);
+
+/**
+ * Gives the windows as versioned JSON, to be merged on another machine. Every number keeps its bits. `*json` is the
+ * caller's to free.
+ */
+longattn_status longattn_selector_to_json(const longattn_selector *selector,
+                                          longattn_text *json,
+                                          longattn_error **error);
+
+/**
+ * Makes a selector from what longattn_selector_to_json() gave. `*selector` is the caller's to free.
+ *
+ * LONGATTN_STATUS_INVALID_RECORD for malformed JSON, LONGATTN_STATUS_UNSUPPORTED for the form of a later version.
+ */
+longattn_status longattn_selector_from_json(const char *json,
+                                            size_t json_length,
+                                            longattn_selector **selector,
+                                            longattn_error **error);
+
+/**
+ * Ranks the windows of each category by their long-distance dependency score, and cuts. The selector is as before: more
+ * windows may be added, and it may be finished again. `*selection` is the caller's to free.
+ *
+ * `config`, or the defaults for NULL, gives the settings alpha, standardize, and one of ratio, count, token_budget and
+ * threshold.
+ *
+ * LONGATTN_STATUS_INVALID_SETTING where more than one cut is set, LONGATTN_STATUS_INVALID_ARGUMENT where two windows of one
+ * category have the same id.
+ */
+longattn_status longattn_selector_finish(const longattn_selector *selector,
+                                         const longattn_config *config,
+                                         longattn_selection **selection,
+                                         longattn_error **error);
+
+/**
+ * Frees a selector. NULL is left alone.
+ */
+void longattn_selector_free(longattn_selector *selector);
+
+/**
+ * The number of windows in a selection, whether they made the cut or not. For NULL, 0.
+ */
+size_t longattn_selection_count(const longattn_selection *selection);
+
+/**
+ * Gives one window: by category in the order of their bytes, and within a category the best first. Equal scores go to the
+ * smaller id.
+ *
+ * LONGATTN_STATUS_INVALID_ARGUMENT where `index` is not below longattn_selection_count().
+ */
+longattn_status longattn_selection_get(const longattn_selection *selection,
+                                       size_t index,
+                                       longattn_ranked *ranked,
+                                       longattn_error **error);
+
+/**
+ * Frees a selection. NULL is left alone.
+ */
+void longattn_selection_free(longattn_selection *selection);
+
+/**
+ * Sends the log messages of this process, up to `max_level`, to a callback. Without one nothing is logged. The callback
+ * replaces the one before; NULL ends logging. When this returns, the callback before is running nowhere and is never
+ * called again, so what its `user_data` pointed to may be freed. Any thread may call it.
+ *
+ * LONGATTN_STATUS_INVALID_ARGUMENT for a level that is not one of LONGATTN_LOG_OFF to LONGATTN_LOG_TRACE;
+ * LONGATTN_STATUS_UNSUPPORTED where the library is linked into a Rust program that has a logger of its own.
+ */
+longattn_status longattn_log_set(longattn_log_callback callback,
+                                 void *user_data,
+                                 int32_t max_level,
+                                 longattn_error **error);
+
+#ifdef __cplusplus
+}  // extern "C"
+#endif  // __cplusplus
+
+#endif  /* LONGATTN_H */

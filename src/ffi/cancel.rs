@@ -1,0 +1,35 @@
+use super::{free, get, handle};
+use crate::cancel::Cancel;
+
+/// Asks running work to stop. Once asked, it stays asked: use a new one for the next work.
+///
+/// The caller's, to be freed with longattn_cancel_free() when no call uses it any more. Any threads may use it at once.
+pub struct longattn_cancel(pub Cancel);
+
+/// Makes a token that has not been asked to stop. Never NULL.
+#[unsafe(no_mangle)]
+pub extern "C" fn longattn_cancel_new() -> *mut longattn_cancel {
+    handle(longattn_cancel(Cancel::default()))
+}
+
+/// Asks every call that was given this token to stop. Those calls soon give LONGATTN_STATUS_CANCELLED; this one does not
+/// wait for them. Safe from any thread and from a signal handler. NULL is left alone.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn longattn_cancel_request(cancel: *const longattn_cancel) {
+    // SAFETY: the header asks for NULL or a live token.
+    unsafe { get(cancel, (), |cancel| cancel.0.cancel()) }
+}
+
+/// Whether longattn_cancel_request() was called. For NULL, false.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn longattn_cancel_is_requested(cancel: *const longattn_cancel) -> bool {
+    // SAFETY: the header asks for NULL or a live token.
+    unsafe { get(cancel, false, |cancel| cancel.0.is_cancelled()) }
+}
+
+/// Frees a token. NULL is left alone.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn longattn_cancel_free(cancel: *mut longattn_cancel) {
+    // SAFETY: the header asks for NULL or a token that nobody uses any more.
+    unsafe { free(cancel) }
+}

@@ -1,0 +1,201 @@
+use ndarray::ArrayView3;
+
+use super::argument::{Output, array, optional};
+use super::config::longattn_config;
+use super::error::{Status, longattn_error};
+use super::guard;
+use crate::attention::FarRegion;
+use crate::config::Config;
+use crate::error::{Error, ErrorKind, Result};
+use crate::score::{HeadScore, Score};
+
+/// The score of one window. Its size never changes.
+#[repr(C)]
+#[derive(Clone, Copy, Default)]
+pub struct longattn_score {
+    /// Tokens scored, special ones included.
+    pub token_count: u64,
+    /// Shortest distance that counted as far, in tokens.
+    pub min_distance: u64,
+    /// First positions that never counted as far.
+    pub sink_tokens: u64,
+    /// Heads that were scored.
+    pub head_count: u64,
+    /// Dependency strength DS, Eq. 5: the mean of the heads' proportions; from 0 to 1, larger reaches farther.
+    pub dependency_strength: f64,
+    /// Distribution uniformity DU, Eq. 7: minus the mean of the heads' variances; at most 0, larger is more even.
+    pub distribution_uniformity: f64,
+    /// 0 until a later version gives it a meaning.
+    pub reserved: [u64; 4],
+}
+
+/// What one head says of a window.
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub struct longattn_head_score {
+    /// Mean share of a token's attention that reaches far back, from 0 to 1.
+    pub proportion: f64,
+    /// Variance of the far weights, at least 0; smaller is more even.
+    pub variance: f64,
+}
+
+impl From<&Score> for longattn_score {
+    fn from(score: &Score) -> Self {
+        Self {
+            token_count: score.token_count as u64,
+            min_distance: score.far.min_distance as u64,
+            sink_tokens: score.far.sink_tokens as u64,
+            head_count: score.heads.len() as u64,
+            dependency_strength: score.dependency_strength,
+            distribution_uniformity: score.distribution_uniformity,
+            reserved: [0; 4],
+        }
+    }
+}
+
+impl From<&HeadScore> for longattn_head_score {
+    fn from(head: &HeadScore) -> Self {
+        Self { proportion: head.proportion, variance: head.variance }
+    }
+}
+
+/// Where the score of a window goes, and those of its heads if they are wanted.
+pub struct ScoreOutput {
+    score: Output<longattn_score>,
+    heads: Output<longattn_head_score>,
+}
+
+impl ScoreOutput {
+    /// # Safety
+    /// The pointers are NULL, or valid for writes for as long as this lives.
+    pub unsafe fn new(
+        score: *mut longattn_score,
+        heads: *mut longattn_head_score,
+        head_capacity: usize,
+    ) -> Result<Self> {
+        // SAFETY: the same promise.
+        unsafe { Ok(Self { score: Output::one(score, "score")?, heads: Output::many(heads, head_capacity, "heads")? }) }
+    }
+
+    /// Refuses a buffer that is too small for `heads`.
+    pub fn check_heads(&self, heads: usize) -> Result<()> {
+        let capacity = self.heads.capacity();
+        if capacity == 0 || capacity >= heads {
+            return Ok(());
+        }
+        let message = format!("head_capacity is {capacity}, and the window has {heads} heads");
+        Err(Error::new(ErrorKind::InvalidArgument, message))
+    }
+
+    pub fn set(self, score: &Score) -> Result<()> {
+        self.check_heads(score.heads.len())?;
+        self.score.set([score.into()]);
+        self.heads.set(score.heads.iter().map(Into::into));
+        Ok(())
+    }
+}
+
+/// Scores a window from the attention map of your own inference: `map` is `[heads, length, length]` in row-major order,
+/// softmax weights, row `n` holding what token `n` gives. Entries above the diagonal are not read.
+///
+/// `config`, or the defaults for NULL, gives the settings min_distance (auto is a quarter of `length`), sink_tokens (auto
+/// is 0) and variance_domain. `heads_out` is as in longattn_scorer_score(). Any threads may call it at once; it
+/// computes on a pool of one thread for each core that all calls share.
+///
+/// LONGATTN_STATUS_TOO_SHORT for a `length` below 2, LONGATTN_STATUS_NON_FINITE for NaN or infinity among the far
+/// entries, LONGATTN_STATUS_INVALID_ARGUMENT for no heads or for sizes that no memory can have.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn longattn_score_map(
+    map: *const f32,
+    heads: usize,
+    length: usize,
+    config: *const longattn_config,
+    heads_out: *mut longattn_head_score,
+    head_capacity: usize,
+    score: *mut longattn_score,
+    error: *mut *mut longattn_error,
+) -> Status {
+    let call = || {
+        // SAFETY: the header asks for live handles, memory of these dimensions, and places to write to.
+        let (map, config, output) = unsafe {
+            (
+                tensor(map, [heads, length, length], "map")?,
+                optional(config, "config")?,
+                ScoreOutput::new(score, heads_out, head_capacity)?,
+            )
+        };
+        output.check_heads(heads)?;
+        let config = settings(config);
+        output.set(&Score::from_map(map, far_region(&config, length), config.variance_domain)?)
+    };
+    // SAFETY: the header asks for NULL or a place to write to.
+    unsafe { guard(error, call) }
+}
+
+/// Scores a window from the queries and keys of your own inference, in memory linear in `length`: `queries` is
+/// `[heads, length, head_size]` and `keys` `[key_value_heads, length, head_size]`, both in row-major order with the rotary
+/// embedding applied. Query heads that share a key head are neighbours. Logits are `scale` times the product of query and
+/// key, usually `1 / sqrt(head_size)`.
+///
+/// `config`, or the defaults for NULL, gives the settings min_distance (auto is a quarter of `length`), sink_tokens (auto
+/// is 0), variance_domain and instruction_set. `heads_out` is as in longattn_scorer_score(). Any threads may call it
+/// at once; it computes on a pool of one thread for each core that all calls share.
+///
+/// LONGATTN_STATUS_TOO_SHORT for a `length` below 2, LONGATTN_STATUS_NON_FINITE for NaN or infinity in what was given,
+/// LONGATTN_STATUS_INVALID_ARGUMENT for dimensions that contradict each other or that no memory can have,
+/// LONGATTN_STATUS_INVALID_SETTING where this machine lacks the instruction set.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn longattn_score_query_key(
+    queries: *const f32,
+    heads: usize,
+    keys: *const f32,
+    key_value_heads: usize,
+    length: usize,
+    head_size: usize,
+    scale: f64,
+    config: *const longattn_config,
+    heads_out: *mut longattn_head_score,
+    head_capacity: usize,
+    score: *mut longattn_score,
+    error: *mut *mut longattn_error,
+) -> Status {
+    let call = || {
+        // SAFETY: the header asks for live handles, memory of these dimensions, and places to write to.
+        let (queries, keys, config, output) = unsafe {
+            (
+                tensor(queries, [heads, length, head_size], "queries")?,
+                tensor(keys, [key_value_heads, length, head_size], "keys")?,
+                optional(config, "config")?,
+                ScoreOutput::new(score, heads_out, head_capacity)?,
+            )
+        };
+        output.check_heads(heads)?;
+        let config = settings(config);
+        let far = far_region(&config, length);
+        let score = Score::from_query_key(queries, keys, scale, far, config.variance_domain, config.instruction_set)?;
+        output.set(&score)
+    };
+    // SAFETY: the header asks for NULL or a place to write to.
+    unsafe { guard(error, call) }
+}
+
+fn settings(config: Option<&longattn_config>) -> Config {
+    config.map_or_else(Config::default, |config| config.0.clone())
+}
+
+fn far_region(config: &Config, length: usize) -> FarRegion {
+    FarRegion { min_distance: config.min_distance.unwrap_or(length / 4), sink_tokens: config.sink_tokens.unwrap_or(0) }
+}
+
+/// # Safety
+/// `pointer` is NULL, or valid for reads of an array of this shape for as long as the view lives.
+unsafe fn tensor<'a>(pointer: *const f32, shape: [usize; 3], name: &str) -> Result<ArrayView3<'a, f32>> {
+    let too_large = || {
+        let message = format!("{name} cannot have the shape {shape:?}: no memory is that large");
+        Error::new(ErrorKind::InvalidArgument, message)
+    };
+    let size = shape.iter().try_fold(1usize, |size, dimension| size.checked_mul(*dimension)).ok_or_else(too_large)?;
+    // SAFETY: the same promise.
+    let numbers = unsafe { array(pointer, size, name) }?;
+    ArrayView3::from_shape(shape, numbers).map_err(|_| too_large())
+}
