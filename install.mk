@@ -54,3 +54,48 @@ objcopy --wildcard --keep-global-symbol='longattn_*' target/release/static/longa
 ar --plugin /dev/null rcs target/release/static/liblongattn.a target/release/static/longattn.o
 install -m 644 target/release/static/liblongattn.a $(root)/lib
 endef
+
+### The C++ header: its tests and example, against an installed library
+
+cpp_prefix := $(CURDIR)/target/prefix
+cpp_json := $(CURDIR)/$(fetched)/nlohmann_json
+cpp_flags := -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Werror
+# Real text, in files of many sizes.
+cpp_texts = $(wildcard src/*.rs src/*/*.rs)
+cpp_with_pkg_config = $(CXX) -std=c++17 -O2 $(cpp_flags) -isystem $(cpp_json) $(1) -o $(2) -Wl,-rpath,$(cpp_prefix)/lib -pthread \
+    $$(PKG_CONFIG_PATH=$(cpp_prefix)/lib/pkgconfig pkg-config --cflags --libs longattn)
+cpp_with_cmake = cmake -S $(1) -B $(2) -DCMAKE_CXX_COMPILER=$(CXX) -DCMAKE_PREFIX_PATH=$(cpp_prefix) $(3) && cmake --build $(2) --parallel
+
+# $(call without,COMMAND THAT SHOWS IT IS THERE,DEBIAN'S PACKAGE): the package, where it is missing
+without = $(if $(shell $(1) >/dev/null 2>&1 && echo there),,$(2))
+cpp_missing = $(strip $(call without,$(CXX) --version,g++) $(call without,cmake --version,cmake) \
+    $(call without,pkg-config --version,pkg-config) $(call without,pkg-config --exists gtest_main,libgtest-dev))
+
+.PHONY: cpp
+test: cpp
+cpp: ## test the C++ header and the pipeline
+	@if [ -z '$(cpp_missing)' ]; then $(MAKE) --no-print-directory cpp-tests; \
+	elif [ "$${CI:-}" = true ]; then echo 'cpp: Debian packages are missing: $(cpp_missing)' >&2; exit 1; \
+	else echo 'cpp: SKIPPED, because Debian packages are missing: $(cpp_missing)'; fi
+
+.PHONY: cpp-tests
+cpp-tests: $(onnxruntime) $(cpp_json) target/demo/model/model.onnx
+	$(MAKE) --no-print-directory install PREFIX=$(cpp_prefix)
+	mkdir -p target/cpp
+	for standard in 17 20; do for compiler in $(CXX) $$(command -v clang++ || true); do \
+	    $$compiler -std=c++$$standard $(cpp_flags) -fsyntax-only -x c++ $(cpp_prefix)/include/longattn.hpp; \
+	done; done
+	$(call cpp_with_cmake,tests/cpp,target/cpp/tests)
+	target/cpp/tests/longattn_tests --gtest_brief=1
+	sed '/^```cpp$$/,/^```$$/!d; /^```cpp$$/d; /^```$$/Q' docs/cpp.md > target/cpp/first.cpp
+	$(call cpp_with_pkg_config,target/cpp/first.cpp,target/cpp/first)
+	target/cpp/first target/demo/model README.md
+	$(call cpp_with_pkg_config,bindings/cpp/examples/pipeline.cpp,target/cpp/pipeline)
+	$(call cpp_with_cmake,bindings/cpp/examples,target/cpp/example,-DNLOHMANN_JSON_DIRECTORY=$(cpp_json))
+	for pipeline in target/cpp/pipeline target/cpp/example/pipeline; do \
+	    python3 tests/cpp/pipeline_test.py $$pipeline tests/data/tiny/query-key target/demo/model $(cpp_texts); \
+	done
+
+$(cpp_json): $(fetched)/nlohmann_json.whl
+	@rm -rf $@
+	$(call unpack,nlohmann_json/include)
