@@ -330,8 +330,8 @@ struct window {
     span<const token_id> ids;
 };
 
-/// The windows that a document is cut into by Algorithm 1 of the paper: front, back, front, back, and the middle. A document
-/// shorter than one window gives none; windows may overlap.
+/// The windows that a document is cut into by Algorithm 1 of the paper, in its order: from the front and the back in turn,
+/// and then what is left between. A document shorter than one window gives none; windows may overlap.
 class windows {
 public:
     using iterator = detail::index_iterator<windows, window>;

@@ -16,7 +16,7 @@ from pathlib import Path
 
 PIPELINE, PACKAGE, OTHER = sys.argv[1:4]
 TEXTS = [path.read_text() for path in map(Path, sys.argv[4:])]
-SETTINGS = ["--window", "256", "--threads", "8"]
+WINDOW = 256
 PATIENCE = 60
 
 
@@ -24,14 +24,17 @@ def line_of(number):
     return json.dumps({"id": f"document {number}", "text": TEXTS[number % len(TEXTS)]}) + "\n"
 
 
+LONG_LINE = json.dumps({"id": "long", "text": "".join(TEXTS)}) + "\n"
+
+
 class Pipeline:
     """A running pipeline, whose output is read while it runs."""
 
-    def __init__(self, folder, arguments):
+    def __init__(self, folder, arguments, window):
         self.package_file = Path(folder, "package")
         self.package_file.write_text(PACKAGE + "\n")
         self.process = subprocess.Popen(
-            [PIPELINE, str(self.package_file), *arguments, *SETTINGS],
+            [PIPELINE, str(self.package_file), *arguments, "--threads", "8", "--window", str(window)],
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
         )
         self.scores, self.messages = [], []
@@ -97,8 +100,8 @@ class PipelineTest(unittest.TestCase):
         self.addCleanup(folder.cleanup)
         self.folder = folder.name
 
-    def start(self, arguments=()):
-        pipeline = Pipeline(self.folder, arguments)
+    def start(self, arguments=(), window=WINDOW):
+        pipeline = Pipeline(self.folder, arguments, window)
         self.addCleanup(pipeline.kill)
         return pipeline
 
@@ -169,6 +172,20 @@ class PipelineTest(unittest.TestCase):
         pipeline.process.send_signal(signal.SIGINT)
         self.assertEqual(pipeline.process.wait(PATIENCE), 0)
         self.assertEqual(pipeline.end(), (10, 10, 0))
+
+    def test_a_second_interrupt_gives_up_what_was_read(self):
+        pipeline = self.start(window=16384)
+        pipeline.process.stdin.write(LONG_LINE * 20)
+        pipeline.process.stdin.flush()
+        pipeline.wait_for(lambda: pipeline.scores)
+        pipeline.process.send_signal(signal.SIGINT)
+        pipeline.process.send_signal(signal.SIGTERM)
+        self.assertEqual(pipeline.process.wait(PATIENCE), 1)
+        read, scored, failed = pipeline.end()
+        self.assertEqual(read, scored + failed)
+        self.assertEqual(len(pipeline.scores), scored)
+        self.assertEqual(sum("cancel" in message for message in pipeline.messages), failed)
+        self.assertGreater(failed, 0)
 
     def test_documents_that_cannot_be_scored_are_counted(self):
         pipeline = self.start()
