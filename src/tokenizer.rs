@@ -56,6 +56,11 @@ impl Tokenizer {
         // Windows are cut and padded by nobody but us.
         tokenizer.with_padding(None);
         tokenizer.with_truncation(None).map_err(tokenizer_error)?;
+        // The library keeps what it caches in each thread, even after the tokenizer is gone: too much for a process that
+        // opens one after the other.
+        let mut model = tokenizer.get_model().clone();
+        model.resize_cache(0);
+        tokenizer.with_model(model);
         let (prefix, suffix) = frame_of(&tokenizer)?;
         Ok(Self { tokenizer, prefix, suffix })
     }

@@ -9,14 +9,14 @@
  *
  * Errors are thrown as longattn::error. A function that throws has changed nothing.
  *
- * Text is UTF-8 in a std::string_view, arrays are a longattn::span: both are read during the call, never copied and never
- * kept.
+ * Text is UTF-8 in a std::string_view, arrays are a longattn::span: both are read during the call, never copied and
+ * never kept.
  *
- * Objects own what they hold and free it. config, cancel and scorer are never empty: moving one copies it, which is cheap.
- * tokens, windows, selector and selection can be moved but not copied; what was moved from is empty.
+ * Objects own what they hold and free it. config, cancel and scorer are never empty: moving one copies it, which is
+ * cheap. tokens, windows, selector and selection can be moved but not copied; what was moved from is empty.
  *
- * Threads: const member functions of one object may run on any threads at once, others need the object alone, as in the
- * standard library. Different objects never disturb each other, also where they are copies that share a scorer.
+ * Threads: const member functions of one object may run on any threads at once, others need the object alone, as in
+ * the standard library. Different objects never disturb each other, also where they are copies that share a scorer.
  */
 
 #ifndef LONGATTN_HPP
@@ -61,7 +61,8 @@ enum class status : std::int32_t {
     internal = LONGATTN_STATUS_INTERNAL,
 };
 
-/// What every function here throws when it fails. what() is a message for a person: what happened, where, and what to do.
+/// What every function here throws when it fails. what() is a message for a person: what happened, where, and what to
+/// do.
 class error : public std::runtime_error {
 public:
     error(longattn::status status, const std::string &message) : std::runtime_error(message), status_(status) {}
@@ -159,7 +160,7 @@ inline void expect_size(const char *name, std::size_t size, std::initializer_lis
     std::size_t product = 1;
     for (const std::size_t dimension : dimensions) {
         const bool fits = dimension == 0 || product <= std::numeric_limits<std::size_t>::max() / dimension;
-        if (!fits) throw error(status::invalid_argument, std::string(name) + " cannot be as large as its dimensions say");
+        if (!fits) throw error(status::invalid_argument, std::string(name) + " would be larger than any memory");
         product *= dimension;
     }
     if (size == product) return;
@@ -229,8 +230,8 @@ inline std::vector<setting> settings() {
     return rows;
 }
 
-/// Settings: keys and values, both text. docs/settings.md lists them, and so does settings(). Who is given a config copies
-/// it: what is set afterwards has no effect there.
+/// Settings: keys and values, both text. docs/settings.md lists them, and so does settings(). Who is given a config
+/// copies it: what is set afterwards has no effect there.
 class config {
 public:
     /// Every setting has its default.
@@ -330,8 +331,8 @@ struct window {
     span<const token_id> ids;
 };
 
-/// The windows that a document is cut into by Algorithm 1 of the paper, in its order: from the front and the back in turn,
-/// and then what is left between. A document shorter than one window gives none; windows may overlap.
+/// The windows that a document is cut into by Algorithm 1 of the paper, in its order: from the front and the back in
+/// turn, and then what is left between. A document shorter than one window gives none; windows may overlap.
 class windows {
 public:
     using iterator = detail::index_iterator<windows, window>;
@@ -368,8 +369,8 @@ private:
     detail::owner<longattn_windows, longattn_windows_free> handle_;
 };
 
-/// One window to score: a text, or token ids without special ones. It is a view of what it is made of, as std::string_view
-/// is.
+/// One window to score: a text, or token ids without special ones. It is a view of what it is made of, as
+/// std::string_view is.
 class input {
 public:
     template <class Text, std::enable_if_t<std::is_convertible_v<const Text &, std::string_view>, int> = 0>
@@ -424,22 +425,22 @@ private:
     longattn::score score_;
 };
 
-/// Is told how far scorer::score_many() has come: `windows` that are scored or have failed, and `tokens` of those that are
-/// scored. It is called on threads of the scorer, one call at a time, after each window; it must be quick, and must not use
-/// the scorer. It may throw.
+/// Is told how far scorer::score_many() has come: `windows` that are scored or have failed, and `tokens` of those
+/// that are scored. It is called on threads of the scorer, one call at a time, after each window; it must be quick,
+/// and must not use the scorer. It may throw.
 using progress_function = std::function<void(std::uint64_t windows, std::uint64_t tokens)>;
 
 /// An open scorer package: a model, its tokenizer, and a pool of threads. Open it once and keep it.
 ///
-/// Copies share the package, which is freed with the last of them. So a thread that holds a copy may go on with it while
-/// another scorer is put in the place that it was copied from. That place needs a lock, as any variable does; scoring, from
-/// any number of threads at once, needs none and gives the same bits as one thread alone.
+/// Copies share the package, which is freed with the last of them. So a thread that holds a copy may go on with it
+/// while another scorer is put in the place that it was copied from. That place needs a lock, as any variable does;
+/// scoring, from any number of threads at once, needs none and gives the same bits as one thread alone.
 class scorer {
 public:
-    /// Opens a directory with model.onnx and tokenizer.json, as `longattn export` makes it, or a bare model.onnx, which
-    /// scores token ids alone unless a tokenizer.json lies beside it. The files are not needed afterwards.
-    /// @throws error with status::runtime where ONNX Runtime cannot be loaded; io, invalid_model or unsupported for a package
-    ///         that is missing, damaged, or of a kind that this version cannot use
+    /// Opens a directory with model.onnx and tokenizer.json, as `longattn export` makes it, or a bare model.onnx,
+    /// which scores token ids alone unless a tokenizer.json lies beside it. The files are not needed afterwards.
+    /// @throws error with status::runtime where ONNX Runtime cannot be loaded; io, invalid_model or unsupported for a
+    ///         package that is missing, damaged, or of a kind that this version cannot use
     explicit scorer(const std::filesystem::path &package, const config &settings = config()) {
         const auto name = package.u8string();
         longattn_scorer *handle = nullptr;
@@ -469,7 +470,8 @@ public:
         return score(window, stop.native_handle(), {});
     }
 
-    /// Scores one window as score() does, and tells what each head says. Where head_count() is 0 this runs the model twice.
+    /// Scores one window as score() does, and tells what each head says. Where head_count() is 0 this runs the model
+    /// twice.
     detailed_score score_heads(const input &window, const cancel &stop = cancel()) const {
         std::size_t count = head_count();
         if (count == 0) count = score(window, stop).head_count;
@@ -479,12 +481,13 @@ public:
         return {total, std::move(heads)};
     }
 
-    /// Scores many windows on all threads of the scorer; a score has the same bits as that of score(). `inputs` is any
-    /// sequence whose elements an input can be made of: texts, arrays of token ids, or windows. The results are in their
-    /// order; a window that cannot be scored is no failure of the call. Once asked to stop, the windows that are not finished
-    /// get status::cancelled.
+    /// Scores many windows on all threads of the scorer; a score has the same bits as that of score(). `inputs` is
+    /// any sequence whose elements an input can be made of: texts, arrays of token ids, or windows. The results are
+    /// in their order; a window that cannot be scored is no failure of the call. Once asked to stop, the windows that
+    /// are not finished get status::cancelled.
     ///
-    /// Where `progress` throws, the other windows are cancelled, and so `stop` is asked to; then this throws the same.
+    /// Where `progress` throws, the other windows are cancelled, and so `stop` is asked to; then this throws the
+    /// same.
     template <class Inputs>
     std::vector<result> score_many(const Inputs &inputs, const cancel &stop = cancel(),
                                    const progress_function &progress = nullptr) const {
@@ -538,7 +541,8 @@ private:
 
     longattn::score score(const input &window, const longattn_cancel *stop, span<head_score> heads) const {
         longattn::score score{};
-        detail::call(longattn_scorer_score, native_handle(), &window.native(), stop, heads.data(), heads.size(), &score);
+        detail::call(longattn_scorer_score, native_handle(), &window.native(), stop, heads.data(), heads.size(),
+                     &score);
         return score;
     }
 
@@ -559,7 +563,8 @@ private:
 
 /// Scores a window from the attention map of your own inference: see longattn_score_map(). `map` is
 /// `[heads, length, length]` in row-major order.
-/// @throws error with status::invalid_argument where `map` has another size, and the statuses that longattn_score_map() lists
+/// @throws error with status::invalid_argument where `map` has another size, and the statuses that
+///         longattn_score_map() lists
 inline detailed_score score_map(span<const float> map, std::size_t heads, std::size_t length,
                                 const config &settings = config()) {
     detail::expect_size("map", map.size(), {heads, length, length});
@@ -584,15 +589,15 @@ struct query_key {
 };
 
 /// Scores a window from queries and keys, in memory linear in its length.
-/// @throws error with status::invalid_argument where an array has another size than its dimensions say, and the statuses that
-///         longattn_score_query_key() lists
+/// @throws error with status::invalid_argument where an array has another size than its dimensions say, and the
+///         statuses that longattn_score_query_key() lists
 inline detailed_score score_query_key(const query_key &window, const config &settings = config()) {
     detail::expect_size("queries", window.queries.size(), {window.heads, window.length, window.head_size});
     detail::expect_size("keys", window.keys.size(), {window.key_value_heads, window.length, window.head_size});
     detailed_score scored{{}, std::vector<head_score>(window.heads)};
-    detail::call(longattn_score_query_key, window.queries.data(), window.heads, window.keys.data(), window.key_value_heads,
-                 window.length, window.head_size, window.scale, settings.native_handle(), scored.heads.data(),
-                 scored.heads.size(), &scored.score);
+    detail::call(longattn_score_query_key, window.queries.data(), window.heads, window.keys.data(),
+                 window.key_value_heads, window.length, window.head_size, window.scale, settings.native_handle(),
+                 scored.heads.data(), scored.heads.size(), &scored.score);
     return scored;
 }
 
@@ -646,8 +651,8 @@ private:
     detail::owner<longattn_selection, longattn_selection_free> handle_;
 };
 
-/// Collects scored windows, and selects the best of each category. The selection depends on the set of windows alone, not on
-/// the order in which they were added or merged: give each thread a selector, and merge them at the end.
+/// Collects scored windows, and selects the best of each category. The selection depends on the set of windows alone,
+/// not on the order in which they were added or merged: give each thread a selector, and merge them at the end.
 ///
 /// One that was moved from has no windows, and takes none: its functions throw status::invalid_argument.
 class selector {
@@ -656,17 +661,20 @@ public:
     selector() : handle_(longattn_selector_new()) {}
 
     /// Makes a selector from what to_json() gave.
-    /// @throws error with status::invalid_record for malformed JSON, status::unsupported for the form of a later version
+    /// @throws error with status::invalid_record for malformed JSON, status::unsupported for the form of a later
+    ///         version
     static selector from_json(std::string_view json) {
         longattn_selector *handle = nullptr;
         detail::call(longattn_selector_from_json, json.data(), json.size(), &handle);
         return selector(handle);
     }
 
-    /// Adds a window. `id` must be unique within `category`, whose windows compete with each other. Everything is copied.
+    /// Adds a window. `id` must be unique within `category`, whose windows compete with each other. Everything is
+    /// copied.
     /// @throws error with status::non_finite where a score is NaN or infinite, status::invalid_utf8
     void add(std::string_view id, std::string_view category, const score &window) {
-        detail::call(longattn_selector_add, handle_.get(), id.data(), id.size(), category.data(), category.size(), &window);
+        detail::call(longattn_selector_add, handle_.get(), id.data(), id.size(), category.data(), category.size(),
+                     &window);
     }
 
     /// The number of windows in all categories.
@@ -681,10 +689,10 @@ public:
     /// The windows as versioned JSON, to be merged on another machine. Every number keeps its bits.
     std::string to_json() const { return detail::call_for_text(longattn_selector_to_json, native_handle()); }
 
-    /// Ranks the windows and cuts, by the settings alpha, standardize, and one of ratio, count, token_budget and threshold.
-    /// The selector is as before.
-    /// @throws error with status::invalid_setting where more than one cut is set, status::invalid_argument where two windows
-    ///         of one category have the same id
+    /// Ranks the windows and cuts, by the settings alpha, standardize, and one of ratio, count, token_budget and
+    /// threshold. The selector is as before.
+    /// @throws error with status::invalid_setting where more than one cut is set, status::invalid_argument where two
+    ///         windows of one category have the same id
     selection finish(const config &settings = config()) const {
         longattn_selection *handle = nullptr;
         detail::call(longattn_selector_finish, native_handle(), settings.native_handle(), &handle);
@@ -710,8 +718,8 @@ enum class log_level : std::int32_t {
     trace = LONGATTN_LOG_TRACE,
 };
 
-/// Is given each log message, which lives only for the call, on whatever thread has something to say, from several at once.
-/// It must not use the library. What it throws is dropped.
+/// Is given each log message, which lives only for the call, on whatever thread has something to say, from several at
+/// once. It must not use the library. What it throws is dropped.
 using log_function = std::function<void(log_level level, std::string_view message)>;
 
 namespace detail {
@@ -740,9 +748,10 @@ inline void write_log(std::int32_t level, const char *message, std::size_t lengt
 
 } // namespace detail
 
-/// Sends the log messages of this process, up to `max_level`, to `sink`, which replaces the one before; an empty one ends
-/// logging. When this returns, the one before is running nowhere and is destroyed. Any thread may call it.
-/// @throws error with status::unsupported where the library is linked into a Rust program that has a logger of its own
+/// Sends the log messages of this process, up to `max_level`, to `sink`, which replaces the one before; an empty one
+/// ends logging. When this returns, the one before is running nowhere and is destroyed. Any thread may call it.
+/// @throws error with status::unsupported where the library is linked into a Rust program that has a logger of its
+///         own
 inline void set_log(log_function sink, log_level max_level = log_level::info) {
     auto next = sink ? std::make_unique<log_function>(std::move(sink)) : nullptr;
     detail::log_state &state = detail::log_state::instance();

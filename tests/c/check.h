@@ -21,7 +21,8 @@ struct test {
 };
 
 /* Each ends with a test without a name. */
-extern const struct test settings_tests[], statistics_tests[], scorer_tests[], thread_tests[], selector_tests[];
+extern const struct test settings_tests[], statistics_tests[], scorer_tests[], thread_tests[], selector_tests[],
+    golden_tests[];
 
 /* Ends the process with what went wrong and where. */
 void fail_at(const char *file, int line, const char *what, const char *why);
@@ -48,6 +49,9 @@ void check_failure(const char *file, int line, const char *call, longattn_status
         longattn_status status = (call);                                                                               \
         check_failure(__FILE__, __LINE__, #call, LONGATTN_STATUS_##expected, words, status, error);                    \
     } while (0)
+
+/* Whether time is short, because a memory checker makes everything slow: LONGATTN_BRIEF is set. */
+bool brief(void);
 
 /* A config with one setting. */
 longattn_config *config_with(const char *key, const char *value);

@@ -26,6 +26,8 @@ void check_failure(const char *file, int line, const char *call, longattn_status
     longattn_error_free(error);
 }
 
+bool brief(void) { return getenv("LONGATTN_BRIEF") != NULL; }
+
 longattn_config *config_with(const char *key, const char *value) {
     longattn_config *config = longattn_config_new();
     SUCCEEDS(longattn_config_set(config, TEXT(key), TEXT(value), &error));
@@ -64,7 +66,8 @@ static bool wanted(const char *name, int count, char **prefixes) {
 }
 
 int main(int argc, char **argv) {
-    const struct test *groups[] = {settings_tests, statistics_tests, scorer_tests, selector_tests, thread_tests};
+    const struct test *groups[] = {settings_tests, statistics_tests, scorer_tests, selector_tests, thread_tests,
+                                   golden_tests};
     int run = 0;
     for (size_t group = 0; group < sizeof groups / sizeof *groups; group++) {
         for (const struct test *test = groups[group]; test->name != NULL; test++) {

@@ -27,7 +27,7 @@ static void *score_all(void *argument) {
 static void threads_share(const char *package) {
     shared = open_scorer(package, NULL, NULL);
     for (size_t index = 0; index < TEXTS; index++) {
-        texts[index] = random_text(100 + 40 * index, (unsigned)index);
+        texts[index] = random_text(40 + 8 * index, (unsigned)index);
         SUCCEEDS(longattn_scorer_score_text(shared, TEXT(texts[index]), &alone[index], &error));
     }
     pthread_t threads[THREADS];
@@ -83,9 +83,7 @@ static void live_once(void) {
 }
 
 static void lives_leave_no_memory_behind(void) {
-    const char *setting = getenv("LONGATTN_LIVES");
-    int lives = setting == NULL ? 10000 : atoi(setting);
-    CHECK(lives > 0);
+    int lives = brief() ? 2 : 10000;
     long early = 0;
     for (int life = 1; life <= lives; life++) {
         live_once();
@@ -93,7 +91,8 @@ static void lives_leave_no_memory_behind(void) {
     }
     long grown = resident() - early;
     printf("  %d lives; the last four fifths took %ld kB\n", lives, grown / 1000);
-    CHECK(lives < 1000 || grown < 1000000);
+    /* ONNX Runtime and the tokenizers library keep some bytes of all that they ever opened: about 200 a life. */
+    CHECK(brief() || grown < 400L * lives);
 }
 
 const struct test thread_tests[] = {

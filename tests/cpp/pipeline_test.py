@@ -209,9 +209,11 @@ class PipelineTest(unittest.TestCase):
         package_file = Path(self.folder, "package")
         package_file.write_text(PACKAGE)
         for arguments, words in [
-            ([], "usage"), (["a", "b", "c"], "usage"), (["a", "--threads"], "usage"), (["a", "--threads", "0"], "usage"),
+            ([], "usage"), (["a", "b", "c"], "usage"),
+            (["a", "--threads"], "usage"), (["a", "--threads", "0"], "usage"),
             (["a", "--color", "red"], 'no setting "color"'), ([f"{self.folder}/none"], "names no scorer package"),
-            ([str(package_file), f"{self.folder}/none"], "No such file"), ([str(package_file), self.folder], "Is a directory"),
+            ([str(package_file), f"{self.folder}/none"], "No such file"),
+            ([str(package_file), self.folder], "Is a directory"),
         ]:
             done = subprocess.run([PIPELINE, *arguments], capture_output=True, text=True, timeout=PATIENCE)
             self.assertEqual(done.returncode, 1, arguments)

@@ -18,7 +18,9 @@ score scored(double dependency_strength, double distribution_uniformity = -0.1) 
 }
 
 void add_books(selector &books, int first, int last) {
-    for (int number = first; number < last; ++number) books.add("book " + std::to_string(number), "books", scored(number));
+    for (int number = first; number < last; ++number) {
+        books.add("book " + std::to_string(number), "books", scored(number));
+    }
 }
 
 std::vector<std::string> ids_of(const selection &selection) {

@@ -61,10 +61,11 @@ inline std::string random_text(std::size_t length, std::uint32_t seed) {
     return text;
 }
 
-inline std::vector<longattn::token_id> random_ids(std::size_t count, std::uint32_t seed, std::uint32_t vocabulary = 48) {
+// Tokens that every model here knows.
+inline std::vector<longattn::token_id> random_ids(std::size_t count, std::uint32_t seed) {
     random_numbers random(seed);
     std::vector<longattn::token_id> ids;
-    while (ids.size() < count) ids.push_back(random.below(vocabulary));
+    while (ids.size() < count) ids.push_back(random.below(48));
     return ids;
 }
 

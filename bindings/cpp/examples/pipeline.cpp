@@ -2,12 +2,14 @@
 //
 //     pipeline PACKAGE_FILE [DOCUMENTS.jsonl] [--threads N] [--SETTING VALUE]...
 //
-// PACKAGE_FILE holds the path of a scorer package. When that path changes, and on SIGHUP, the package is opened while the
-// old one scores on, and takes its place for all documents that come after; a package that cannot be opened changes nothing.
+// PACKAGE_FILE holds the path of a scorer package. When that path changes, and on SIGHUP, the package is opened while
+// the old one scores on, and takes its place for all documents that come after; a package that cannot be opened
+// changes nothing.
 //
-// Each document is a line {"id": ..., "text": ...} of the file or of standard input. Its first window gives one line on
-// standard output, in any order; why a document has no score is told on standard error. Ctrl-C reads no more and finishes
-// what was read; a second one cancels that too. The exit status is 0 where all documents that were read are scored.
+// Each document is a line {"id": ..., "text": ...} of the file or of standard input. Its first window gives one line
+// on standard output, in any order; why a document has no score is told on standard error. Ctrl-C reads no more and
+// finishes what was read; a second one cancels that too. The exit status is 0 where all documents that were read are
+// scored.
 //
 // CMakeLists.txt beside this file builds it, and so does
 //     c++ -std=c++17 -O2 pipeline.cpp -o pipeline $(pkg-config --cflags --libs longattn) -pthread
