@@ -11,7 +11,7 @@
 // finishes what was read; a second one cancels that too. The exit status is 0 where all documents that were read are
 // scored.
 //
-// CMakeLists.txt beside this file builds it, and so does
+// JSON is read and written with nlohmann/json. CMakeLists.txt beside this file builds it all, and so does
 //     c++ -std=c++17 -O2 pipeline.cpp -o pipeline $(pkg-config --cflags --libs longattn) -pthread
 
 #include <fcntl.h>
