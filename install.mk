@@ -151,7 +151,7 @@ check_cmake = rm -rf $(check)/moved $(check)/cmake && cp -a $(prefix) $(check)/m
     > $(check)/cmake.log && cmake --build $(check)/cmake >> $(check)/cmake.log && \
     for program in shared static; do $(check)/cmake/$$program $(check)/model "$$(head -c 4000 LICENSE-APACHE)"; done
 
-check_memory = LONGATTN_BRIEF=1 valgrind --quiet --error-exitcode=1 --suppressions=tests/c/onnxruntime.supp --leak-check=full \
+check_memory = LONGATTN_BRIEF=1 valgrind --quiet --error-exitcode=1 --suppressions=tests/c/valgrind.supp --leak-check=full \
     --show-leak-kinds=definite,indirect --errors-for-leak-kinds=definite,indirect $(check)/test > $(check)/valgrind.log && tail -n 1 $(check)/valgrind.log
 
 ### Tests of the C++ header and its example, against the installed files
