@@ -153,3 +153,52 @@ check_cmake = rm -rf $(check)/moved $(check)/cmake && cp -a $(prefix) $(check)/m
 
 check_memory = LONGATTN_BRIEF=1 valgrind --quiet --error-exitcode=1 --suppressions=tests/c/valgrind.supp --leak-check=full \
     --show-leak-kinds=definite,indirect --errors-for-leak-kinds=definite,indirect $(check)/test > $(check)/valgrind.log && tail -n 1 $(check)/valgrind.log
+
+### Tests of the C++ header and its example, against the installed files
+
+nlohmann_json := $(CURDIR)/$(fetched)/nlohmann_json
+strict_cpp := $(strict) -Wshadow -Wconversion
+# Real text, in files of many sizes.
+texts = $(wildcard src/*.rs src/*/*.rs)
+
+# $(call without,COMMAND THAT SHOWS IT IS THERE,DEBIAN'S PACKAGE): the package, where it is missing.
+without = $(if $(shell $(1) >/dev/null 2>&1 && echo there),,$(2))
+cpp_missing = $(strip $(call without,$(CXX) --version,g++) $(call without,cmake --version,cmake) \
+    $(call without,pkg-config --version,pkg-config) $(call without,pkg-config --exists gtest_main,libgtest-dev))
+
+.PHONY: cpp
+test: cpp
+cpp: ## test the C++ header and its example as they are installed
+	@if [ -z '$(cpp_missing)' ]; then $(MAKE) --no-print-directory cpp-tests; \
+	elif [ "$${CI:-}" = true ]; then echo 'cpp: Debian packages are missing: $(cpp_missing)' >&2; exit 1; \
+	else echo 'cpp: SKIPPED, because Debian packages are missing: $(cpp_missing)'; fi
+
+.PHONY: cpp-tests
+cpp-tests: $(onnxruntime) $(nlohmann_json) $(check)/model/model.onnx
+	$(MAKE) --no-print-directory install PREFIX=$(prefix) DESTDIR=
+	mkdir -p target/cpp
+	for compiler in $(CXX) $$(command -v clang++ || true); do for standard in 17 20; do \
+	    $$compiler -std=c++$$standard $(strict_cpp) -fsyntax-only -x c++ $(prefix)/include/longattn.hpp; \
+	done; done
+	$(call build_with_cmake,tests/cpp,target/cpp/tests)
+	target/cpp/tests/longattn_tests --gtest_brief=1
+	sed '/^```cpp$$/,/^```$$/!d; /^```cpp$$/d; /^```$$/Q' docs/cpp.md > target/cpp/first.cpp
+	$(call build_with_pkg_config,target/cpp/first.cpp,target/cpp/first)
+	target/cpp/first $(check)/model README.md
+	$(call build_with_pkg_config,bindings/cpp/examples/pipeline.cpp,target/cpp/pipeline)
+	$(call build_with_cmake,bindings/cpp/examples,target/cpp/example,-DNLOHMANN_JSON_DIRECTORY=$(nlohmann_json))
+	for pipeline in target/cpp/pipeline target/cpp/example/pipeline; do \
+	    python3 tests/cpp/pipeline_test.py $$pipeline tests/data/tiny/query-key $(check)/model $(texts); \
+	done
+
+# $(call build_with_pkg_config,SOURCE,PROGRAM)
+build_with_pkg_config = $(with_prefix) sh -c '$(CXX) -std=c++17 -O2 $(strict_cpp) -isystem $(nlohmann_json) $(1) -o $(2) \
+    $$(pkg-config --cflags --libs longattn) -Wl,-rpath,$(prefix)/lib -pthread'
+
+# $(call build_with_cmake,SOURCES,BUILD,OPTIONS)
+build_with_cmake = cmake -S $(1) -B $(2) -DCMAKE_CXX_COMPILER=$(CXX) -DCMAKE_PREFIX_PATH=$(prefix) $(3) && \
+    cmake --build $(2) --parallel
+
+$(nlohmann_json): $(fetched)/nlohmann_json.whl
+	@rm -rf $@
+	$(call unpack,nlohmann_json/include)
