@@ -10,8 +10,8 @@ use std::time::{Duration, Instant};
 use longattn::Config;
 use longattn::model::Scorer;
 
-/// `longattn_score`: 6 numbers and 4 reserved ones.
-type Score = [u64; 10];
+/// `longattn_score`: 9 numbers and 4 reserved ones.
+type Score = [u64; 13];
 
 unsafe extern "C" {
     fn longattn_scorer_open(

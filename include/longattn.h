@@ -364,6 +364,18 @@ typedef struct {
    */
   double distribution_uniformity;
   /**
+   * Rows of attention that are known: `token_count`, or fewer where the setting rows asked for an estimate.
+   */
+  uint64_t rows;
+  /**
+   * Standard error of DS; 0 where all rows are known.
+   */
+  double dependency_strength_error;
+  /**
+   * Standard error of DU; 0 where all rows are known.
+   */
+  double distribution_uniformity_error;
+  /**
    * 0 until a later version gives it a meaning.
    */
   uint64_t reserved[4];
@@ -596,7 +608,8 @@ longattn_status longattn_windows_cut(const longattn_tokens *tokens,
 size_t longattn_windows_count(const longattn_windows *windows);
 
 /**
- * Gives one window, in the order of Algorithm 1: front, back, front, back, and the middle.
+ * Gives one window, in the order of Algorithm 1: from the front and the back in turn, and then what is left between them
+ * from front to back.
  *
  * LONGATTN_STATUS_INVALID_ARGUMENT where `index` is not below longattn_windows_count().
  */

@@ -23,7 +23,9 @@ fn the_tiny_packages_are_up_to_date() {
     tiny::Tiny::new(32, GgmlDType::F32).write(&checkpoint);
     for (name, contract) in Contract::NAMES {
         let made = directory.path().join(name);
-        export(&checkpoint, &made, &ExportOptions { contract: *contract, ..ExportOptions::default() }).unwrap();
+        // What is folded may differ in its last bits from machine to machine.
+        let options = ExportOptions { contract: *contract, fold: false, ..ExportOptions::default() };
+        export(&checkpoint, &made, &options).unwrap();
         let kept = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/tiny").join(name);
         fs::create_dir_all(&kept).unwrap();
         for file in fs::read_dir(&made).unwrap() {

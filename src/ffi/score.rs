@@ -25,6 +25,12 @@ pub struct longattn_score {
     pub dependency_strength: f64,
     /// Distribution uniformity DU, Eq. 7: minus the mean of the heads' variances; at most 0, larger is more even.
     pub distribution_uniformity: f64,
+    /// Rows of attention that are known: `token_count`, or fewer where the setting rows asked for an estimate.
+    pub rows: u64,
+    /// Standard error of DS; 0 where all rows are known.
+    pub dependency_strength_error: f64,
+    /// Standard error of DU; 0 where all rows are known.
+    pub distribution_uniformity_error: f64,
     /// 0 until a later version gives it a meaning.
     pub reserved: [u64; 4],
 }
@@ -48,6 +54,9 @@ impl From<&Score> for longattn_score {
             head_count: score.heads.len() as u64,
             dependency_strength: score.dependency_strength,
             distribution_uniformity: score.distribution_uniformity,
+            rows: score.rows as u64,
+            dependency_strength_error: score.dependency_strength_error,
+            distribution_uniformity_error: score.distribution_uniformity_error,
             reserved: [0; 4],
         }
     }

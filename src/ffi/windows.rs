@@ -69,7 +69,8 @@ pub unsafe extern "C" fn longattn_windows_count(windows: *const longattn_windows
     unsafe { get(windows, 0, |windows| windows.windows.len()) }
 }
 
-/// Gives one window, in the order of Algorithm 1: front, back, front, back, and the middle.
+/// Gives one window, in the order of Algorithm 1: from the front and the back in turn, and then what is left between them
+/// from front to back.
 ///
 /// LONGATTN_STATUS_INVALID_ARGUMENT where `index` is not below longattn_windows_count().
 #[unsafe(no_mangle)]
