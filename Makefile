@@ -132,4 +132,4 @@ test: ## run the tests of all languages; without its toolchain a language is ski
 .PHONY: bench
 bench: $(onnxruntime) $(model_file) ## measure speed and memory
 	@$(need_cargo)
-	cargo bench --bench window --locked
+	cargo bench --bench window --bench ffi --locked

@@ -1,79 +1,162 @@
-//! One window of the default model: the streaming kernel against a plain matrix product and against a materialised map,
-//! each measured in turn in one run, since the machine's speed may change from minute to minute.
+//! One window: the streaming kernel against a plain matrix product and against a materialised map, and whole windows
+//! through ONNX Runtime. All in one run and in turn, since the machine's speed may change from minute to minute.
 //!
-//! `cargo bench` prints one table. Only useful operations are counted: `heads · head_size · L(L+1)` for the causal logits.
+//! `cargo bench --bench window` prints tables. Only useful operations are counted: two for each number of each query
+//! and each key up to its row, `heads · head_size · L(L+1)` in all.
 
 #[path = "../tests/common/mod.rs"]
 mod common;
 
+use std::fs;
 use std::process::Command;
 use std::time::Instant;
 
-use longattn::attention::{FarMass, FarRegion, InstructionSet, PackedKeys, StreamingAttention, map_far_mass};
+use longattn::attention::{FarMass, FarRegion, InstructionSet, PackedKeys, StreamingAttention, estimate, map_far_mass};
 use longattn::config::Config;
 use longattn::model::Scorer;
 use ndarray::{Array2, Array3, ArrayView2, Axis};
+use rayon::ThreadPoolBuilder;
 use rayon::prelude::*;
 
-const HEADS: usize = 9;
-const KEY_VALUE_HEADS: usize = 3;
-const HEAD_SIZE: usize = 64;
-const LENGTH: usize = 8192;
-const MATRIX_SIZE: usize = 4096;
-const ROUNDS: usize = 7;
+/// The sizes of a first layer.
+#[derive(Clone, Copy)]
+struct Shape {
+    name: &'static str,
+    heads: usize,
+    key_value_heads: usize,
+    head_size: usize,
+}
 
-/// Tells a child process which window to score.
-const CHILD_LENGTH: &str = "LONGATTN_BENCH_LENGTH";
+const SHAPES: [Shape; 2] = [
+    Shape { name: "SmolLM2-135M", heads: 9, key_value_heads: 3, head_size: 64 },
+    Shape { name: "Llama-3.1-8B", heads: 32, key_value_heads: 8, head_size: 128 },
+];
+const LENGTHS: [usize; 4] = [2048, 8192, 32768, 131_072];
+
+const MATRIX_SIZE: usize = 4096;
+const ROUNDS: usize = 5;
+
+/// Longer windows are timed by evenly spread runs of their rows that come to about this many operations.
+const MOST_OPERATIONS: f64 = 2e11;
+
+/// Rows of a run.
+const RUN: usize = 96;
+
+/// Windows up to this length have a map that is worth waiting for.
+const LONGEST_MAP: usize = 8192;
+
+/// One row in so many is drawn for an estimate.
+const SAMPLED: usize = 16;
+
+/// Tells a child process which window to score, and from how many rows.
+const CHILD: &str = "LONGATTN_BENCH_WINDOW";
 
 fn main() {
-    if let Ok(length) = std::env::var(CHILD_LENGTH) {
-        return score_one_window(length.parse().expect("a number of tokens"));
+    if let Ok(window) = std::env::var(CHILD) {
+        let (length, rows) = window.split_once(' ').expect("a length and a number of rows");
+        return score_one_window(length.parse().expect("a number of tokens"), rows);
     }
-    let threads = rayon::current_num_threads();
-    println!(
-        "{LENGTH} tokens, {HEADS} heads of {HEAD_SIZE} on {KEY_VALUE_HEADS} key heads, {threads} threads; medians of {ROUNDS}"
-    );
-    println!("{:<34} {:>9} {:>9} {:>16}", "", "seconds", "GFLOP/s", "of the product's");
+    kernels();
+    windows();
+    stages();
+}
 
-    let inputs = Inputs::random();
-    let mut seconds = [const { Vec::new() }; 3];
-    for round in 0..ROUNDS {
-        seconds[0].push(time(|| matrix_product(MATRIX_SIZE)));
-        seconds[1].push(time(|| inputs.streaming()));
-        // The map is slow and its time steady: it is not worth every round.
-        if round % 3 == 0 {
-            seconds[2].push(time(|| inputs.materialised()));
+fn kernels() {
+    println!("statistics from queries and keys, {} threads; medians of {ROUNDS}", rayon::current_num_threads());
+    println!(
+        "{:<14} {:>7} {:>9} {:>8} {:>11} {:>10} {:>10} {:>11}",
+        "shape", "tokens", "seconds", "GFLOP/s", "of product", "map takes", "2 threads", "1 row in 16"
+    );
+    for shape in SHAPES {
+        for length in LENGTHS {
+            kernel(shape, length);
         }
     }
-    let [product, streaming, materialised] = seconds.map(median);
-    let product_rate = 2.0 * (MATRIX_SIZE as f64).powi(3) / product;
-    let operations = (HEADS * HEAD_SIZE * LENGTH * (LENGTH + 1)) as f64;
-    let row = |name: &str, seconds: f64, rate: f64| {
-        println!("{name:<34} {seconds:>9.3} {:>9.1} {:>16.3}", rate / 1e9, rate / product_rate);
-    };
-    row(&format!("float32 product of {MATRIX_SIZE}² by gemm"), product, product_rate);
-    row("streamed statistics", streaming, operations / streaming);
-    row("statistics of a materialised map", materialised, operations / materialised);
-    println!("streaming is {:.1} times as fast as the map", materialised / streaming);
+}
 
-    println!("\nwhole windows through ONNX Runtime, one process each");
-    println!("{:<34} {:>9} {:>9} {:>16}", "tokens", "seconds", "tokens/s", "peak memory MB");
-    for length in [LENGTH, 16 * LENGTH] {
+fn kernel(shape: Shape, length: usize) {
+    let inputs = Inputs::random(shape, length);
+    let rows = inputs.timed_rows();
+    let attention = inputs.attention();
+    let one_thread = ThreadPoolBuilder::new().num_threads(1).build().expect("a thread");
+    let mut seconds = [const { Vec::new() }; 4];
+    for _ in 0..ROUNDS {
+        seconds[0].push(time(|| matrix_product(MATRIX_SIZE)));
+        seconds[1].push(time(|| inputs.streamed(&attention, &rows)));
+        seconds[2].push(time(|| one_thread.install(|| inputs.streamed(&attention, &rows))));
+        seconds[3].push(time(|| inputs.estimated(&attention)));
+    }
+    let [product, streamed, single, estimated] = seconds.map(median);
+    let product_rate = 2.0 * (MATRIX_SIZE as f64).powi(3) / product;
+    let rate = shape.operations(rows.iter().copied()) / streamed;
+    let exact = shape.operations(0..length) / rate;
+    let map = match length <= LONGEST_MAP {
+        true => format!("{:.1}×", time(|| inputs.materialised()) / exact),
+        false => String::new(),
+    };
+    println!(
+        "{:<14} {length:>7} {exact:>9.3} {:>8.1} {:>11.2} {map:>10} {:>9.2}× {:>10.1}×",
+        shape.name,
+        rate / 1e9,
+        rate / product_rate,
+        single / streamed,
+        exact / estimated
+    );
+}
+
+fn windows() {
+    println!("\nwhole windows of the default model through ONNX Runtime, one process each");
+    println!("{:<9} {:>9} {:>9} {:>9} {:>15}", "tokens", "rows", "seconds", "tokens/s", "peak memory MB");
+    for (length, rows) in [(2048, "all"), (8192, "all"), (32768, "all"), (131_072, "8192"), (1_048_576, "2048")] {
         let executable = std::env::current_exe().expect("the path of this program");
-        let child = Command::new(executable).env(CHILD_LENGTH, length.to_string()).status();
+        let child = Command::new(executable).env(CHILD, format!("{length} {rows}")).status();
         assert!(child.expect("a child process").success(), "the window of {length} tokens was not scored");
     }
 }
 
-/// The numbers that a first layer of the default model's shape would give.
+/// Where the time of one window goes.
+fn stages() {
+    let scorer = scorer("8192", "all");
+    let source = fs::read_to_string("benches/window.rs").expect("this file").repeat(12);
+    let mut seconds = [const { Vec::new() }; 3];
+    let inputs = Inputs::random(SHAPES[0], 8192);
+    let rows: Vec<_> = (0..8192).collect();
+    let attention = inputs.attention();
+    let tokens = scorer.tokenize(&source).expect("tokens");
+    for _ in 0..ROUNDS {
+        seconds[0].push(time(|| scorer.tokenize(&source).expect("tokens")));
+        seconds[1].push(time(|| scorer.score_tokens(&tokens.ids()[..8192]).expect("a score")));
+        seconds[2].push(time(|| inputs.streamed(&attention, &rows)));
+    }
+    let [tokenized, scored, kernel] = seconds.map(median);
+    let tokenized = tokenized * 8192.0 / tokens.ids().len() as f64;
+    let total = tokenized + scored;
+    println!(
+        "\na window of 8192 tokens: {:.0} % tokenizer on one thread, {:.0} % ONNX Runtime, {:.0} % kernel; {:.0} tokens/s",
+        100.0 * tokenized / total,
+        100.0 * (scored - kernel) / total,
+        100.0 * kernel / total,
+        8192.0 / total
+    );
+}
+
+impl Shape {
+    /// Useful operations of these rows.
+    fn operations(&self, rows: impl Iterator<Item = usize>) -> f64 {
+        rows.map(|row| (2 * self.heads * self.head_size * (row + 1)) as f64).sum()
+    }
+}
+
+/// The numbers that a first layer might give.
 struct Inputs {
+    shape: Shape,
     queries: Array3<f32>,
     keys: Array3<f32>,
     far: FarRegion,
 }
 
 impl Inputs {
-    fn random() -> Self {
+    fn random(shape: Shape, length: usize) -> Self {
         let mut state = 1u64;
         let mut next = move || {
             // The linear congruential generator of Knuth's MMIX.
@@ -81,36 +164,73 @@ impl Inputs {
             (state >> 40) as f32 / (1u32 << 23) as f32 - 1.0
         };
         Self {
-            queries: Array3::from_shape_simple_fn((HEADS, LENGTH, HEAD_SIZE), &mut next),
-            keys: Array3::from_shape_simple_fn((KEY_VALUE_HEADS, LENGTH, HEAD_SIZE), &mut next),
-            far: FarRegion { min_distance: LENGTH / 4, sink_tokens: 0 },
+            shape,
+            queries: Array3::from_shape_simple_fn((shape.heads, length, shape.head_size), &mut next),
+            keys: Array3::from_shape_simple_fn((shape.key_value_heads, length, shape.head_size), &mut next),
+            far: FarRegion { min_distance: length / 4, sink_tokens: 0 },
         }
     }
 
-    fn streaming(&self) -> f64 {
-        let scale = (HEAD_SIZE as f64).sqrt().recip();
+    fn scale(&self) -> f64 {
+        (self.shape.head_size as f64).sqrt().recip()
+    }
+
+    fn length(&self) -> usize {
+        self.keys.dim().1
+    }
+
+    /// All rows, or runs of them that come to the most operations.
+    fn timed_rows(&self) -> Vec<usize> {
+        let length = self.length();
+        let share = (MOST_OPERATIONS / self.shape.operations(0..length)).min(1.0);
+        let runs = length.div_ceil(RUN);
+        let wanted = (runs as f64 * share).ceil() as usize;
+        let starts = (0..wanted).map(|run| (run * runs + runs / 2) / wanted % runs * RUN);
+        let mut rows: Vec<_> = starts.flat_map(|start| start..length.min(start + RUN)).collect();
+        rows.sort_unstable();
+        rows.dedup();
+        rows
+    }
+
+    fn attention(&self) -> StreamingAttention {
         let keys = PackedKeys::new(self.keys.view());
-        let attention = StreamingAttention::new(keys, scale, self.far, InstructionSet::Auto).expect("a kernel");
-        let rows: Vec<_> = (0..LENGTH).collect();
-        let far_masses = attention.far_masses(self.queries.view(), &rows).expect("shapes that agree");
-        far_masses.iter().map(|row| row.mass).sum()
+        StreamingAttention::new(keys, self.scale(), self.far, InstructionSet::Auto).expect("a kernel")
+    }
+
+    fn select(&self, rows: &[usize]) -> Array3<f32> {
+        self.queries.select(Axis(1), rows)
+    }
+
+    fn streamed(&self, attention: &StreamingAttention, rows: &[usize]) -> f64 {
+        let parts = rows.chunks(2048).map(|rows| {
+            let far_masses = attention.far_masses(self.select(rows).view(), rows).expect("shapes that agree");
+            far_masses.iter().map(|row| row.mass).sum::<f64>()
+        });
+        parts.sum()
+    }
+
+    fn estimated(&self, attention: &StreamingAttention) -> f64 {
+        let groups = vec![0; self.length()];
+        let estimate = estimate(attention, &groups, self.length() / SAMPLED, |rows| Ok(self.select(rows)));
+        estimate.expect("shapes that agree").expect("fewer rows than all").heads[0].mass
     }
 
     /// As the released code does it, though head by head: logits, mask, softmax, and the far entries of the map.
     fn materialised(&self) -> f64 {
+        let group = self.shape.heads / self.shape.key_value_heads;
         let heads = self.queries.outer_iter().enumerate().map(|(head, queries)| {
-            let keys = self.keys.index_axis(Axis(0), head / (HEADS / KEY_VALUE_HEADS));
-            let map = attention_map(queries, keys);
+            let map = attention_map(queries, self.keys.index_axis(Axis(0), head / group), self.scale() as f32);
             map_far_mass(map.view().insert_axis(Axis(0)), self.far)[0]
         });
         heads.map(|FarMass { mass, .. }| mass).sum()
     }
 }
 
-fn attention_map(queries: ArrayView2<f32>, keys: ArrayView2<f32>) -> Array2<f32> {
-    let mut map = Array2::zeros((LENGTH, LENGTH));
-    product(&mut map, queries, keys.t(), (HEAD_SIZE as f32).sqrt().recip());
-    let rows = map.as_slice_mut().expect("a new array is contiguous").par_chunks_exact_mut(LENGTH);
+fn attention_map(queries: ArrayView2<f32>, keys: ArrayView2<f32>, scale: f32) -> Array2<f32> {
+    let length = keys.nrows();
+    let mut map = Array2::zeros((length, length));
+    product(&mut map, queries, keys.t(), scale);
+    let rows = map.as_slice_mut().expect("a new array is contiguous").par_chunks_exact_mut(length);
     rows.enumerate().for_each(|(row, weights)| {
         weights[row + 1..].fill(f32::NEG_INFINITY);
         let maximum = weights.iter().copied().fold(f32::NEG_INFINITY, f32::max);
@@ -162,24 +282,29 @@ fn product(result: &mut Array2<f32>, left: ArrayView2<f32>, right: ArrayView2<f3
     }
 }
 
-fn score_one_window(length: usize) {
+fn scorer(window: &str, rows: &str) -> Scorer {
     let mut config = Config { onnxruntime: Some(common::onnxruntime()), ..Config::default() };
-    config.set("window", &length.to_string()).expect("a valid length");
-    let scorer = Scorer::open(&common::scorer_package(), &config).expect("the default model");
+    config.set("window", window).expect("a valid length");
+    config.set("rows", rows).expect("a valid number of rows");
+    Scorer::open(&common::scorer_package(), &config).expect("the default model")
+}
+
+fn score_one_window(length: usize, rows: &str) {
+    let scorer = scorer(&length.to_string(), rows);
     let ids: Vec<_> = (0..length as u32).map(|index| index.wrapping_mul(7919) % 49152).collect();
-    let seconds = time(|| scorer.score_tokens(&ids).expect("a score").dependency_strength);
-    println!("{length:<34} {seconds:>9.3} {:>9.0} {:>16.0}", length as f64 / seconds, peak_memory_megabytes());
+    let seconds = time(|| scorer.score_tokens(&ids).expect("a score"));
+    println!("{length:<9} {rows:>9} {seconds:>9.3} {:>9.0} {:>15.0}", length as f64 / seconds, peak_memory_megabytes());
 }
 
 /// The most memory that this process has had, from Linux's own account.
 fn peak_memory_megabytes() -> f64 {
-    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
     let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
     let kibibytes = peak.and_then(|peak| peak.trim().trim_end_matches(" kB").parse::<f64>().ok());
     kibibytes.map_or(f64::NAN, |kibibytes| kibibytes * 1024.0 / 1e6)
 }
 
-fn time(work: impl FnOnce() -> f64) -> f64 {
+fn time<T>(work: impl FnOnce() -> T) -> f64 {
     let begun = Instant::now();
     std::hint::black_box(work());
     begun.elapsed().as_secs_f64()
