@@ -1,8 +1,10 @@
 //! Far mass predicted from the means of blocks of keys.
 
-use ndarray::{Array2, Array3, ArrayView2, ArrayView3, Axis};
+use ndarray::{Array2, Array3, ArrayView3, Axis};
+use pulp::{Simd, WithSimd};
 use rayon::prelude::*;
 
+use super::kernel::{Kernel, PANEL, exponential, maximum};
 use super::{FarMass, FarRegion, PackedKeys};
 
 /// Blocks that the keys of a window are summed up in, whatever its length.
@@ -16,18 +18,20 @@ const ROWS_AT_A_TIME: usize = 256;
 /// What attention within a block looks like is lost, and so is much of the square mass, but not how a row's attention
 /// is spread over the window: predictions explain all but a hundredth of how the far masses of rows differ.
 pub(super) struct BlockAttention {
-    /// `[key_value_heads, head_size, blocks]`.
+    /// `[key_value_heads, head_size, BLOCKS]`; 0 where a short window has fewer.
     means: Array3<f32>,
     block_length: usize,
     scale: f32,
     far: FarRegion,
+    kernel: Kernel,
 }
 
 impl BlockAttention {
     /// `scale` brings the product of a query and a key to a logit to base two.
-    pub(super) fn new(keys: &PackedKeys, scale: f32, far: FarRegion) -> Self {
-        let block_length = keys.dim().1.div_ceil(BLOCKS);
-        Self { means: keys.block_means(block_length), block_length, scale, far }
+    pub(super) fn new(keys: &PackedKeys, scale: f32, far: FarRegion, kernel: Kernel) -> Self {
+        let panels_per_block = keys.dim().1.div_ceil(BLOCKS * PANEL);
+        let means = keys.block_means(panels_per_block, BLOCKS);
+        Self { means, block_length: panels_per_block * PANEL, scale, far, kernel }
     }
 
     /// The far mass of some rows as [`StreamingAttention::far_masses`](super::StreamingAttention::far_masses) gives it,
@@ -49,31 +53,75 @@ impl BlockAttention {
             let queries = queries.index_axis(Axis(0), head);
             let queries = queries.slice_axis(Axis(0), (first..last).into());
             let logits = queries.dot(&self.means.index_axis(Axis(0), head / group));
-            self.fill(masses, logits.view(), &rows[first..last]);
+            self.kernel.run(Rows {
+                attention: self,
+                logits: logits.as_slice().expect("a new array is contiguous"),
+                rows: &rows[first..last],
+                masses,
+            });
         });
         far_masses
     }
+}
 
-    fn fill(&self, far_masses: &mut [FarMass], logits: ArrayView2<f32>, rows: &[usize]) {
-        for ((far_mass, logits), row) in far_masses.iter_mut().zip(logits.outer_iter()).zip(rows) {
-            *far_mass = self.row_far_mass(logits.to_slice().expect("a new array is contiguous"), *row);
+/// Some rows of one head: their far masses from their logits `[rows, BLOCKS]`.
+struct Rows<'a> {
+    attention: &'a BlockAttention,
+    logits: &'a [f32],
+    rows: &'a [usize],
+    masses: &'a mut [FarMass],
+}
+
+impl WithSimd for Rows<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, simd: S) {
+        let rows = self.logits.chunks_exact(BLOCKS).zip(self.rows);
+        for (mass, (logits, row)) in self.masses.iter_mut().zip(rows) {
+            let mut scaled = [0.0; BLOCKS];
+            scaled.iter_mut().zip(logits).for_each(|(scaled, logit)| *scaled = logit * self.attention.scale);
+            *mass = self.attention.row_far_mass(simd, scaled, *row);
+        }
+    }
+}
+
+impl BlockAttention {
+    #[inline(always)]
+    fn row_far_mass<S: Simd>(&self, simd: S, mut logits: [f32; BLOCKS], row: usize) -> FarMass {
+        let visible = row / self.block_length + 1;
+        let highest = maximum(simd, &logits[..visible]);
+        // Blocks of no visible keys count for nothing, but must not overflow.
+        logits[visible..].fill(highest);
+        let far = self.far.keys(row);
+        let (before_far, up_to_far, up_to_row) =
+            (self.keys_before(far.start), self.keys_before(far.end), self.keys_before(row + 1));
+        let zero = simd.splat_f32s(0.0);
+        let (mut normalizer, mut mass, mut square_mass) = (zero, zero, zero);
+        let vectors = |numbers| S::as_simd_f32s(numbers).0;
+        let counts = vectors(&before_far).iter().zip(vectors(&up_to_far)).zip(vectors(&up_to_row));
+        for (logit, ((before_far, up_to_far), up_to_row)) in vectors(&logits).iter().zip(counts) {
+            let weight = exponential(simd, simd.sub_f32s(*logit, simd.splat_f32s(highest)));
+            let far_weight = simd.mul_f32s(weight, simd.sub_f32s(*up_to_far, *before_far));
+            normalizer = simd.mul_add_e_f32s(weight, *up_to_row, normalizer);
+            mass = simd.add_f32s(mass, far_weight);
+            square_mass = simd.mul_add_e_f32s(weight, far_weight, square_mass);
+        }
+        let normalizer = f64::from(simd.reduce_sum_f32s(normalizer));
+        FarMass {
+            mass: f64::from(simd.reduce_sum_f32s(mass)) / normalizer,
+            square_mass: f64::from(simd.reduce_sum_f32s(square_mass)) / (normalizer * normalizer),
         }
     }
 
-    fn row_far_mass(&self, logits: &[f32], row: usize) -> FarMass {
-        let far = self.far.keys(row);
-        let logits = &logits[..row / self.block_length + 1];
-        let maximum = logits.iter().copied().fold(f32::NEG_INFINITY, f32::max);
-        let (mut normalizer, mut mass, mut square_mass) = (0.0, 0.0, 0.0);
-        for (block, logit) in logits.iter().enumerate() {
-            let keys = block * self.block_length..(row + 1).min((block + 1) * self.block_length);
-            let far_keys = far.end.min(keys.end).saturating_sub(far.start.max(keys.start)) as f32;
-            let weight = ((logit - maximum) * self.scale).exp2();
-            normalizer += weight * keys.len() as f32;
-            mass += weight * far_keys;
-            square_mass += weight * weight * far_keys;
+    /// How many keys of each block come before a position.
+    #[inline(always)]
+    fn keys_before(&self, position: usize) -> [f32; BLOCKS] {
+        let (position, length) = (position as f32, self.block_length as f32);
+        let mut counts = [0.0; BLOCKS];
+        for (block, count) in counts.iter_mut().enumerate() {
+            *count = (position - block as f32 * length).max(0.0).min(length);
         }
-        let (mass, square_mass) = (mass / normalizer, square_mass / (normalizer * normalizer));
-        FarMass { mass: f64::from(mass), square_mass: f64::from(square_mass) }
+        counts
     }
 }

@@ -242,7 +242,7 @@ impl RowSums {
 }
 
 #[inline(always)]
-fn maximum<S: Simd>(simd: S, logits: &[f32]) -> f32 {
+pub(super) fn maximum<S: Simd>(simd: S, logits: &[f32]) -> f32 {
     let (vectors, rest) = S::as_simd_f32s(logits);
     let lowest = simd.splat_f32s(f32::NEG_INFINITY);
     let maximum = vectors.iter().fold(lowest, |maximum, logit| simd.max_f32s(maximum, *logit));
@@ -276,7 +276,7 @@ fn exponential_sums<S: Simd>(simd: S, logits: &[f32], maximum: f32) -> (f32, f32
 /// `x` is split into its nearest integer, which goes into the exponent's bits, and a fraction of at most one half,
 /// for which a polynomial of degree 6 that is minimax in relative error serves.
 #[inline(always)]
-fn exponential<S: Simd>(simd: S, x: S::f32s) -> S::f32s {
+pub(super) fn exponential<S: Simd>(simd: S, x: S::f32s) -> S::f32s {
     const LOWEST: f32 = -125.0;
     /// Adding it leaves the nearest integer in the low bits of the sum.
     const ROUNDING: f32 = 12_582_912.0;

@@ -14,8 +14,9 @@ use crate::error::{Error, ErrorKind, Result};
 /// Rows whose queries are asked for at a time.
 const ROWS_AT_A_TIME: usize = 2048;
 
-/// Fewest rows that are drawn: the standard errors of fewer would be guesses.
-const MIN_DRAWN: usize = 16;
+/// Fewest rows that are drawn. Few rows hold much of the square mass: smaller samples often miss these, and take the error
+/// for smaller than it is.
+const MIN_DRAWN: usize = 320;
 
 /// Any number: the same windows get the same samples for ever.
 const SEED: u64 = 0x4c6f_6e67_4174_746e;

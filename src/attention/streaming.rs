@@ -2,7 +2,7 @@
 
 use std::f64::consts::LOG2_E;
 
-use ndarray::{Array2, Array3, ArrayView3, Axis};
+use ndarray::{Array2, Array3, ArrayView3, Axis, s};
 use rayon::prelude::*;
 
 use super::blocks::BlockAttention;
@@ -65,19 +65,20 @@ impl PackedKeys {
         (self.heads, self.length, self.head_size)
     }
 
-    /// The means of blocks of `block_length` keys, `[key_value_heads, head_size, blocks]`.
-    pub(super) fn block_means(&self, block_length: usize) -> Array3<f32> {
-        let blocks = self.length.div_ceil(block_length);
+    /// The means of blocks of `panels_per_block` panels of keys, `[key_value_heads, head_size, blocks]`; 0 where there are
+    /// fewer than `blocks`.
+    pub(super) fn block_means(&self, panels_per_block: usize, blocks: usize) -> Array3<f32> {
+        let block_length = panels_per_block * PANEL;
         let mut means = Array3::zeros((self.heads, self.head_size, blocks));
         for head in 0..self.heads {
-            for (panel, numbers) in self.head(head).chunks_exact(self.head_size * PANEL).enumerate() {
-                let positions = panel * PANEL..self.length.min((panel + 1) * PANEL);
-                for (column, lanes) in numbers.chunks_exact(PANEL).enumerate() {
-                    for (number, position) in lanes.iter().zip(positions.clone()) {
-                        let block = position / block_length;
-                        let count = block_length.min(self.length - block * block_length);
-                        means[[head, column, block]] += number / count as f32;
-                    }
+            let blocks = self.head(head).chunks(panels_per_block * self.head_size * PANEL);
+            for (block, panels) in blocks.enumerate() {
+                let count = block_length.min(self.length - block * block_length) as f32;
+                let mut sums = means.slice_mut(s![head, .., block]);
+                for panel in panels.chunks_exact(self.head_size * PANEL) {
+                    // Places after the last key hold zeros.
+                    let columns = panel.chunks_exact(PANEL).map(|lanes| lanes.iter().sum::<f32>());
+                    sums.iter_mut().zip(columns).for_each(|(sum, column)| *sum += column / count);
                 }
             }
         }
@@ -165,7 +166,7 @@ impl StreamingAttention {
 
     /// The same attention with keys summed up in blocks.
     pub(super) fn blocks(&self) -> BlockAttention {
-        BlockAttention::new(&self.keys, self.scale, self.far)
+        BlockAttention::new(&self.keys, self.scale, self.far, self.kernel)
     }
 
     fn check(&self, queries: &ArrayView3<f32>, rows: &[usize]) -> Result<()> {
