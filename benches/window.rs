@@ -64,8 +64,8 @@ fn main() {
 fn kernels() {
     println!("statistics from queries and keys, {} threads; medians of {ROUNDS}", rayon::current_num_threads());
     println!(
-        "{:<14} {:>7} {:>9} {:>8} {:>11} {:>10} {:>10} {:>11}",
-        "shape", "tokens", "seconds", "GFLOP/s", "of product", "map takes", "2 threads", "1 row in 16"
+        "{:<14} {:>7} {:>9} {:>8} {:>11} {:>10} {:>12} {:>10} {:>11}",
+        "shape", "tokens", "seconds", "GFLOP/s", "of product", "map takes", "with profile", "2 threads", "1 row in 16"
     );
     for shape in SHAPES {
         for length in LENGTHS {
@@ -79,32 +79,31 @@ fn kernel(shape: Shape, length: usize) {
     let rows = inputs.timed_rows();
     let attention = inputs.attention();
     let one_thread = ThreadPoolBuilder::new().num_threads(1).build().expect("a thread");
-    let mut seconds = [const { Vec::new() }; 4];
+    let mut seconds = [const { Vec::new() }; 5];
     for _ in 0..ROUNDS {
         seconds[0].push(time(|| matrix_product(MATRIX_SIZE)));
         seconds[1].push(time(|| inputs.streamed(&attention, &rows)));
         seconds[2].push(time(|| one_thread.install(|| inputs.streamed(&attention, &rows))));
         if length <= LONGEST_WHOLE {
             seconds[3].push(time(|| inputs.estimated(&attention)));
+            seconds[4].push(time(|| inputs.profiled(&attention, &rows)));
         }
     }
-    let [product, streamed, single] = [0, 1, 2].map(|index| median(seconds[index].clone()));
+    let [product, streamed, single, estimated, profiled] = seconds.map(median);
     let product_rate = 2.0 * (MATRIX_SIZE as f64).powi(3) / product;
     let rate = shape.operations(rows.iter().copied()) / streamed;
     let exact = shape.operations(0..length) / rate;
-    let (map, estimated) = match length <= LONGEST_WHOLE {
-        true => {
-            let (map, estimated) = (time(|| inputs.materialised()), median(seconds[3].clone()));
-            (format!("{:.1}×", map / exact), format!("{:.1}×", exact / estimated))
-        }
-        false => Default::default(),
-    };
+    let map = if length <= LONGEST_WHOLE { time(|| inputs.materialised()) / exact } else { f64::NAN };
+    let times = |factor: f64| if factor.is_nan() { String::new() } else { format!("{factor:.2}×") };
     println!(
-        "{:<14} {length:>7} {exact:>9.3} {:>8.1} {:>11.2} {map:>10} {:>9.2}× {estimated:>11}",
+        "{:<14} {length:>7} {exact:>9.3} {:>8.1} {:>11.2} {:>10} {:>12} {:>10} {:>11}",
         shape.name,
         rate / 1e9,
         rate / product_rate,
-        single / streamed
+        times(map),
+        times(profiled / streamed),
+        times(single / streamed),
+        times(exact / estimated)
     );
 }
 
@@ -213,6 +212,14 @@ impl Inputs {
         parts.sum()
     }
 
+    fn profiled(&self, attention: &StreamingAttention, rows: &[usize]) -> f64 {
+        let parts = rows.chunks(2048).map(|rows| {
+            let masses = attention.profiled_masses(self.select(rows).view(), rows).expect("shapes that agree");
+            masses.iter().map(|row| row.far.mass).sum::<f64>()
+        });
+        parts.sum()
+    }
+
     fn estimated(&self, attention: &StreamingAttention) -> f64 {
         let groups = vec![0; self.length()];
         let estimate = estimate(attention, &groups, self.length() / SAMPLED, |rows| Ok(self.select(rows)));
@@ -314,7 +321,8 @@ fn time<T>(work: impl FnOnce() -> T) -> f64 {
     begun.elapsed().as_secs_f64()
 }
 
+/// The middle value; NaN where nothing was measured.
 fn median(mut values: Vec<f64>) -> f64 {
     values.sort_by(f64::total_cmp);
-    values[values.len() / 2]
+    values.get(values.len() / 2).copied().unwrap_or(f64::NAN)
 }

@@ -11,3 +11,7 @@ pub trait Choice: Copy + PartialEq + 'static {
         row.map_or("", |row| row.0)
     }
 }
+
+impl Choice for bool {
+    const NAMES: &'static [(&'static str, Self)] = &[("true", true), ("false", false)];
+}

@@ -234,6 +234,8 @@ settings! {
     sink_tokens: Option<usize> = None, "TOKENS";
     /// Rows of attention to compute: all, or about so many of a window to estimate its score from.
     rows: Rows = Rows::All, "ROWS";
+    /// Whether scores get a distance profile: attention at the distances 0, 1, 2 to 3, 4 to 7 and so on; needs all rows.
+    profile: bool = false, "CHOICE";
     /// Entries over which the variance runs: the whole map as the released code does, or the far triangle.
     variance_domain: VarianceDomain = VarianceDomain::Map, "DOMAIN";
     /// Weight of distribution uniformity in the long-distance dependency score.

@@ -2,7 +2,10 @@
 
 use ndarray::ArrayView3;
 
-use crate::attention::{Estimate, FarMass, FarRegion, InstructionSet, PackedKeys, StreamingAttention, map_far_mass};
+use crate::attention::{
+    Estimate, FarMass, FarRegion, InstructionSet, PackedKeys, ProfiledMass, StreamingAttention, distance_bucket,
+    map_far_mass,
+};
 use crate::choice::Choice;
 use crate::error::{Error, ErrorKind, Result};
 
@@ -50,6 +53,43 @@ pub struct Score {
     pub dependency_strength_error: f64,
     /// Standard error of `DU`; 0 where all rows are known.
     pub distribution_uniformity_error: f64,
+    /// How much attention reaches how far back; `None` where it was not asked for.
+    pub profile: Option<DistanceProfile>,
+}
+
+/// The mean share of a token's attention by distance, in buckets that begin at powers of two.
+///
+/// Bucket 0 is the distance 0, a token's attention to itself, and bucket `b` the distances from `2^(b−1)` to `2^b − 1`:
+/// 1, 2 to 3, 4 to 7 and so on, up to the bucket that holds `L−1` ([`bucket_start`](crate::attention::bucket_start)).
+/// For head `h`
+///
+/// `P[h][b] = Σ M[h][n][i] / L` over the entries whose distance `n − i` is in bucket `b` and whose `i ≥ sink_tokens`.
+///
+/// `min_distance` plays no part. Sinks are in no bucket, so what the buckets lack of 1 is their share.
+#[derive(Clone, Debug, PartialEq)]
+pub struct DistanceProfile {
+    /// `P[h]`, in the model's order of heads.
+    pub heads: Vec<Vec<f64>>,
+    /// The mean of `P[h]` over the heads.
+    pub mean: Vec<f64>,
+}
+
+impl DistanceProfile {
+    fn new(heads: &[ProfiledMass], length: usize) -> Self {
+        let buckets = 0..=distance_bucket(length - 1);
+        let share = |mass: &ProfiledMass, bucket: usize| mass.by_distance[bucket] / length as f64;
+        let mean = |bucket| heads.iter().map(|mass| share(mass, bucket)).sum::<f64>() / heads.len() as f64;
+        Self {
+            heads: heads.iter().map(|mass| buckets.clone().map(|bucket| share(mass, bucket)).collect()).collect(),
+            mean: buckets.clone().map(mean).collect(),
+        }
+    }
+
+    /// Dependency strength for the `min_distance` at which a bucket begins, other things being equal: the sum of the
+    /// mean from that bucket on.
+    pub fn dependency_strength(&self, bucket: usize) -> f64 {
+        self.mean.iter().skip(bucket).sum()
+    }
 }
 
 impl Score {
@@ -113,10 +153,7 @@ impl Score {
         if heads.is_empty() {
             return Err(Error::new(ErrorKind::InvalidArgument, "a window cannot be scored without heads"));
         }
-        if let Some(head) = heads.iter().position(|head| !(head.mass + head.square_mass).is_finite()) {
-            let message = format!("head {head} gave NaN or infinite attention: the model's weights are damaged");
-            return Err(Error::new(ErrorKind::NonFinite, message));
-        }
+        check_finite(heads, |head| head.mass + head.square_mass)?;
         let head_score = |head: &FarMass| HeadScore {
             proportion: head.mass / length as f64,
             variance: variance(head, length, far, domain),
@@ -132,7 +169,24 @@ impl Score {
             rows: length,
             dependency_strength_error: 0.0,
             distribution_uniformity_error: 0.0,
+            profile: None,
         })
+    }
+
+    /// Scores a window of `length` tokens from the far mass of each head, with its [`DistanceProfile`].
+    ///
+    /// # Errors
+    /// Those of [`Score::new`], and [`ErrorKind::NonFinite`] where a mass by distance is NaN or infinite.
+    pub fn from_profiled(
+        heads: &[ProfiledMass],
+        length: usize,
+        far: FarRegion,
+        domain: VarianceDomain,
+    ) -> Result<Self> {
+        let far_masses: Vec<_> = heads.iter().map(|head| head.far).collect();
+        let score = Self::new(&far_masses, length, far, domain)?;
+        check_finite(heads, |head| head.by_distance.iter().sum())?;
+        Ok(Self { profile: Some(DistanceProfile::new(heads, length)), ..score })
     }
 
     /// Scores a window of `length` tokens from an estimate of the far mass of each head.
@@ -163,6 +217,13 @@ pub(crate) fn check_length(length: usize) -> Result<()> {
     }
     let message = format!("{length} tokens are too few: a window needs at least {MIN_TOKENS} to be scored");
     Err(Error::new(ErrorKind::TooShort, message))
+}
+
+/// Refuses heads of which a sum is NaN or infinite.
+fn check_finite<Head>(heads: &[Head], sum: impl Fn(&Head) -> f64) -> Result<()> {
+    let Some(head) = heads.iter().position(|head| !sum(head).is_finite()) else { return Ok(()) };
+    let message = format!("head {head} gave NaN or infinite attention: the model's weights are damaged");
+    Err(Error::new(ErrorKind::NonFinite, message))
 }
 
 fn variance(head: &FarMass, length: usize, far: FarRegion, domain: VarianceDomain) -> f64 {
@@ -248,5 +309,29 @@ mod tests {
         assert_eq!(kind(&[], 4), ErrorKind::InvalidArgument);
         assert_eq!(kind(&[FarMass { mass: f64::NAN, square_mass: 0.0 }], 4), ErrorKind::NonFinite);
         assert_eq!(kind(&[FarMass { mass: 0.0, square_mass: f64::INFINITY }], 4), ErrorKind::NonFinite);
+    }
+
+    #[test]
+    fn a_profile_has_a_bucket_for_every_distance_and_no_more() {
+        let mut heads = [ProfiledMass::default(), ProfiledMass::default()];
+        heads[0].by_distance[..4].copy_from_slice(&[2.0, 1.0, 0.5, 0.5]);
+        heads[1].by_distance[..4].copy_from_slice(&[1.0, 1.0, 1.5, 0.5]);
+        let profile = |length| {
+            let score = Score::from_profiled(&heads, length, FAR, VarianceDomain::Map).unwrap();
+            score.profile.unwrap()
+        };
+        assert_eq!(profile(8).mean, [0.1875, 0.125, 0.125, 0.0625]);
+        assert_eq!(profile(8).heads, [[0.25, 0.125, 0.0625, 0.0625], [0.125, 0.125, 0.1875, 0.0625]]);
+        assert_eq!(profile(8).dependency_strength(2), 0.1875);
+        assert_eq!(profile(8).dependency_strength(9), 0.0);
+        assert_eq!([2, 3, 4, 9].map(|length| profile(length).mean.len()), [2, 3, 3, 5]);
+    }
+
+    #[test]
+    fn a_profile_that_is_not_a_number_is_refused() {
+        let mut head = ProfiledMass::default();
+        head.by_distance[0] = f64::NAN;
+        let error = Score::from_profiled(&[head], 4, FAR, VarianceDomain::Map).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::NonFinite);
     }
 }

@@ -1,6 +1,9 @@
 //! The streaming kernel and the map against plain sums in double precision.
 
-use longattn::attention::{FarMass, FarRegion, InstructionSet, PackedKeys, StreamingAttention, map_far_mass};
+use longattn::attention::{
+    DISTANCE_BUCKETS, FarMass, FarRegion, InstructionSet, PackedKeys, ProfiledMass, StreamingAttention, bucket_start,
+    distance_bucket, map_far_mass, map_profiled_mass,
+};
 use ndarray::{Array2, Array3, s};
 use proptest::prelude::*;
 
@@ -65,6 +68,19 @@ impl Inputs {
         })
     }
 
+    /// The mass by distance `[heads, L]` of every row, in double precision.
+    fn expected_by_distance(&self) -> Array2<[f64; DISTANCE_BUCKETS]> {
+        let map = self.map();
+        let (heads, length, _) = map.dim();
+        Array2::from_shape_fn((heads, length), |(head, row)| {
+            let mut by_distance = [0.0; DISTANCE_BUCKETS];
+            for key in self.far.sink_tokens..row + 1 {
+                by_distance[distance_bucket(row - key)] += map[[head, row, key]];
+            }
+            by_distance
+        })
+    }
+
     fn streaming(&self, instruction_set: InstructionSet) -> StreamingAttention {
         let keys = PackedKeys::new(self.keys.view());
         StreamingAttention::new(keys, self.scale, self.far, instruction_set).unwrap()
@@ -73,6 +89,24 @@ impl Inputs {
     fn streamed(&self, instruction_set: InstructionSet) -> Array2<FarMass> {
         let rows: Vec<_> = (0..self.length()).collect();
         self.streaming(instruction_set).far_masses(self.queries.view(), &rows).unwrap()
+    }
+
+    fn profiled(&self, instruction_set: InstructionSet) -> Array2<ProfiledMass> {
+        let rows: Vec<_> = (0..self.length()).collect();
+        self.streaming(instruction_set).profiled_masses(self.queries.view(), &rows).unwrap()
+    }
+
+    fn assert_profiled(&self, instruction_sets: &[InstructionSet]) {
+        let expected = self.expected_by_distance();
+        for instruction_set in instruction_sets {
+            let found = self.profiled(*instruction_set);
+            assert_eq!(found.mapv(|mass| mass.far), self.streamed(*instruction_set));
+            for ((place, found), expected) in found.indexed_iter().zip(&expected) {
+                for (found, expected) in found.by_distance.iter().zip(expected) {
+                    assert_relative(*found, *expected, place);
+                }
+            }
+        }
     }
 }
 
@@ -108,6 +142,38 @@ proptest! {
     }
 
     #[test]
+    fn mass_by_distance_equals_double_precision_and_leaves_far_mass_alone(
+        seed in any::<u64>(),
+        key_heads in 1usize..4,
+        group in 1usize..6,
+        length in 1usize..700,
+        head_size in 1usize..40,
+        far in (0usize..1000, 0usize..40),
+    ) {
+        let far = FarRegion { min_distance: far.0, sink_tokens: far.1 };
+        let inputs = Inputs::random(seed, (key_heads * group, key_heads), length, head_size, far);
+        inputs.assert_profiled(&[InstructionSet::Auto, InstructionSet::Portable]);
+    }
+
+    #[test]
+    fn buckets_sum_to_far_mass_from_where_they_begin(
+        seed in any::<u64>(),
+        length in 1usize..900,
+        bucket in 0usize..11,
+        sink_tokens in 0usize..10,
+    ) {
+        let far = FarRegion { min_distance: bucket_start(bucket), sink_tokens };
+        let inputs = Inputs::random(seed, (4, 2), length, 16, far);
+        let from_map = map_profiled_mass(inputs.map().mapv(|weight| weight as f32).view(), far);
+        for (place, mass) in inputs.profiled(InstructionSet::Auto).indexed_iter() {
+            assert_relative(mass.by_distance[bucket..].iter().sum(), mass.far.mass, place);
+        }
+        for (head, mass) in from_map.iter().enumerate() {
+            assert_relative(mass.by_distance[bucket..].iter().sum(), mass.far.mass, (head, 0));
+        }
+    }
+
+    #[test]
     fn a_map_gives_what_its_entries_sum_to(
         seed in any::<u64>(),
         length in 1usize..100,
@@ -121,6 +187,15 @@ proptest! {
             inputs.expected().row(head).iter().for_each(|row| expected += *row);
             assert_relative(found.mass, expected.mass, (head, 0));
             assert_relative(found.square_mass, expected.square_mass, (head, 0));
+        }
+        let profiled = map_profiled_mass(inputs.map().mapv(|weight| weight as f32).view(), far);
+        let by_distance = inputs.expected_by_distance();
+        for (head, found) in profiled.iter().enumerate() {
+            prop_assert_eq!(found.far, from_map[head]);
+            for bucket in 0..DISTANCE_BUCKETS {
+                let expected = by_distance.row(head).iter().map(|row| row[bucket]).sum();
+                assert_relative(found.by_distance[bucket], expected, (head, bucket));
+            }
         }
     }
 
@@ -142,7 +217,7 @@ fn the_number_of_threads_does_not_change_a_bit() {
     let inputs = Inputs::random(7, (9, 3), 1500, 64, FarRegion { min_distance: 375, sink_tokens: 4 });
     let with_threads = |count| {
         let pool = rayon::ThreadPoolBuilder::new().num_threads(count).build().unwrap();
-        pool.install(|| inputs.streamed(InstructionSet::Auto))
+        pool.install(|| (inputs.streamed(InstructionSet::Auto), inputs.profiled(InstructionSet::Auto)))
     };
     let one = with_threads(1);
     assert_eq!(with_threads(2), one);
@@ -156,6 +231,7 @@ fn every_min_distance_at_the_edges() {
             let far = FarRegion { min_distance, sink_tokens };
             let inputs = Inputs::random(3, (2, 1), 512, 8, far);
             assert_close(&inputs.streamed(InstructionSet::Auto), &inputs.expected());
+            inputs.assert_profiled(&[InstructionSet::Auto]);
         }
     }
 }
@@ -183,6 +259,8 @@ fn weights_that_are_not_numbers_are_never_hidden() {
             let rows = inputs.streamed(instruction_set);
             assert!(rows[[0, 280]].mass.is_nan(), "{damage} in {instruction_set:?}");
             assert!(rows[[0, 19]].mass.is_finite());
+            let by_distance = inputs.profiled(instruction_set)[[0, 280]].by_distance;
+            assert!(by_distance.iter().all(|mass| mass.is_nan()), "{damage} in {instruction_set:?}");
         }
     }
 }

@@ -148,6 +148,29 @@ fn the_steps_give_what_run_gives() {
 }
 
 #[test]
+fn a_profile_is_written_where_it_was_asked_for() {
+    let workplace = Workplace::new();
+    workplace.succeed("windows --model MODEL --window 256 --token-ids corpus/licences -o windows.jsonl");
+    workplace.succeed("score --model MODEL --window 256 windows.jsonl -o plain.jsonl --per-head");
+    workplace.succeed("score --model MODEL --window 256 --profile true windows.jsonl -o mean.jsonl");
+    workplace.succeed("score --model MODEL --window 256 --profile true windows.jsonl -o heads.jsonl --per-head");
+    workplace.succeed("run --model MODEL --window 256 --profile true corpus/licences -o result");
+    let [plain, mean, heads, run] =
+        ["plain.jsonl", "mean.jsonl", "heads.jsonl", "result/scores.jsonl"].map(|file| workplace.lines(file));
+    for index in 0..plain.len() {
+        let profile = mean[index]["distance_profile"].as_array().unwrap();
+        assert_eq!(profile.len(), 9);
+        let far: f64 = profile[7..].iter().map(|share| share.as_f64().unwrap()).sum();
+        assert!((far / plain[index]["dependency_strength"].as_f64().unwrap() - 1.0).abs() < 1e-5);
+        assert_eq!(heads[index]["distance_profile"], mean[index]["distance_profile"]);
+        assert_eq!(heads[index]["head_distance_profiles"].as_array().unwrap().len(), 9);
+        assert_eq!(run[index]["distance_profile"], mean[index]["distance_profile"]);
+        assert!(plain[index].get("distance_profile").is_none());
+        assert!(mean[index].get("head_distance_profiles").is_none());
+    }
+}
+
+#[test]
 fn bad_records_never_lose_the_good_ones() {
     let workplace = Workplace::new();
     let long = "one two three four five six seven eight nine ten ".repeat(20);

@@ -6,9 +6,11 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use longattn::attention::{bucket_start, distance_bucket};
 use longattn::config::Config;
 use longattn::export::{ExportOptions, export};
 use longattn::model::{Contract, Scorer};
+use longattn::score::Score;
 use longattn::{ErrorKind, Result};
 use serde::Deserialize;
 use tempfile::TempDir;
@@ -200,6 +202,46 @@ fn both_contracts_and_all_settings_agree() {
             assert!((streamed.variance - whole.variance).abs() <= 1e-4 * whole.variance, "{settings:?}");
         }
     }
+}
+
+#[test]
+fn the_distance_profile_tells_dependency_strength_at_every_power_of_two() {
+    let directory = tempfile::tempdir().unwrap();
+    let maps = directory.path().join("maps");
+    let options = ExportOptions { contract: Contract::Attentions, ..ExportOptions::default() };
+    export(&common::default_model(), &maps, &options).unwrap();
+    let text = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("LICENSE-APACHE")).unwrap();
+    let score = |package: &Path, settings: &[(&str, &str)]| {
+        let config = config(&[&[("window", "700"), ("sink_tokens", "2")], settings].concat());
+        Scorer::open(package, &config).unwrap().score_text(&text).unwrap()
+    };
+    let close = |found: f64, expected: f64| assert!((found - expected).abs() <= 1e-5 * expected, "{found}, {expected}");
+
+    let streamed = score(&common::scorer_package(), &[("profile", "true")]);
+    let profile = streamed.profile.clone().unwrap();
+    assert_eq!((profile.heads.len(), profile.mean.len()), (9, distance_bucket(699) + 1));
+    assert_eq!(Score { profile: None, ..streamed }, score(&common::scorer_package(), &[]));
+
+    let whole = score(&maps, &[("profile", "true")]).profile.unwrap();
+    for (streamed, whole) in profile.heads.iter().zip(&whole.heads) {
+        streamed.iter().zip(whole).for_each(|(streamed, whole)| close(*streamed, *whole));
+    }
+    for bucket in 0..profile.mean.len() {
+        let min_distance = bucket_start(bucket).to_string();
+        let exact = score(&common::scorer_package(), &[("min_distance", &min_distance)]);
+        close(profile.dependency_strength(bucket), exact.dependency_strength);
+        for (head, exact) in profile.heads.iter().zip(&exact.heads) {
+            close(head[bucket..].iter().sum(), exact.proportion);
+        }
+    }
+}
+
+#[test]
+fn a_profile_of_sampled_rows_is_refused() {
+    let config = config(&[("profile", "true"), ("rows", "64")]);
+    let error = Scorer::open(&common::scorer_package(), &config).err().unwrap();
+    assert_eq!(error.kind(), ErrorKind::InvalidSetting);
+    assert!(error.to_string().contains("all rows"), "{error}");
 }
 
 #[test]

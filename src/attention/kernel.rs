@@ -5,7 +5,8 @@
 
 use pulp::{Simd, WithSimd};
 
-use super::{FarMass, FarRegion};
+use super::profile::runs_by_bucket;
+use super::{DISTANCE_BUCKETS, FarMass, FarRegion, ProfiledMass};
 use crate::choice::Choice;
 use crate::error::{Error, ErrorKind, Result};
 
@@ -103,7 +104,7 @@ pub(super) struct Query<'a> {
 }
 
 /// Queries that share their keys, in order of their rows.
-pub(super) struct Tile<'a> {
+pub(super) struct Tile<'a, Sums> {
     pub(super) queries: &'a [Query<'a>],
     /// Factor from the product of a query and a key to a logit to base two.
     pub(super) scale: f32,
@@ -111,28 +112,30 @@ pub(super) struct Tile<'a> {
     pub(super) panels: &'a [f32],
     pub(super) head_size: usize,
     pub(super) far: FarRegion,
+    /// What the sums of every row begin with.
+    pub(super) none: Sums,
 }
 
-impl WithSimd for Tile<'_> {
-    type Output = Vec<FarMass>;
+impl<Sums: RowSums> WithSimd for Tile<'_, Sums> {
+    type Output = Vec<Sums::Mass>;
 
     #[inline(always)]
     fn with_simd<S: Simd>(self, simd: S) -> Self::Output {
         // As many accumulators as the registers hold beside one panel's keys and a query's number.
         match S::F32_LANES {
-            16 => self.far_masses::<S, 12, 1>(simd),
-            8 => self.far_masses::<S, 6, 2>(simd),
-            _ => self.far_masses::<S, 6, 4>(simd),
+            16 => self.masses::<S, 12, 1>(simd),
+            8 => self.masses::<S, 6, 2>(simd),
+            _ => self.masses::<S, 6, 4>(simd),
         }
     }
 }
 
-impl Tile<'_> {
+impl<Sums: RowSums> Tile<'_, Sums> {
     #[inline(always)]
-    fn far_masses<S: Simd, const STRIP: usize, const VECTORS: usize>(&self, simd: S) -> Vec<FarMass> {
+    fn masses<S: Simd, const STRIP: usize, const VECTORS: usize>(&self, simd: S) -> Vec<Sums::Mass> {
         let strips: Vec<_> = self.queries.chunks(STRIP).collect();
         let packed: Vec<_> = strips.iter().flat_map(|strip| self.pack::<STRIP>(strip)).collect();
-        let mut sums = vec![RowSums::NONE; self.queries.len()];
+        let mut sums = vec![self.none; self.queries.len()];
         let mut logits = [[0.0; BLOCK]; STRIP];
 
         for (block, panels) in self.panels.chunks(BLOCK * self.head_size).enumerate() {
@@ -158,7 +161,7 @@ impl Tile<'_> {
                 }
             }
         }
-        sums.into_iter().map(RowSums::far_mass).collect()
+        sums.into_iter().map(Sums::mass).collect()
     }
 
     /// A strip of queries side by side, `[head_size][STRIP]`, with zeros for those missing from the last strip.
@@ -194,8 +197,22 @@ fn multiply<S: Simd, const STRIP: usize, const VECTORS: usize>(
 }
 
 /// The running sums of one row, each relative to the exponential of the running maximum.
+pub(super) trait RowSums: Copy {
+    /// What they come to.
+    type Mass;
+
+    /// The sums over no keys.
+    const NONE: Self;
+
+    /// Adds the keys from `start` on that the query at `row` sees.
+    fn add_block<S: Simd>(&mut self, simd: S, logits: &[f32; BLOCK], start: usize, row: usize, far: FarRegion);
+
+    fn mass(self) -> Self::Mass;
+}
+
+/// What far mass needs.
 #[derive(Clone, Copy)]
-struct RowSums {
+pub(super) struct FarSums {
     maximum: f32,
     /// `Z`, over all keys up to the row.
     normalizer: f64,
@@ -205,11 +222,26 @@ struct RowSums {
     far_square: f64,
 }
 
-impl RowSums {
+impl RowSums for FarSums {
+    type Mass = FarMass;
+
     const NONE: Self = Self { maximum: f32::NEG_INFINITY, normalizer: 0.0, far: 0.0, far_square: 0.0 };
 
     #[inline(always)]
     fn add_block<S: Simd>(&mut self, simd: S, logits: &[f32; BLOCK], start: usize, row: usize, far: FarRegion) {
+        self.add(simd, logits, start, row, far);
+    }
+
+    fn mass(self) -> FarMass {
+        let mass = self.far / self.normalizer;
+        FarMass { mass, square_mass: self.far_square / (self.normalizer * self.normalizer) }
+    }
+}
+
+impl FarSums {
+    /// Adds a block, and gives the sum over all its keys.
+    #[inline(always)]
+    fn add<S: Simd>(&mut self, simd: S, logits: &[f32; BLOCK], start: usize, row: usize, far: FarRegion) -> f64 {
         let visible = BLOCK.min(row + 1 - start);
         let keys = far.keys(row);
         let far_start = keys.start.saturating_sub(start).min(visible);
@@ -219,9 +251,11 @@ impl RowSums {
         let sinks = exponential_sums(simd, &logits[..far_start], self.maximum);
         let far = exponential_sums(simd, &logits[far_start..far_end], self.maximum);
         let near = exponential_sums(simd, &logits[far_end..visible], self.maximum);
-        self.normalizer += f64::from(sinks.0) + f64::from(far.0) + f64::from(near.0);
+        let block_sum = f64::from(sinks.0) + f64::from(far.0) + f64::from(near.0);
+        self.normalizer += block_sum;
         self.far += f64::from(far.0);
         self.far_square += f64::from(far.1);
+        block_sum
     }
 
     #[inline(always)]
@@ -234,10 +268,44 @@ impl RowSums {
             self.maximum = maximum;
         }
     }
+}
 
-    fn far_mass(self) -> FarMass {
-        let mass = self.far / self.normalizer;
-        FarMass { mass, square_mass: self.far_square / (self.normalizer * self.normalizer) }
+/// Far mass as ever, and beside it the sums over the keys of each bucket of distances.
+#[derive(Clone, Copy)]
+pub(super) struct ProfileSums {
+    far: FarSums,
+    by_distance: [f64; DISTANCE_BUCKETS],
+}
+
+impl RowSums for ProfileSums {
+    type Mass = ProfiledMass;
+
+    const NONE: Self = Self { far: FarSums::NONE, by_distance: [0.0; DISTANCE_BUCKETS] };
+
+    #[inline(always)]
+    fn add_block<S: Simd>(&mut self, simd: S, logits: &[f32; BLOCK], start: usize, row: usize, far: FarRegion) {
+        let earlier_maximum = self.far.maximum;
+        let block_sum = self.far.add(simd, logits, start, row, far);
+        let maximum = self.far.maximum;
+        if maximum > earlier_maximum {
+            let factor = f64::from(earlier_maximum - maximum).exp2();
+            self.by_distance.iter_mut().for_each(|sum| *sum *= factor);
+        }
+        let block = start..(row + 1).min(start + BLOCK);
+        let keys = start.max(far.sink_tokens)..block.end;
+        for (bucket, run) in runs_by_bucket(row, keys) {
+            // Most blocks of a long row lie in one bucket, and their sum is known already.
+            self.by_distance[bucket] += if run == block {
+                block_sum
+            } else {
+                f64::from(exponential_sums(simd, &logits[run.start - start..run.end - start], maximum).0)
+            };
+        }
+    }
+
+    fn mass(self) -> ProfiledMass {
+        let by_distance = self.by_distance.map(|sum| sum / self.far.normalizer);
+        ProfiledMass { far: self.far.mass(), by_distance }
     }
 }
 

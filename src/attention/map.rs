@@ -1,16 +1,17 @@
 //! Far mass of an attention map in memory.
 
-use ndarray::{ArrayView3, Axis, s};
+use ndarray::{ArrayView2, ArrayView3, Axis, s};
 use rayon::prelude::*;
 
-use super::{FarMass, FarRegion};
+use super::profile::runs_by_bucket;
+use super::{FarMass, FarRegion, ProfiledMass};
 
 /// The far mass of every head of a map `[heads, L, L]` of softmax weights; row `n` holds what token `n` gives.
 ///
 /// Entries above the diagonal are never far, so maps of encoders are read by their lower half.
 pub fn map_far_mass(map: ArrayView3<f32>, far: FarRegion) -> Vec<FarMass> {
     let heads: Vec<_> = map.axis_iter(Axis(0)).collect();
-    let head_far_mass = |head: &ndarray::ArrayView2<f32>| {
+    let head_far_mass = |head: &ArrayView2<f32>| {
         let mut total = FarMass::default();
         for (row, weights) in head.outer_iter().enumerate() {
             let weights = weights.slice(s![far.keys(row)]);
@@ -21,4 +22,20 @@ pub fn map_far_mass(map: ArrayView3<f32>, far: FarRegion) -> Vec<FarMass> {
         total
     };
     heads.par_iter().map(head_far_mass).collect()
+}
+
+/// The far mass of every head of a map as [`map_far_mass`] gives it, and its mass by distance, but for the sinks.
+pub fn map_profiled_mass(map: ArrayView3<f32>, far: FarRegion) -> Vec<ProfiledMass> {
+    let heads: Vec<_> = map_far_mass(map, far).into_iter().zip(map.axis_iter(Axis(0))).collect();
+    let head_profiled_mass = |(far_mass, head): &(FarMass, ArrayView2<f32>)| {
+        let mut total = ProfiledMass { far: *far_mass, ..ProfiledMass::default() };
+        for (row, weights) in head.outer_iter().enumerate() {
+            for (bucket, run) in runs_by_bucket(row, far.sink_tokens..row + 1) {
+                let weights = weights.slice(s![run]);
+                total.by_distance[bucket] += weights.iter().map(|weight| f64::from(*weight)).sum::<f64>();
+            }
+        }
+        total
+    };
+    heads.par_iter().map(head_profiled_mass).collect()
 }

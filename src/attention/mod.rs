@@ -5,10 +5,13 @@
 //! scores in [`score`](crate::score) need. It can be taken from a whole map ([`map_far_mass`]) or streamed from
 //! queries and keys ([`StreamingAttention`]) in memory linear in the length, for all rows or, in time linear in the length,
 //! for a sample of them ([`estimate`]).
+//!
+//! [`ProfiledMass`] tells beside it how much attention reaches how far back, for all distances at once.
 
 mod blocks;
 mod kernel;
 mod map;
+mod profile;
 mod sampling;
 mod streaming;
 
@@ -16,7 +19,8 @@ use std::iter::Sum;
 use std::ops::{AddAssign, Range};
 
 pub use kernel::InstructionSet;
-pub use map::map_far_mass;
+pub use map::{map_far_mass, map_profiled_mass};
+pub use profile::{DISTANCE_BUCKETS, ProfiledMass, bucket_start, distance_bucket};
 pub use sampling::{Estimate, estimate};
 pub use streaming::{PackedKeys, StreamingAttention};
 

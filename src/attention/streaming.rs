@@ -6,8 +6,8 @@ use ndarray::{Array2, Array3, ArrayView3, Axis, s};
 use rayon::prelude::*;
 
 use super::blocks::BlockAttention;
-use super::kernel::{Kernel, PANEL, Query, Tile};
-use super::{FarMass, FarRegion, InstructionSet};
+use super::kernel::{FarSums, Kernel, PANEL, ProfileSums, Query, RowSums, Tile};
+use super::{FarMass, FarRegion, InstructionSet, ProfiledMass};
 use crate::error::{Error, ErrorKind, Result};
 
 /// Queries of one tile. Its keys are read from memory once for all of them.
@@ -120,6 +120,22 @@ impl StreamingAttention {
     /// [`ErrorKind::InvalidArgument`] where shapes contradict each other or the keys, or rows do not rise or lie past
     /// the last key.
     pub fn far_masses(&self, queries: ArrayView3<f32>, rows: &[usize]) -> Result<Array2<FarMass>> {
+        self.masses::<FarSums>(queries, rows)
+    }
+
+    /// The far mass of some rows as [`far_masses`](Self::far_masses) gives it, in the same bits, and their mass by
+    /// distance: `Σ e^(x_i−m) / Z` over the keys of each bucket, but for the sinks.
+    ///
+    /// # Errors
+    /// Those of [`far_masses`](Self::far_masses).
+    pub fn profiled_masses(&self, queries: ArrayView3<f32>, rows: &[usize]) -> Result<Array2<ProfiledMass>> {
+        self.masses::<ProfileSums>(queries, rows)
+    }
+
+    fn masses<Sums>(&self, queries: ArrayView3<f32>, rows: &[usize]) -> Result<Array2<Sums::Mass>>
+    where
+        Sums: RowSums<Mass: Default + Clone + Send>,
+    {
         self.check(&queries, rows)?;
         let queries = queries.as_standard_layout();
         let (heads, row_count, head_size) = queries.dim();
@@ -129,7 +145,7 @@ impl StreamingAttention {
             .flat_map(|key_head| (0..row_count).step_by(tile_rows).map(move |first| (key_head, first)))
             .collect();
 
-        let tile_far_masses = |&(key_head, first): &(usize, usize)| {
+        let tile_masses = |&(key_head, first): &(usize, usize)| {
             let rows = rows[first..].iter().take(tile_rows).enumerate();
             let tile_queries: Vec<_> = rows
                 .flat_map(|(offset, &row)| (0..group).map(move |member| (offset, row, member)))
@@ -145,18 +161,19 @@ impl StreamingAttention {
                 panels: self.keys.head(key_head),
                 head_size,
                 far: self.far,
+                none: Sums::NONE,
             })
         };
         // The last rows see the most keys: begun first, they leave no thread waiting at the end.
-        let results: Vec<_> = tiles.par_iter().rev().with_max_len(1).map(tile_far_masses).collect();
+        let results: Vec<_> = tiles.par_iter().rev().with_max_len(1).map(tile_masses).collect();
 
-        let mut far_masses = Array2::default((heads, row_count));
+        let mut masses = Array2::default((heads, row_count));
         for ((key_head, first), result) in tiles.into_iter().rev().zip(results) {
-            for (index, far_mass) in result.into_iter().enumerate() {
-                far_masses[[key_head * group + index % group, first + index / group]] = far_mass;
+            for (index, mass) in result.into_iter().enumerate() {
+                masses[[key_head * group + index % group, first + index / group]] = mass;
             }
         }
-        Ok(far_masses)
+        Ok(masses)
     }
 
     /// Which entries count as far.

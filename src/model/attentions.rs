@@ -9,8 +9,10 @@ use ort::session::SessionInputValue;
 use ort::value::{PrimitiveTensorElementType, Tensor, TensorElementType};
 
 use super::session::{Graph, Port, floats};
-use crate::attention::{FarMass, FarRegion, map_far_mass};
+use crate::attention::{FarRegion, map_far_mass, map_profiled_mass};
+use crate::config::Config;
 use crate::error::{Error, ErrorKind, Result};
+use crate::score::{Score, VarianceDomain};
 
 /// Maps that are in memory at once: logits and weights while the model runs, then the output and our copy of it.
 const MAPS_AT_ONCE: u64 = 2;
@@ -21,12 +23,14 @@ pub(super) struct Attentions {
     /// Query heads of that layer.
     pub(super) heads: usize,
     memory_limit: ByteSize,
+    /// Whether scores carry a distance profile.
+    profile: bool,
 }
 
 impl Attentions {
     /// Picks the output to score and learns its heads from a run over two tokens.
-    pub(super) fn new(graph: &Graph, layer: Option<&str>, memory_limit: ByteSize) -> Result<Self> {
-        let output = choose_output(&graph.outputs, layer)?;
+    pub(super) fn new(graph: &Graph, config: &Config) -> Result<Self> {
+        let output = choose_output(&graph.outputs, config.layer.as_deref())?;
         let map = run(graph, &output, &[0, 1])?;
         let (_, heads, rows, columns) = map.dim();
         let row_sums = map.slice(s![0, .., 1, ..]).sum_axis(ndarray::Axis(1));
@@ -34,14 +38,18 @@ impl Attentions {
             let message = format!("the output {output:?} holds no softmax weights [batch, heads, tokens, tokens]");
             return Err(Error::new(ErrorKind::InvalidModel, message));
         }
-        Ok(Self { output, heads, memory_limit })
+        Ok(Self { output, heads, memory_limit: config.memory_limit, profile: config.profile })
     }
 
-    /// The far mass of each head over a window of token ids.
-    pub(super) fn far_masses(&self, graph: &Graph, ids: &[u32], far: FarRegion) -> Result<Vec<FarMass>> {
+    /// Scores a window of token ids.
+    pub(super) fn score(&self, graph: &Graph, ids: &[u32], far: FarRegion, domain: VarianceDomain) -> Result<Score> {
         self.check_memory(ids.len())?;
         let map = run(graph, &self.output, ids)?;
-        Ok(map_far_mass(map.slice(s![0, .., .., ..]), far))
+        let map = map.slice(s![0, .., .., ..]);
+        match self.profile {
+            true => Score::from_profiled(&map_profiled_mass(map, far), ids.len(), far, domain),
+            false => Score::new(&map_far_mass(map, far), ids.len(), far, domain),
+        }
     }
 
     /// Bytes that the maps of a window take.

@@ -1,10 +1,12 @@
 //! The contract `query-key`: queries and keys of one layer, from which the statistics are streamed.
 
-use ndarray::{Array1, Array3, Ix3};
+use std::ops::AddAssign;
+
+use ndarray::{Array1, Array2, Array3, Ix3};
 use ort::value::Tensor;
 
 use super::session::{Graph, floats};
-use crate::attention::{FarMass, FarRegion, InstructionSet, PackedKeys, StreamingAttention, estimate};
+use crate::attention::{FarRegion, InstructionSet, PackedKeys, StreamingAttention, estimate};
 use crate::cancel::Cancel;
 use crate::config::Rows;
 use crate::error::{Error, ErrorKind, Result};
@@ -27,6 +29,8 @@ pub(super) struct QueryKey {
     pub(super) attention_scale: Option<f64>,
     pub(super) instruction_set: InstructionSet,
     pub(super) rows: Rows,
+    /// Whether scores carry a distance profile.
+    pub(super) profile: bool,
 }
 
 impl QueryKey {
@@ -59,16 +63,29 @@ impl QueryKey {
         {
             return Score::from_estimate(&estimate, ids.len(), far, domain);
         }
-        let mut totals = Vec::new();
-        for rows in positions.chunks(ROWS_AT_A_TIME) {
-            let far_masses = attention.far_masses(queries(rows)?.view(), rows)?;
-            totals.resize(far_masses.nrows(), FarMass::default());
-            for (total, rows) in totals.iter_mut().zip(far_masses.outer_iter()) {
-                rows.iter().for_each(|row| *total += *row);
-            }
+        if self.profile {
+            let heads = totals(&positions, |rows| attention.profiled_masses(queries(rows)?.view(), rows))?;
+            return Score::from_profiled(&heads, ids.len(), far, domain);
         }
-        Score::new(&totals, ids.len(), far, domain)
+        let heads = totals(&positions, |rows| attention.far_masses(queries(rows)?.view(), rows))?;
+        Score::new(&heads, ids.len(), far, domain)
     }
+}
+
+/// The sum of each head over all rows, of which `masses` gives some as `[heads, rows]`.
+fn totals<Mass: AddAssign + Copy + Default>(
+    rows: &[usize],
+    mut masses: impl FnMut(&[usize]) -> Result<Array2<Mass>>,
+) -> Result<Vec<Mass>> {
+    let mut totals = Vec::new();
+    for rows in rows.chunks(ROWS_AT_A_TIME) {
+        let masses = masses(rows)?;
+        totals.resize(masses.nrows(), Mass::default());
+        for (total, rows) in totals.iter_mut().zip(masses.outer_iter()) {
+            rows.iter().for_each(|row| *total += *row);
+        }
+    }
+    Ok(totals)
 }
 
 fn packed_keys(graph: &Graph, ids: &[u32], positions: &[usize], cancel: &Cancel) -> Result<PackedKeys> {

@@ -12,7 +12,7 @@ use super::query_key::{self, QueryKey};
 use super::session::{Graph, Port};
 use crate::attention::FarRegion;
 use crate::cancel::Cancel;
-use crate::config::Config;
+use crate::config::{Config, Rows};
 use crate::error::{Error, ErrorKind, Result};
 use crate::score::{Score, check_length};
 use crate::tokenizer::{Tokenizer, Tokens};
@@ -90,9 +90,10 @@ impl Scorer {
     /// `tokenizer.json` lies beside it. The settings are those of the moment.
     ///
     /// # Errors
-    /// [`ErrorKind::Runtime`] without ONNX Runtime; [`ErrorKind::Io`], [`ErrorKind::InvalidModel`] or
+    /// [`ErrorKind::InvalidSetting`] for a profile of sampled rows; [`ErrorKind::Runtime`] without ONNX Runtime; [`ErrorKind::Io`], [`ErrorKind::InvalidModel`] or
     /// [`ErrorKind::Unsupported`] for a package that is missing, damaged, or of a kind unknown here.
     pub fn open(package: &Path, config: &Config) -> Result<Self> {
+        check_profile(config)?;
         let model_file = model_file(package)?;
         let tokenizer_file = model_file.with_file_name("tokenizer.json");
         let tokenizer = match package.is_dir() || tokenizer_file.exists() {
@@ -108,10 +109,9 @@ impl Scorer {
                 attention_scale: metadata.as_ref().map(|metadata| metadata.attention_scale),
                 instruction_set: config.instruction_set,
                 rows: config.rows,
+                profile: config.profile,
             }),
-            Contract::Attentions => {
-                Model::Attentions(Attentions::new(&graph, config.layer.as_deref(), config.memory_limit)?)
-            }
+            Contract::Attentions => Model::Attentions(Attentions::new(&graph, config)?),
         };
         let heads = match &model {
             Model::QueryKey(_) => metadata.as_ref().map(|metadata| metadata.heads),
@@ -253,7 +253,7 @@ impl Scorer {
         let domain = self.config.variance_domain;
         self.pool.install(|| match &self.model {
             Model::QueryKey(model) => model.score(&self.graph, &ids, far, domain, cancel),
-            Model::Attentions(model) => Score::new(&model.far_masses(&self.graph, &ids, far)?, ids.len(), far, domain),
+            Model::Attentions(model) => model.score(&self.graph, &ids, far, domain),
         })
     }
 
@@ -291,6 +291,15 @@ impl Scorer {
             }
         }
     }
+}
+
+/// Refuses a distance profile of sampled rows, whose estimates are made for far mass alone.
+fn check_profile(config: &Config) -> Result<()> {
+    if !config.profile || config.rows == Rows::All {
+        return Ok(());
+    }
+    let message = "the distance profile needs all rows: leave the setting rows at all, or profile at false";
+    Err(Error::new(ErrorKind::InvalidSetting, message))
 }
 
 fn model_file(package: &Path) -> Result<PathBuf> {

@@ -8,10 +8,11 @@ use longattn::corpus::{Fields, STANDARD_STREAM};
 use longattn::{Error, ErrorKind, Result};
 
 /// Settings of the statistics of one window.
-pub const SCORE_SETTINGS: [&str; 10] = [
+pub const SCORE_SETTINGS: [&str; 11] = [
     "window",
     "min_distance",
     "rows",
+    "profile",
     "sink_tokens",
     "variance_domain",
     "layer",

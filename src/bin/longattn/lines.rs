@@ -34,6 +34,11 @@ pub struct ScoreFields {
     pub head_proportions: Vec<f64>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub head_variances: Vec<f64>,
+    /// Mean attention at the distances 0, 1, 2 to 3, 4 to 7 and so on, where it was asked for.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub distance_profile: Vec<f64>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub head_distance_profiles: Vec<Vec<f64>>,
 }
 
 /// How far a score that was estimated from a sample of rows may be from the exact one.
@@ -57,6 +62,7 @@ impl EstimateFields {
 impl ScoreFields {
     pub fn new(score: &Score, per_head: bool) -> Self {
         let heads = if per_head { score.heads.as_slice() } else { &[] };
+        let profile = score.profile.as_ref();
         Self {
             token_count: score.token_count as u64,
             min_distance: score.far.min_distance as u64,
@@ -66,6 +72,8 @@ impl ScoreFields {
             estimate: EstimateFields::new(score),
             head_proportions: heads.iter().map(|head| head.proportion).collect(),
             head_variances: heads.iter().map(|head| head.variance).collect(),
+            distance_profile: profile.map_or(Vec::new(), |profile| profile.mean.clone()),
+            head_distance_profiles: profile.filter(|_| per_head).map_or(Vec::new(), |profile| profile.heads.clone()),
         }
     }
 

@@ -45,7 +45,7 @@ pub fn command(command: Command) -> Command {
             .long("output")
             .required(true),
         )
-        .arg(flags::switch("per-head", "Write each head's proportion and variance too"))
+        .arg(flags::switch("per-head", "Write each head's proportion and variance too, and its distance profile with --profile true"))
         .args(flags::earlier())
         .arg(flags::quiet())
         .with_settings(&[SCORE_SETTINGS.as_slice(), SELECT_SETTINGS.as_slice()].concat())
@@ -179,7 +179,7 @@ fn basis(
 ) -> Basis {
     let description = scorer.description();
     let absolute = |path: &PathBuf| path.canonicalize().unwrap_or_else(|_| path.clone()).display().to_string();
-    let settings = ["window", "min_distance", "sink_tokens", "rows", "variance_domain", "layer"];
+    let settings = ["window", "min_distance", "sink_tokens", "rows", "profile", "variance_domain", "layer"];
     let value = |key: &str| scorer.config().get(key).unwrap_or_default();
     Basis {
         model: absolute(&description.model),
