@@ -12,7 +12,7 @@ use super::query_key::{self, QueryKey};
 use super::session::{Graph, Port};
 use crate::attention::FarRegion;
 use crate::cancel::Cancel;
-use crate::config::Config;
+use crate::config::{Config, Rows};
 use crate::error::{Error, ErrorKind, Result};
 use crate::score::{Score, check_length};
 use crate::tokenizer::{Tokenizer, Tokens};
@@ -144,6 +144,15 @@ impl Scorer {
     /// The settings that the scorer was opened with.
     pub fn config(&self) -> &Config {
         &self.config
+    }
+
+    /// Changes the setting `rows` for the scores that follow. It has no effect on the contract `attentions`, which gives
+    /// whole maps.
+    pub fn set_rows(&mut self, rows: Rows) {
+        self.config.rows = rows;
+        if let Model::QueryKey(model) = &mut self.model {
+            model.rows = rows;
+        }
     }
 
     /// Splits a text into tokens, without special ones.
