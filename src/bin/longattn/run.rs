@@ -172,7 +172,8 @@ pub fn execute(matches: &ArgMatches) -> Result<()> {
     if !results.is_temporary() {
         let categories = category_reports(&ranking, &source, &texts);
         results.write("chart.svg", &longattn::report::chart(&categories)?)?;
-        let report = report(matches, &config, &scorer, summary, categories, &progress, &rejects);
+        let mut report = report(matches, &config, &scorer, summary, categories, &progress, &rejects);
+        report.settings.extend(work.as_ref().map(|work| ("adaptive".to_owned(), work.to_string())));
         results.write("report.html", &report.render()?)?;
         if !flags::is_quiet(matches) && !ranking.is_empty() {
             table::print(&table::ranking(&ranking, source).to_string());
