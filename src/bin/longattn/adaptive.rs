@@ -82,12 +82,9 @@ impl Display for Work {
     fn fmt(&self, formatter: &mut Formatter) -> fmt::Result {
         let share = 100.0 * self.computed as f64 / self.all.max(1) as f64;
         let computed = progress::count(self.computed, "row");
-        let (exact, windows) = (self.exact_windows, progress::count(self.windows, "window"));
-        let all = self.all;
-        write!(
-            formatter,
-            "{computed} computed, {share:.1}% of the {all} that exact scores take; {exact} of {windows} exact"
-        )
+        let (all, windows) = (progress::count(self.all, "row"), progress::count(self.windows, "window"));
+        let exact = self.exact_windows;
+        write!(formatter, "{computed} computed, {share:.1}% of the {all} of exact scores; {exact} of {windows} exact")
     }
 }
 
