@@ -9,7 +9,7 @@ use crate::attention::InstructionSet;
 use crate::choice::Choice;
 use crate::error::{Error, ErrorKind, Result};
 use crate::score::VarianceDomain;
-use crate::select::{Cut, Standardize};
+use crate::select::{Cut, MOST_CONFIDENCE, Standardize};
 
 /// The share of each category's windows that is selected where no cut is set.
 pub const DEFAULT_RATIO: f64 = 0.25;
@@ -105,6 +105,31 @@ impl Value for Ratio {
 
     fn valid() -> String {
         "a number from 0 to 1".to_owned()
+    }
+}
+
+/// How probable it must be that something is as it would be by exact scores.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Confidence(f64);
+
+impl Confidence {
+    /// The probability, from 0.5 to [`MOST_CONFIDENCE`].
+    pub fn get(self) -> f64 {
+        self.0
+    }
+}
+
+impl Value for Confidence {
+    fn parse(text: &str) -> Option<Self> {
+        text.parse().ok().filter(|probability| (0.5..=MOST_CONFIDENCE).contains(probability)).map(Self)
+    }
+
+    fn format(&self) -> String {
+        self.0.to_string()
+    }
+
+    fn valid() -> String {
+        format!("a number from 0.5 to {MOST_CONFIDENCE}")
     }
 }
 
@@ -250,6 +275,8 @@ settings! {
     token_budget: Option<u64> = None, "TOKENS";
     /// Select every window whose long-distance dependency score is at least this.
     threshold: Option<f64> = None, "SCORE";
+    /// How probable an adaptive selection must be to equal the one by exact scores.
+    confidence: Confidence = Confidence(0.99), "PROBABILITY";
     /// Output or layer of a model with several attention maps, by name or index; auto is the first.
     layer: Option<String> = None, "LAYER";
     /// Threads to compute on; auto is one for each core.
@@ -337,6 +364,8 @@ mod tests {
             ("window", "0", "from 1"),
             ("ratio", "1.5", "from 0 to 1"),
             ("ratio", "NaN", "from 0 to 1"),
+            ("confidence", "1", "to 0.999"),
+            ("confidence", "0.4", "from 0.5"),
             ("alpha", "inf", "finite"),
             ("standardize", "zscore", "z-score, min-max"),
             ("memory_limit", "much", "8GiB"),

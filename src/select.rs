@@ -1,12 +1,15 @@
 //! Long-distance dependency scores and the selection of the best windows of each category.
 
-use std::cmp::Ordering;
+mod adaptive;
+
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
 use crate::choice::Choice;
 use crate::error::{Error, ErrorKind, Result};
+
+pub use adaptive::{Estimated, MOST_CONFIDENCE, in_doubt};
 
 /// How dependency strength and distribution uniformity are brought to one scale within a category, `Std` of Eq. 8.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -167,86 +170,129 @@ impl Selector {
     /// [`ErrorKind::InvalidArgument`] where two candidates of one category have the same id.
     pub fn rank(self, standardize: Standardize, alpha: f64, cut: Cut) -> Result<BTreeMap<String, Vec<Ranked>>> {
         let ranked = self.categories.into_iter().map(|(category, candidates)| {
-            let ranking = rank_category(candidates, standardize, alpha, cut)?;
+            let ranking = rank_category(candidates, &Method { standardize, alpha, cut })?;
             Ok((category, ranking))
         });
         ranked.collect()
     }
 }
 
-fn rank_category(
-    mut candidates: Vec<Candidate>,
+/// How windows are ranked and cut.
+#[derive(Clone, Copy)]
+struct Method {
     standardize: Standardize,
     alpha: f64,
     cut: Cut,
-) -> Result<Vec<Ranked>> {
+}
+
+fn rank_category(mut candidates: Vec<Candidate>, method: &Method) -> Result<Vec<Ranked>> {
     // Sums of floats depend on their order, so the order must not depend on the input's.
     candidates.sort_unstable_by(|a, b| a.id.cmp(&b.id));
-    if let Some(twins) = candidates.windows(2).find(|pair| pair[0].id == pair[1].id) {
-        let message = format!("window {} of category {} was given twice", twins[0].id, twins[0].category);
-        return Err(Error::new(ErrorKind::InvalidArgument, message));
+    check_ids(candidates.iter())?;
+    let mut scores = Scores::default();
+    for candidate in &candidates {
+        scores.strengths.push(candidate.dependency_strength);
+        scores.uniformities.push(candidate.distribution_uniformity);
+        scores.token_counts.push(candidate.token_count);
     }
-    let strengths = standardized(&candidates, |candidate| candidate.dependency_strength, standardize);
-    let uniformities = standardized(&candidates, |candidate| candidate.distribution_uniformity, standardize);
-    let score = |(candidate, (strength, uniformity))| Ranked {
-        candidate,
-        long_distance_dependency_score: strength + alpha * uniformity,
-        selected: false,
+    let Ranking { scores, order, selected } = scores.rank(method);
+    let mut candidates: Vec<_> = candidates.into_iter().map(Some).collect();
+    let ranked = order.into_iter().enumerate().filter_map(|(rank, place)| {
+        let candidate = candidates[place].take()?;
+        Some(Ranked { candidate, long_distance_dependency_score: scores[place], selected: rank < selected })
+    });
+    Ok(ranked.collect())
+}
+
+/// Refuses windows of one category, in the order of their ids, of which two have the same.
+fn check_ids<'a>(mut candidates: impl Iterator<Item = &'a Candidate>) -> Result<()> {
+    let mut last: Option<&Candidate> = None;
+    candidates.try_for_each(|candidate| match last.replace(candidate) {
+        Some(twin) if twin.id == candidate.id => {
+            let message = format!("window {} of category {} was given twice", twin.id, twin.category);
+            Err(Error::new(ErrorKind::InvalidArgument, message))
+        }
+        _ => Ok(()),
+    })
+}
+
+/// The scores of the windows of one category, in the order of their ids.
+#[derive(Default)]
+struct Scores {
+    strengths: Vec<f64>,
+    uniformities: Vec<f64>,
+    token_counts: Vec<u64>,
+}
+
+/// Windows by their long-distance dependency scores.
+struct Ranking {
+    scores: Vec<f64>,
+    /// Places of windows, the highest score first and equal ones by id.
+    order: Vec<usize>,
+    /// How many of the highest make the cut.
+    selected: usize,
+}
+
+impl Scores {
+    fn rank(&self, method: &Method) -> Ranking {
+        let strengths = standardized(&self.strengths, method.standardize);
+        let uniformities = standardized(&self.uniformities, method.standardize);
+        let both = strengths.into_iter().zip(uniformities);
+        let scores: Vec<_> = both.map(|(strength, uniformity)| strength + method.alpha * uniformity).collect();
+        let mut order: Vec<_> = (0..scores.len()).collect();
+        order.sort_unstable_by(|a, b| scores[*b].total_cmp(&scores[*a]).then(a.cmp(b)));
+        let selected = self.count_selected(&scores, &order, method.cut);
+        Ranking { scores, order, selected }
+    }
+
+    fn count_selected(&self, scores: &[f64], order: &[usize], cut: Cut) -> usize {
+        match cut {
+            // 0.29 of 100 is 29, though its product in floating point is a little less.
+            Cut::Ratio(ratio) => (order.len() as f64 * ratio * (1.0 + 1e-12)) as usize,
+            Cut::Count(count) => count,
+            Cut::TokenBudget(budget) => {
+                let mut tokens = 0u64;
+                let fits = |place: &&usize| {
+                    tokens = tokens.saturating_add(self.token_counts[**place]);
+                    tokens <= budget
+                };
+                order.iter().take_while(fits).count()
+            }
+            Cut::Threshold(threshold) => order.partition_point(|place| scores[*place] >= threshold),
+        }
+        .min(order.len())
+    }
+}
+
+fn standardized(values: &[f64], standardize: Standardize) -> Vec<f64> {
+    let where_equal = match standardize {
+        Standardize::ZScore => 0.0,
+        Standardize::MinMax => 0.5,
     };
-    let mut ranking: Vec<_> = candidates.into_iter().zip(strengths.into_iter().zip(uniformities)).map(score).collect();
-    ranking.sort_by(highest_first);
-    let selected = count_selected(&ranking, cut);
-    ranking[..selected].iter_mut().for_each(|ranked| ranked.selected = true);
-    Ok(ranking)
+    match scale(values, standardize) {
+        Some((offset, scale)) => values.iter().map(|value| (value - offset) / scale).collect(),
+        None => vec![where_equal; values.len()],
+    }
 }
 
-fn highest_first(a: &Ranked, b: &Ranked) -> Ordering {
-    let by_score = b.long_distance_dependency_score.total_cmp(&a.long_distance_dependency_score);
-    by_score.then_with(|| a.candidate.id.cmp(&b.candidate.id))
-}
-
-fn standardized(candidates: &[Candidate], value: fn(&Candidate) -> f64, standardize: Standardize) -> Vec<f64> {
-    let values = candidates.iter().map(value);
-    let first = candidates.first().map(value);
-    let count = candidates.len() as f64;
-    let (offset, scale, where_equal) = match standardize {
+/// What standardised values are counted from, and their unit; `None` where all values are equal.
+fn scale(values: &[f64], standardize: Standardize) -> Option<(f64, f64)> {
+    let count = values.len() as f64;
+    let (offset, scale) = match standardize {
         Standardize::ZScore => {
-            let mean = values.clone().sum::<f64>() / count;
-            let variance = values.clone().map(|value| (value - mean).powi(2)).sum::<f64>() / count;
-            (mean, variance.sqrt(), 0.0)
+            let mean = values.iter().sum::<f64>() / count;
+            let variance = values.iter().map(|value| (value - mean).powi(2)).sum::<f64>() / count;
+            (mean, variance.sqrt())
         }
         Standardize::MinMax => {
-            let min = values.clone().fold(f64::INFINITY, f64::min);
-            let max = values.clone().fold(f64::NEG_INFINITY, f64::max);
-            (min, max - min, 0.5)
+            let min = values.iter().copied().fold(f64::INFINITY, f64::min);
+            let max = values.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+            (min, max - min)
         }
     };
     // The mean of equal values can differ from them by rounding; they are still equal.
-    let all_equal = values.clone().all(|value| Some(value) == first);
-    if scale == 0.0 || all_equal {
-        return vec![where_equal; candidates.len()];
-    }
-    values.map(|value| (value - offset) / scale).collect()
-}
-
-fn count_selected(ranking: &[Ranked], cut: Cut) -> usize {
-    match cut {
-        // 0.29 of 100 is 29, though its product in floating point is a little less.
-        Cut::Ratio(ratio) => (ranking.len() as f64 * ratio * (1.0 + 1e-12)) as usize,
-        Cut::Count(count) => count,
-        Cut::TokenBudget(budget) => {
-            let mut tokens = 0u64;
-            let fits = |ranked: &&Ranked| {
-                tokens = tokens.saturating_add(ranked.candidate.token_count);
-                tokens <= budget
-            };
-            ranking.iter().take_while(fits).count()
-        }
-        Cut::Threshold(threshold) => {
-            ranking.partition_point(|ranked| ranked.long_distance_dependency_score >= threshold)
-        }
-    }
-    .min(ranking.len())
+    let all_equal = values.iter().all(|value| *value == values[0]);
+    (scale != 0.0 && !all_equal).then_some((offset, scale))
 }
 
 #[cfg(test)]

@@ -284,6 +284,133 @@ fn a_kill_in_the_middle_loses_no_finished_window() {
     assert_eq!(texts(&ids, "id").into_iter().collect::<HashSet<_>>().len(), ids.len());
 }
 
+/// A corpus of this project's own sources in two categories, and one broken record.
+fn sources(workplace: &Workplace) {
+    let project = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let files = walkdir::WalkDir::new(project.join("src")).sort_by_file_name();
+    let files = files.into_iter().map(|entry| entry.unwrap().into_path());
+    let text: String = files
+        .filter(|file| file.extension().is_some_and(|end| end == "rs"))
+        .map(|file| fs::read_to_string(file).unwrap())
+        .collect();
+    let lines: Vec<_> = text.lines().collect();
+    let documents = lines.chunks(700).enumerate().map(|(number, lines)| {
+        let category = ["front", "back"][usize::from(number > 8)];
+        json!({"id": number.to_string(), "category": category, "text": lines.join("\n")}).to_string()
+    });
+    let documents: Vec<_> = documents.chain(["{".to_owned()]).collect();
+    workplace.write("sources.jsonl", documents.join("\n"));
+}
+
+/// The share of rows that an adaptive run says it computed, in percent.
+fn computed_share(told: &str) -> f64 {
+    let line = told.lines().find(|line| line.contains(" computed, ")).unwrap_or_else(|| panic!("{told}"));
+    let share = line.split(" computed, ").nth(1).and_then(|rest| rest.split('%').next()).unwrap();
+    share.parse().unwrap()
+}
+
+#[test]
+fn an_adaptive_run_selects_what_an_exact_one_does() {
+    let workplace = Workplace::new();
+    sources(&workplace);
+    // Dependency strength is estimated far better than uniformity: the first saves more.
+    let arguments = "run --model MODEL --window 1024 --ratio 0.25 --alpha 0 sources.jsonl";
+    workplace.succeed(&format!("{arguments} -o exact"));
+    let told = workplace.succeed(&format!("{arguments} --adaptive -o adaptive"));
+    let (exact, adaptive) = (workplace.lines("exact/selected.jsonl"), workplace.lines("adaptive/selected.jsonl"));
+    assert!(exact.len() >= 10, "{} windows", exact.len());
+    assert_eq!(texts(&adaptive, "id"), texts(&exact, "id"));
+    assert_eq!(texts(&adaptive, "content"), texts(&exact, "content"));
+    assert!(computed_share(&told) < 60.0, "{told}");
+    assert!(told.contains(" in doubt: scoring on all rows"), "{told}");
+    assert!(told.contains("1 reject in"), "{told}");
+    let (scores, exact_scores) = (workplace.lines("adaptive/scores.jsonl"), workplace.lines("exact/scores.jsonl"));
+    assert_eq!(texts(&scores, "id"), texts(&exact_scores, "id"));
+    assert!(workplace.lines("adaptive/rounds.jsonl").len() > scores.len());
+    // A window that was scored on all rows has the bits of the exact score.
+    for (line, exact) in scores.iter().zip(&exact_scores).filter(|(line, _)| line.get("rows").is_none()) {
+        assert_eq!(line, exact);
+    }
+    // The result is a file of scores like any other.
+    workplace.succeed("select --ratio 0.25 --alpha 0 adaptive/scores.jsonl -o selected.jsonl");
+    assert_eq!(texts(&workplace.lines("selected.jsonl"), "id"), texts(&exact, "id"));
+
+    for threads in ["1", "3"] {
+        workplace.succeed(&format!("{arguments} --adaptive -o again --overwrite --threads {threads}"));
+        for file in ["scores.jsonl", "selected.jsonl", "rounds.jsonl"] {
+            assert_eq!(workplace.lines(&format!("again/{file}")), workplace.lines(&format!("adaptive/{file}")));
+        }
+    }
+}
+
+#[test]
+fn a_killed_adaptive_run_goes_on_where_it_stopped() {
+    let workplace = Workplace::new();
+    sources(&workplace);
+    let arguments = "run --model MODEL --window 512 --ratio 0.5 --adaptive --rows 32 sources.jsonl";
+    workplace.succeed(&format!("{arguments} -o whole"));
+    let rounds = fs::read_to_string(workplace.path("whole/rounds.jsonl")).unwrap();
+    let windows = workplace.lines("whole/scores.jsonl").len();
+    let first_rounds: usize = rounds.split_inclusive('\n').take(windows).map(str::len).sum();
+    // Killed in the first round, and in a later one.
+    for kept in [first_rounds / 2, (first_rounds + rounds.len()) / 2] {
+        fs::create_dir_all(workplace.path("killed")).unwrap();
+        fs::copy(workplace.path("whole/run.json"), workplace.path("killed/run.json")).unwrap();
+        _ = fs::remove_file(workplace.path("killed/scores.jsonl"));
+        workplace.write("killed/rounds.jsonl", &rounds[..kept]);
+        assert!(workplace.fail(&format!("{arguments} -o killed")).contains("--resume"));
+        let told = workplace.succeed(&format!("{arguments} -o killed --resume"));
+        assert!(told.contains("scored by an earlier run"), "{told}");
+        for file in ["scores.jsonl", "selected.jsonl"] {
+            assert_eq!(workplace.lines(&format!("killed/{file}")), workplace.lines(&format!("whole/{file}")));
+        }
+        let sorted = |name: &str| {
+            let mut lines: Vec<_> = workplace.lines(name).iter().map(Value::to_string).collect();
+            lines.sort_unstable();
+            lines
+        };
+        assert_eq!(sorted("killed/rounds.jsonl"), sorted("whole/rounds.jsonl"));
+    }
+    let refused = workplace.fail(&format!("{} -o killed --resume", arguments.replace("--adaptive ", "")));
+    assert!(refused.contains("cannot be resumed"), "{refused}");
+    let told = workplace.succeed(&format!("{} -o killed --resume", arguments.replace("--ratio 0.5", "--count 0")));
+    assert!(!told.contains("in doubt") && workplace.lines("killed/selected.jsonl").is_empty(), "{told}");
+}
+
+#[test]
+fn adaptive_runs_know_their_limits() {
+    let workplace = Workplace::new();
+    let run = |arguments: &str| format!("run --model MODEL --window 256 -o result --overwrite {arguments}");
+    let message = workplace.fail(&run("corpus/code --confidence 0.9"));
+    assert!(message.contains("--adaptive"), "{message}");
+    let message = workplace.fail(&run("corpus/code --adaptive --confidence 1"));
+    assert!(message.contains("a number from 0.5 to 0.999"), "{message}");
+
+    workplace.write("short.jsonl", json!({"text": "too short for a window"}).to_string());
+    let told = workplace.succeed(&run("short.jsonl --adaptive"));
+    assert!(last_line(&told).ends_with("0 windows = 0 selected + 0 not selected"), "{told}");
+    workplace.succeed("windows --model MODEL --window 256 corpus/licences/LICENSE-APACHE -o windows.jsonl");
+    workplace.write("one.jsonl", json!({"text": workplace.lines("windows.jsonl")[0]["content"]}).to_string());
+    let told = workplace.succeed(&run("one.jsonl --adaptive --ratio 1"));
+    assert!(last_line(&told).ends_with("1 window = 1 selected + 0 not selected"), "{told}");
+
+    // The same text again and again: all windows are in doubt until they are exact, and then the smaller id wins.
+    let text = fs::read_to_string(workplace.path("corpus/code/select.rs")).unwrap();
+    let copies: Vec<_> = (0..6).map(|copy| json!({"id": copy, "text": text[..4000]}).to_string()).collect();
+    workplace.write("copies.jsonl", copies.join("\n"));
+    let told = workplace.succeed(&run("copies.jsonl --adaptive --ratio 0.5"));
+    let adaptive = workplace.lines("result/selected.jsonl");
+    workplace.succeed(&run("copies.jsonl --ratio 0.5"));
+    assert_eq!(texts(&adaptive, "id"), texts(&workplace.lines("result/selected.jsonl"), "id"), "{told}");
+    assert!(!workplace.path("result/rounds.jsonl").exists());
+
+    let source = common::default_model().display().to_string();
+    workplace.succeed(&format!("export {source} -o maps --contract attentions"));
+    let message = workplace.fail("run --model maps --window 256 --adaptive corpus/code -o refused");
+    assert!(message.contains("contract attentions") && message.contains("query-key"), "{message}");
+    assert!(!workplace.path("refused").exists());
+}
+
 #[test]
 fn standard_input_can_be_a_corpus() {
     let workplace = Workplace::new();

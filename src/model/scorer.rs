@@ -146,6 +146,15 @@ impl Scorer {
         &self.config
     }
 
+    /// Changes the setting `rows` for the scores that follow. It has no effect on the contract `attentions`, which gives
+    /// whole maps.
+    pub fn set_rows(&mut self, rows: Rows) {
+        self.config.rows = rows;
+        if let Model::QueryKey(model) = &mut self.model {
+            model.rows = rows;
+        }
+    }
+
     /// Splits a text into tokens, without special ones.
     ///
     /// # Errors

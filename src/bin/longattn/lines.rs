@@ -1,7 +1,7 @@
 //! The lines that subcommands write and read.
 
 use longattn::score::Score;
-use longattn::select::Candidate;
+use longattn::select::{Candidate, Estimated};
 use longattn::window::Window;
 use serde::{Deserialize, Serialize};
 
@@ -85,6 +85,26 @@ impl ScoreFields {
             dependency_strength: self.dependency_strength,
             distribution_uniformity: self.distribution_uniformity,
         }
+    }
+}
+
+impl ScoreFields {
+    /// The candidate, and how far its scores may be off.
+    pub fn estimated(&self, id: &str, category: &str) -> Estimated {
+        let error = |value: fn(&EstimateFields) -> f64| self.estimate.as_ref().map_or(0.0, value);
+        Estimated {
+            candidate: self.candidate(id, category),
+            dependency_strength_error: error(|estimate| estimate.dependency_strength_error),
+            distribution_uniformity_error: error(|estimate| estimate.distribution_uniformity_error),
+        }
+    }
+
+    /// Rows that were computed for this score, and those that an exact one takes. The first rows have nothing far behind
+    /// them and are known without.
+    pub fn computed_rows(&self) -> (u64, u64) {
+        let known = self.token_count.min(self.min_distance.saturating_add(self.sink_tokens));
+        let rows = self.estimate.as_ref().map_or(self.token_count, |estimate| estimate.rows);
+        (rows - known, self.token_count - known)
     }
 }
 

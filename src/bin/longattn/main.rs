@@ -1,5 +1,6 @@
 //! The command line: one file per subcommand.
 
+mod adaptive;
 mod export;
 mod flags;
 mod inspect;

@@ -20,6 +20,8 @@ pub struct Progress {
     quiet: bool,
     total_bytes: Option<u64>,
     begun: Instant,
+    /// When the inputs were last at their beginning.
+    reading: Instant,
     told: Instant,
     windows: u64,
     tokens: u64,
@@ -31,7 +33,25 @@ impl Progress {
         let terminal = std::io::stderr().is_terminal();
         let bar = (terminal && !quiet).then(|| bar(total_bytes));
         let begun = Instant::now();
-        Self { bar, plain: !terminal && !quiet, quiet, total_bytes, begun, told: begun, windows: 0, tokens: 0 }
+        Self {
+            bar,
+            plain: !terminal && !quiet,
+            quiet,
+            total_bytes,
+            begun,
+            reading: begun,
+            told: begun,
+            windows: 0,
+            tokens: 0,
+        }
+    }
+
+    /// Begins to go through the inputs once more.
+    pub fn restart(&mut self) {
+        self.reading = Instant::now();
+        if let Some(bar) = &self.bar {
+            bar.reset();
+        }
     }
 
     /// Says that a window was scored, and how many bytes of the inputs are done with it.
@@ -80,7 +100,7 @@ impl Progress {
 
     fn time_left(&self, bytes: u64) -> Option<HumanDuration> {
         let left = self.total_bytes?.saturating_sub(bytes) as f64;
-        let seconds = self.begun.elapsed().as_secs_f64() * left / (bytes as f64).max(1.0);
+        let seconds = self.reading.elapsed().as_secs_f64() * left / (bytes as f64).max(1.0);
         Some(HumanDuration(Duration::from_secs_f64(seconds)))
     }
 }

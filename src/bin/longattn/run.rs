@@ -1,6 +1,6 @@
 //! `longattn run`: windows, scores and selection in one go.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::fs;
 use std::ops::{ControlFlow, Range};
 use std::path::{Path, PathBuf};
@@ -22,7 +22,7 @@ use crate::flags::{self, SCORE_SETTINGS, SELECT_SETTINGS, WithSettings};
 use crate::lines::{RunLine, ScoreFields, window_id};
 use crate::pipeline::{self, Document, Item, Summary};
 use crate::progress::{self, INTERRUPT, Progress};
-use crate::{journal, table};
+use crate::{adaptive, journal, table};
 
 pub fn command(command: Command) -> Command {
     command
@@ -31,7 +31,10 @@ pub fn command(command: Command) -> Command {
             "Cuts documents into windows, scores them and selects the best of each category. The result directory gets \
              selected.jsonl, scores.jsonl, report.html, chart.svg and, for records that could not be used, rejects.jsonl. An \
              interrupted run goes on with --resume, which also selects anew by other settings of the cut without \
-             scoring again.",
+             scoring again.\n\nWith --adaptive all windows are scored on few rows of attention first, as many as --rows says \
+             or one in 32, and only those whose standard errors leave in doubt on which side of the cut they fall are \
+             scored again on four times as many and at last on all, until the selection equals the exact one with \
+             the probability --confidence. rounds.jsonl in the result directory holds every score on the way.",
         )
         .arg(flags::inputs("JSONL files, text files and folders of them, or - for JSON lines on standard input"))
         .arg(flags::model())
@@ -45,10 +48,12 @@ pub fn command(command: Command) -> Command {
             .long("output")
             .required(true),
         )
+        .arg(flags::switch("adaptive", "Score on few rows first, and on more only what is in doubt at the cut"))
         .arg(flags::switch("per-head", "Write each head's proportion and variance too, and its distance profile with --profile true"))
         .args(flags::earlier())
         .arg(flags::quiet())
-        .with_settings(&[SCORE_SETTINGS.as_slice(), SELECT_SETTINGS.as_slice()].concat())
+        .with_settings(&[SCORE_SETTINGS.as_slice(), SELECT_SETTINGS.as_slice(), &["confidence"]].concat())
+        .mut_arg("confidence", |confidence| confidence.requires("adaptive"))
         .args(flags::fields())
 }
 
@@ -98,31 +103,56 @@ struct Basis {
     input_bytes: Option<u64>,
     fields: [Option<String>; 3],
     per_head: bool,
+    #[serde(default)]
+    adaptive: bool,
 }
 
 pub fn execute(matches: &ArgMatches) -> Result<()> {
-    let config = flags::config(matches)?;
+    let mut config = flags::config(matches)?;
     let cut = config.cut()?;
-    let scorer = Scorer::open(flags::path_of(matches, "model"), &config)?;
+    let adaptive = matches.get_flag("adaptive");
+    if adaptive {
+        config.rows = adaptive::first_rows(&config);
+    }
+    let mut scorer = Scorer::open(flags::path_of(matches, "model"), &config)?;
+    if adaptive {
+        adaptive::check_contract(&scorer)?;
+    }
     let results = Results::new(flags::path_of(matches, "output"))?;
     let scores_path = results.file("scores.jsonl");
+    let rounds_path = results.file("rounds.jsonl");
+    let journal_path = if adaptive { &rounds_path } else { &scores_path };
     flags::check_earlier(matches, &scores_path)?;
+    flags::check_earlier(matches, &rounds_path)?;
     let inputs = spool_standard_input(matches, &results)?;
     let fields = flags::fields_of(matches);
-    let reader = Reader::open(&inputs, fields.clone())?;
+    let corpus = || Reader::open(&inputs, fields.clone());
+    let reader = corpus()?;
     let total_bytes = reader.progress().total_bytes();
     let basis = basis(matches, &scorer, &inputs, &fields, total_bytes);
-    check_basis(matches, &results, &scores_path, &basis)?;
+    check_basis(matches, &results, &[&scores_path, &rounds_path], &basis)?;
 
-    let (mut journal, mut lines) = journal::open::<RunLine>(matches, &scores_path)?;
+    let (mut journal, mut lines) = journal::open::<RunLine>(matches, journal_path)?;
     let rejects_path = results.file("rejects.jsonl");
     _ = fs::remove_file(&rejects_path);
     let mut rejects = Rejects::new(&rejects_path)?;
     progress::catch_interrupts()?;
     let mut progress = Progress::new(flags::is_quiet(matches), total_bytes);
-    let earlier = lines.len();
-    let scored = score_windows(&scorer, reader, &mut journal, &mut lines, &mut rejects, &mut progress, matches);
-    let summary = scored.map_err(|error| explain(error, &results))?;
+    let earlier: HashSet<_> = lines.iter().map(|line| line.id.clone()).collect();
+    let earlier_count = earlier.len();
+    let per_head = matches.get_flag("per-head");
+    let mut sinks = Sinks { journal: &mut journal, rejects: &mut rejects, progress: &mut progress, per_head };
+    let scored = score_windows(&scorer, reader, &Wanted::AllBut(earlier), &mut lines, &mut sinks);
+    let mut summary = scored.map_err(|error| explain(error, &results))?;
+    let mut work = None;
+    if adaptive {
+        let refined = adaptive::refine(&mut scorer, lines, &corpus, &mut sinks, &config, cut);
+        let refined = refined.map_err(|error| explain(error, &results))?;
+        summary.rejected_windows += refined.rejected;
+        lines = refined.lines;
+        work = Some(refined.work);
+        write_scores(&scores_path, &lines)?;
+    }
     journal.sync()?;
     if lines.is_empty() && rejects.count() > 0 {
         let message = format!("not one window could be scored: see {}", rejects_path.display());
@@ -134,7 +164,7 @@ pub fn execute(matches: &ArgMatches) -> Result<()> {
         selector.add(line.score.candidate(&line.id, &line.category))?;
     }
     let ranking = selector.rank(config.standardize, config.alpha, cut)?;
-    let texts = write_selected(&ranking, &lines, Reader::open(&inputs, fields)?, &results)?;
+    let texts = write_selected(&ranking, &lines, corpus()?, &results)?;
     let Some(texts) = texts else { return Ok(()) };
 
     let sources: HashMap<&str, &str> = lines.iter().map(|line| (line.id.as_str(), line.source.as_str())).collect();
@@ -142,14 +172,27 @@ pub fn execute(matches: &ArgMatches) -> Result<()> {
     if !results.is_temporary() {
         let categories = category_reports(&ranking, &source, &texts);
         results.write("chart.svg", &longattn::report::chart(&categories)?)?;
-        let report = report(matches, &config, &scorer, summary, categories, &progress, &rejects);
+        let mut report = report(matches, &config, &scorer, summary, categories, &progress, &rejects);
+        report.settings.extend(work.as_ref().map(|work| ("adaptive".to_owned(), work.to_string())));
         results.write("report.html", &report.render()?)?;
         if !flags::is_quiet(matches) && !ranking.is_empty() {
             table::print(&table::ranking(&ranking, source).to_string());
         }
     }
-    tell(&progress, &summary, &ranking, &results, earlier, &rejects, &rejects_path);
+    if let Some(work) = work {
+        progress.tell(&work.to_string());
+    }
+    tell(&progress, &summary, &ranking, &results, earlier_count, &rejects, &rejects_path);
     Ok(())
+}
+
+/// The scores that count at last, one line a window.
+fn write_scores(path: &Path, lines: &[RunLine]) -> Result<()> {
+    let mut output = Output::create(path)?;
+    for line in lines {
+        _ = output.write(line)?;
+    }
+    output.finish().map(drop)
 }
 
 /// Keeps standard input in a file, since a corpus is read twice: for its scores, and for the selected texts.
@@ -189,13 +232,14 @@ fn basis(
         input_bytes,
         fields: [fields.text.clone(), fields.id.clone(), fields.category.clone()],
         per_head: matches.get_flag("per-head"),
+        adaptive: matches.get_flag("adaptive"),
     }
 }
 
-/// Compares with the run that is to be resumed, or notes what a new run's scores depend on.
-fn check_basis(matches: &ArgMatches, results: &Results, scores: &Path, basis: &Basis) -> Result<()> {
+/// Compares with the run that is to be resumed, or notes what a new run's scores depend on and removes earlier ones.
+fn check_basis(matches: &ArgMatches, results: &Results, scores: &[&Path], basis: &Basis) -> Result<()> {
     let path = results.file(BASIS);
-    if matches.get_flag("resume") && scores.is_file() {
+    if matches.get_flag("resume") && scores.iter().any(|path| path.is_file()) {
         let text = fs::read(&path).map_err(|cause| Error::io(format!("read {}", path.display()), cause))?;
         let earlier: Option<Basis> = serde_json::from_slice(&text).ok();
         if earlier.as_ref() == Some(basis) {
@@ -207,6 +251,9 @@ fn check_basis(matches: &ArgMatches, results: &Results, scores: &Path, basis: &B
             path.display()
         );
         return Err(Error::new(ErrorKind::InvalidArgument, message));
+    }
+    for path in scores.iter().filter(|path| path.is_file()) {
+        fs::remove_file(path).map_err(|cause| Error::io(format!("replace {}", path.display()), cause))?;
     }
     let text = serde_json::to_string_pretty(basis).expect("text and numbers have a form in JSON");
     results.write(BASIS, &(text + "\n"))
@@ -221,37 +268,70 @@ struct Pending {
     window: Window,
 }
 
-fn score_windows(
+/// Which windows of a corpus are scored.
+pub enum Wanted {
+    /// All but those with these ids.
+    AllBut(HashSet<String>),
+    /// Those with these ids, of these documents.
+    Only { documents: HashSet<String>, windows: HashSet<String> },
+}
+
+impl Wanted {
+    fn has_window(&self, id: &str) -> bool {
+        match self {
+            Self::AllBut(done) => !done.contains(id),
+            Self::Only { windows, .. } => windows.contains(id),
+        }
+    }
+
+    /// Whether what becomes of this record, be it that it is rejected, is of interest.
+    fn has_record(&self, record: &Result<Record, Reject>) -> bool {
+        match (self, record) {
+            (Self::AllBut(_), _) => true,
+            (Self::Only { documents, .. }, Ok(record)) => documents.contains(&record.id),
+            (Self::Only { .. }, Err(_)) => false,
+        }
+    }
+}
+
+/// Where scores and rejects go.
+pub struct Sinks<'a> {
+    pub journal: &'a mut Journal,
+    pub rejects: &'a mut Rejects,
+    pub progress: &'a mut Progress,
+    pub per_head: bool,
+}
+
+/// Scores the wanted windows of a corpus in its order, and adds them to `lines`.
+pub fn score_windows(
     scorer: &Scorer,
     reader: Reader,
-    journal: &mut Journal,
+    wanted: &Wanted,
     lines: &mut Vec<RunLine>,
-    rejects: &mut Rejects,
-    progress: &mut Progress,
-    matches: &ArgMatches,
+    sinks: &mut Sinks,
 ) -> Result<Summary> {
-    let done: std::collections::HashSet<String> = lines.iter().map(|line| line.id.clone()).collect();
     let reading = reader.progress();
     let mut read_before = 0;
     let items = reader.flat_map(|record| -> Vec<Result<Item<Pending>>> {
         let read = read_before..reading.consumed_bytes();
         read_before = read.end;
         let document = match record {
+            Ok(record) if !wanted.has_record(&record) => return Vec::new(),
             Ok(record) => record.and_then(|record| Document::new(record, |text| scorer.tokenize(text))),
             Err(error) => return vec![Err(error)],
         };
         match document {
-            Ok(document) => pending(document, scorer, &done, read).map(Ok).collect(),
+            Ok(document) => pending(document, scorer, wanted, read).map(Ok).collect(),
             Err(reject) => vec![Ok(Item::Reject(reject))],
         }
     });
-    let per_head = matches.get_flag("per-head");
     let name = |pending: &Pending, reason| Reject {
         place: pending.place.clone(),
         id: Some(pending.id.clone()),
         reason,
         record: String::new(),
     };
+    let Sinks { journal, rejects, progress, per_head } = sinks;
     let write = |pending: &Pending, score: &Score| {
         let line = RunLine {
             id: pending.id.clone(),
@@ -261,7 +341,7 @@ fn score_windows(
             token_start: pending.window.tokens.start,
             byte_start: pending.window.bytes.start,
             byte_end: pending.window.bytes.end,
-            score: ScoreFields::new(score, per_head),
+            score: ScoreFields::new(score, *per_head),
         };
         journal.append(&line)?;
         lines.push(line);
@@ -270,12 +350,12 @@ fn score_windows(
     pipeline::score_all(scorer, items, progress, rejects, name, write)
 }
 
-/// The windows of a document that are not scored yet, and the document's own count. `read` are the bytes of the inputs
-/// that hold the document.
+/// The wanted windows of a document, and the document's own count. `read` are the bytes of the inputs that hold the
+/// document.
 fn pending<'a>(
     document: Document,
     scorer: &Scorer,
-    done: &'a std::collections::HashSet<String>,
+    wanted: &'a Wanted,
     read: Range<u64>,
 ) -> impl Iterator<Item = Item<Pending>> + use<'a> {
     let cut = windows(&document.tokens, scorer.config().window);
@@ -283,7 +363,7 @@ fn pending<'a>(
     let Document { record: Record { id: document_id, category, place, .. }, tokens } = document;
     let items = cut.into_iter().filter_map(move |window| {
         let id = window_id(&document_id, &window);
-        if done.contains(&id) {
+        if !wanted.has_window(&id) {
             return None;
         }
         let token_ids = tokens.ids()[window.tokens.clone()].to_vec();
@@ -307,7 +387,7 @@ fn write_selected(
 ) -> Result<Option<Texts>> {
     let ranks: HashMap<&str, &Ranked> =
         ranking.values().flatten().map(|ranked| (ranked.candidate.id.as_str(), ranked)).collect();
-    let shown: std::collections::HashSet<&str> = ranking
+    let shown: HashSet<&str> = ranking
         .values()
         .flat_map(|ranked| {
             let (best, worst) = table::ends(ranked);
@@ -342,7 +422,7 @@ fn write_selected(
     Ok(output.finish()?.is_continue().then_some(texts))
 }
 
-fn changed(place: &dyn std::fmt::Display) -> Error {
+pub fn changed(place: &dyn std::fmt::Display) -> Error {
     let message = format!("{place} is not what it was when its windows were scored: run again with --overwrite");
     Error::new(ErrorKind::InvalidRecord, message)
 }
