@@ -14,7 +14,7 @@ use std::time::Instant;
 use longattn::attention::{FarMass, FarRegion, InstructionSet, PackedKeys, StreamingAttention, estimate, map_far_mass};
 use longattn::config::Config;
 use longattn::model::Scorer;
-use ndarray::{Array2, Array3, ArrayView2, Axis};
+use ndarray::{Array2, Array3, ArrayView2, Axis, s};
 use rayon::ThreadPoolBuilder;
 use rayon::prelude::*;
 
@@ -201,7 +201,11 @@ impl Inputs {
     }
 
     fn select(&self, rows: &[usize]) -> Array3<f32> {
-        self.queries.select(Axis(1), rows)
+        let run = rows[0]..rows[rows.len() - 1] + 1;
+        match run.len() == rows.len() {
+            true => self.queries.slice(s![.., run, ..]).to_owned(),
+            false => self.queries.select(Axis(1), rows),
+        }
     }
 
     fn streamed(&self, attention: &StreamingAttention, rows: &[usize]) -> f64 {
