@@ -134,8 +134,11 @@ abi: $(check)/abi.so ## record the ABI of this version, and forget that of other
 	@$(abigail) $(dump_abi) > $(abi_file)
 
 # Debian's packages, unpacked without installing them.
-fetch_abigail = [ -x $(abigail_root)/usr/bin/abidw ] || { mkdir -p $(abigail_root) && cd $(abigail_root) && \
-    apt-get -qq download abigail-tools=2.2-2 libabigail0=2.2-2 2>/dev/null && sha256sum --quiet -c $(CURDIR)/requirements/abigail.sha256 && \
+# Package lists of its own, because a machine's may be missing or old.
+apt := apt-get -qq -o Dir::State::Lists=lists -o Dir::Cache=cache
+fetch_abigail = [ -x $(abigail_root)/usr/bin/abidw ] || { mkdir -p $(abigail_root)/{lists,cache/archives}/partial && \
+    cd $(abigail_root) && $(apt) update 2>/dev/null && \
+    $(apt) download abigail-tools=2.2-2 libabigail0=2.2-2 2>/dev/null && sha256sum --quiet -c $(CURDIR)/requirements/abigail.sha256 && \
     for package in *.deb; do dpkg -x $$package .; done; } || echo "c: libabigail could not be fetched from Debian 12" >&2
 
 # The program in the header's preface: its lines are those that are indented.
