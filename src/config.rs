@@ -257,7 +257,7 @@ settings! {
     min_distance: Option<usize> = None, "TOKENS";
     /// First positions that never count as far; auto is 0 for the first layer and 4 for deeper ones.
     sink_tokens: Option<usize> = None, "TOKENS";
-    /// Rows of attention to compute: all, or about so many of a window to estimate its score from.
+    /// Rows of attention to compute: all, or about so many of a window, at least 320, to estimate its score from.
     rows: Rows = Rows::All, "ROWS";
     /// Whether scores get a distance profile: attention at the distances 0, 1, 2 to 3, 4 to 7 and so on; needs all rows.
     profile: bool = false, "CHOICE";

@@ -54,8 +54,8 @@ impl Estimate {
 }
 
 /// Estimates the far mass of each head of a window from about `count` rows, evenly among its rows: those before the
-/// first with a far key have no far mass, so they count as known and are not computed. `None` where that leaves no row
-/// out.
+/// first with a far key have no far mass, so they count as known and are not computed. At least 320 are. `None` where
+/// that leaves no row out.
 ///
 /// `groups` names for each row those that are alike: token ids in a first layer, and the same number for all rows in
 /// deeper ones. `queries` gives the queries `[heads, rows, head_size]` of rows in rising order.
