@@ -37,9 +37,9 @@
  * liblongattn.so, the system's loader, or the package onnxruntime of the Python on the PATH, in this order.
  *
  * What it computes. A window is a run of tokens of one document. A token's attention goes far where it goes to a
- * token at least min_distance places back that is not among the first sink_tokens of the window. The dependency strength DS of a window is
- * the mean share of attention that goes far, the distribution uniformity DU is minus the variance of that attention, and
- * the long-distance dependency score LDS weighs both against the other windows of a category. All counts of length are
+ * token at least min_distance places back that is not among the first sink_tokens of the window. The dependency
+ * strength DS of a window is the mean share of attention that goes far, the distribution uniformity DU is minus the
+ * variance of that attention, and the long-distance dependency score LDS weighs both against the other windows of a category. All counts of length are
  * in tokens, or in bytes where the name says so.
  *
  * Errors. Every function that can fail returns a longattn_status, LONGATTN_STATUS_OK (0) on success, and takes as last

@@ -2,7 +2,7 @@
 
 mod common;
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::HashSet;
 use std::fs;
 use std::io::Read;
 use std::path::{Path, PathBuf};
@@ -539,12 +539,12 @@ fn export_and_inspect_tell_what_a_package_is() {
     assert!(told.contains("attentions") && told.contains("500000"), "{told}");
     assert!(workplace.fail(&format!("export {source} -o package")).contains("--overwrite"));
     let inspected = workplace.run("inspect package --json");
-    let facts: BTreeMap<String, String> = serde_json::from_slice(&inspected.stdout).unwrap();
-    for (name, value) in
-        [("contract", "attentions"), ("weights", "f16"), ("heads", "9"), ("rope_theta", "500000"), ("layer", "0")]
-    {
-        assert_eq!(facts[name], value);
-    }
+    let facts: serde_json::Value = serde_json::from_slice(&inspected.stdout).unwrap();
+    assert_eq!(facts["contract"], "attentions");
+    assert_eq!(facts["heads"], 9);
+    let metadata = &facts["metadata"];
+    assert_eq!((&metadata["weights"], &metadata["layer"]), (&"f16".into(), &0.into()));
+    assert_eq!(metadata["rope_theta"], 500_000.0);
     let broken = workplace.path("broken.gguf");
     let mut start = Vec::new();
     fs::File::open(&source).unwrap().take(100_000).read_to_end(&mut start).unwrap();

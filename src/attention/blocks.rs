@@ -16,7 +16,8 @@ const ROWS_AT_A_TIME: usize = 256;
 /// A window whose keys all stand for the mean of their block.
 ///
 /// What attention within a block looks like is lost, and so is much of the square mass, but not how a row's attention
-/// is spread over the window: predictions explain all but a hundredth of how the far masses of rows differ.
+/// is spread over the window: predictions explain all but one or two hundredths
+/// of how the far masses of rows differ.
 pub(super) struct BlockAttention {
     /// `[key_value_heads, head_size, BLOCKS]`; 0 where a short window has fewer.
     means: Array3<f32>,

@@ -6,7 +6,7 @@
 //! they miss in the sample. The sample is systematic, with probabilities proportional to size, in the order of groups
 //! of alike rows: in a first layer rows of one token are alike, so each token gets its share of the sample.
 
-use ndarray::{Array2, Array3};
+use ndarray::{Array2, Array3, s};
 
 use super::{FarMass, StreamingAttention};
 use crate::error::{Error, ErrorKind, Result};
@@ -86,7 +86,7 @@ pub fn estimate(
     let mut predicted = exact.clone();
     for (part, rows) in drawn.chunks(ROWS_AT_A_TIME).enumerate() {
         let queries = queries(rows)?;
-        let columns = ndarray::s![.., part * ROWS_AT_A_TIME..part * ROWS_AT_A_TIME + rows.len()];
+        let columns = s![.., part * ROWS_AT_A_TIME..part * ROWS_AT_A_TIME + rows.len()];
         exact.slice_mut(columns).assign(&attention.far_masses(queries.view(), rows)?);
         predicted.slice_mut(columns).assign(&blocks.far_masses(queries.view(), rows));
     }
@@ -199,20 +199,17 @@ impl Sample {
                 .iter()
                 .map(|column| regressors(predicted[[head, *column]].mass, drawn[*column], length))
                 .collect();
-            let mut estimated = |value: fn(&FarMass) -> f64, place: fn(&mut FarMass) -> &mut f64| {
+            let estimated = |value: fn(&FarMass) -> f64| {
                 let values: Vec<_> = columns.iter().map(|column| value(&exact[[head, *column]])).collect();
-                let coefficients = regression(&terms, &values, &self.probabilities);
-                let mut sum = fitted(coefficients, *total);
-                for (index, probability) in self.probabilities.iter().enumerate() {
-                    let correction = (values[index] - fitted(coefficients, terms[index])) / probability;
-                    *place(&mut corrections[[head, index]]) = correction;
-                    sum += correction;
-                }
-                sum
+                regression_estimate(*total, &terms, &values, &self.probabilities)
             };
-            let mass = estimated(|exact| exact.mass, |correction| &mut correction.mass);
-            let square_mass = estimated(|exact| exact.square_mass, |correction| &mut correction.square_mass);
+            let (mass, mass_corrections) = estimated(|exact| exact.mass);
+            let (square_mass, square_mass_corrections) = estimated(|exact| exact.square_mass);
             heads.push(FarMass { mass, square_mass });
+            let both = mass_corrections.into_iter().zip(square_mass_corrections);
+            for (correction, (mass, square_mass)) in corrections.row_mut(head).iter_mut().zip(both) {
+                *correction = FarMass { mass, square_mass };
+            }
         }
         Estimate { heads, rows: first + drawn.len(), corrections, probabilities: self.probabilities }
     }
@@ -236,6 +233,23 @@ fn inclusion_probabilities(sizes: &[f64], wanted: usize) -> Vec<f64> {
             return sizes.iter().zip(&certain).map(probability).collect();
         }
     }
+}
+
+/// The total of what `values` are a sample of, and how much each of them adds to what is predicted from `total`, the sum
+/// of the terms over all rows.
+fn regression_estimate(
+    total: Regressors,
+    terms: &[Regressors],
+    values: &[f64],
+    probabilities: &[f64],
+) -> (f64, Vec<f64>) {
+    let coefficients = regression(terms, values, probabilities);
+    let sampled = values.iter().zip(terms).zip(probabilities);
+    let correction = |((value, terms), probability): ((&f64, &Regressors), &f64)| {
+        (value - fitted(coefficients, *terms)) / probability
+    };
+    let corrections: Vec<_> = sampled.map(correction).collect();
+    (fitted(coefficients, total) + corrections.iter().sum::<f64>(), corrections)
 }
 
 /// Least squares of `values` on `terms`, each weighted by how many rows it stands for.

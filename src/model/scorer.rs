@@ -90,7 +90,8 @@ impl Scorer {
     /// `tokenizer.json` lies beside it. The settings are those of the moment.
     ///
     /// # Errors
-    /// [`ErrorKind::InvalidSetting`] for a profile of sampled rows; [`ErrorKind::Runtime`] without ONNX Runtime; [`ErrorKind::Io`], [`ErrorKind::InvalidModel`] or
+    /// [`ErrorKind::InvalidSetting`] for a profile of sampled rows; [`ErrorKind::Runtime`] without ONNX Runtime;
+    /// [`ErrorKind::Io`], [`ErrorKind::InvalidModel`] or
     /// [`ErrorKind::Unsupported`] for a package that is missing, damaged, or of a kind unknown here.
     pub fn open(package: &Path, config: &Config) -> Result<Self> {
         check_profile(config)?;

@@ -85,6 +85,10 @@ pub fn quiet() -> Arg {
     switch("quiet", "Print nothing but errors")
 }
 
+pub fn per_head() -> Arg {
+    switch("per-head", "Write what each head says too, and its distance profile with --profile true")
+}
+
 pub fn rejects() -> Arg {
     path("rejects", "FILE", "Where bad records go, with their reasons [default: beside the output]").long("rejects")
 }

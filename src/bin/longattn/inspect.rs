@@ -4,7 +4,6 @@ use clap::{ArgMatches, Command};
 use longattn::Result;
 use longattn::choice::Choice;
 use longattn::model::{Description, Metadata, Port, Scorer, loaded_from};
-use serde_json::{Map, Value};
 
 use crate::flags::{self, WithSettings};
 use crate::{progress, table};
@@ -23,14 +22,11 @@ pub type Row = (&'static str, String);
 
 pub fn execute(matches: &ArgMatches) -> Result<()> {
     let scorer = Scorer::open(flags::path_of(matches, "package"), &flags::config(matches)?)?;
-    let rows = rows(scorer.description());
-    if matches.get_flag("json") {
-        let object: Map<_, _> =
-            rows.into_iter().map(|(name, value)| (name.replace(' ', "_"), Value::from(value))).collect();
-        table::print(&Value::Object(object).to_string());
-    } else {
-        table::print(&table(&rows));
-    }
+    let description = scorer.description();
+    table::print(&match matches.get_flag("json") {
+        true => description.to_json().to_string(),
+        false => table(&rows(description)),
+    });
     Ok(())
 }
 

@@ -86,9 +86,7 @@ impl ScoreFields {
             distribution_uniformity: self.distribution_uniformity,
         }
     }
-}
 
-impl ScoreFields {
     /// The candidate, and how far its scores may be off.
     pub fn estimated(&self, id: &str, category: &str) -> Estimated {
         let error = |value: fn(&EstimateFields) -> f64| self.estimate.as_ref().map_or(0.0, value);

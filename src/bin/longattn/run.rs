@@ -49,7 +49,7 @@ pub fn command(command: Command) -> Command {
             .required(true),
         )
         .arg(flags::switch("adaptive", "Score on few rows first, and on more only what is in doubt at the cut"))
-        .arg(flags::switch("per-head", "Write each head's proportion and variance too, and its distance profile with --profile true"))
+        .arg(flags::per_head())
         .args(flags::earlier())
         .arg(flags::quiet())
         .with_settings(&[SCORE_SETTINGS.as_slice(), SELECT_SETTINGS.as_slice(), &["confidence"]].concat())

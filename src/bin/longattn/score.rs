@@ -28,7 +28,7 @@ pub fn command(command: Command) -> Command {
         .arg(flags::inputs("JSONL files as `windows` writes them, text files and folders, or - for standard input"))
         .arg(flags::model())
         .arg(flags::output("Where the scores go, as JSON lines").default_value(STANDARD_STREAM))
-        .arg(flags::switch("per-head", "Write each head's proportion and variance too, and its distance profile with --profile true"))
+        .arg(flags::per_head())
         .arg(flags::switch("keep-fields", "Carry each record's text and other fields along"))
         .args(flags::earlier())
         .args([flags::rejects(), flags::quiet()])
