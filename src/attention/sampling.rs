@@ -1,12 +1,16 @@
 //! Far mass estimated from a sample of the rows.
 //!
-//! Every row's far mass is predicted from the means of blocks of keys, which is cheap, and known exactly for a sample.
-//! The total is the regression estimator of survey sampling (Särndal, Swensson and Wretman, *Model Assisted Survey
-//! Sampling*, 1992, chapter 6): the predictions of all rows, scaled by what the sample teaches, and corrected by what
-//! they miss in the sample. The sample is systematic, with probabilities proportional to size, in the order of groups
-//! of alike rows: in a first layer rows of one token are alike, so each token gets its share of the sample.
+//! Every row's far mass is predicted from clusters of keys, which is cheap, and known exactly for a sample. The total is the
+//! regression estimator of survey sampling (Särndal, Swensson and Wretman, *Model Assisted Survey Sampling*, 1992,
+//! chapter 6): the predictions of all rows, scaled by what the sample teaches, and corrected by what they miss in the
+//! sample. Each head has a sample of its own, the larger the more of the far attention it has. Samples are systematic,
+//! with probabilities proportional to size, in the order of groups of alike rows: in a first layer rows of one token are
+//! alike, so each token gets its share of the sample.
 
-use ndarray::{Array2, Array3, s};
+use std::ops::RangeInclusive;
+
+use ndarray::{Array2, Array3, Axis, concatenate, s};
+use rayon::prelude::*;
 
 use super::{FarMass, StreamingAttention};
 use crate::error::{Error, ErrorKind, Result};
@@ -14,8 +18,17 @@ use crate::error::{Error, ErrorKind, Result};
 /// Rows whose queries are asked for at a time.
 const ROWS_AT_A_TIME: usize = 2048;
 
-/// Fewest rows that are drawn. Few rows hold much of the square mass: smaller samples often miss these, and take the error
-/// for smaller than it is.
+/// Rows whose queries are enough to tell which keys are alike.
+const ROWS_FOR_CLUSTERS: usize = 256;
+
+/// There is one cluster of keys for so many rows that are drawn, so that predictions cost a fixed share of the work.
+const ROWS_PER_CLUSTER: usize = 6;
+
+/// Fewest and most clusters.
+const CLUSTERS: RangeInclusive<usize> = 32..=256;
+
+/// Fewest rows that are drawn for a head on average. Few rows hold much of the square mass: smaller samples often miss these,
+/// and take the error for smaller than it is.
 const MIN_DRAWN: usize = 320;
 
 /// Any number: the same windows get the same samples for ever.
@@ -25,35 +38,44 @@ const SEED: u64 = 0x4c6f_6e67_4174_746e;
 pub struct Estimate {
     /// The totals, in the model's order of heads.
     pub heads: Vec<FarMass>,
-    /// Rows that were computed, and those that are known to have no far mass.
+    /// Rows that were computed, averaged over heads, and those that are known to have no far mass.
     pub rows: usize,
-    /// What each drawn row adds to the correction of its head, `[heads, drawn]`, in the order of drawing.
-    corrections: Array2<FarMass>,
+    samples: Vec<Corrected>,
+}
+
+/// What one head's sample taught.
+struct Corrected {
+    /// What each drawn row adds to what is predicted, in the order of drawing.
+    corrections: Vec<FarMass>,
     /// How probable it was that each was drawn.
     probabilities: Vec<f64>,
 }
 
 impl Estimate {
-    /// The standard error of `Σ weights(h).mass · S1[h] + weights(h).square_mass · S2[h]`, by the differences of
-    /// neighbours in the order of drawing, as is usual for systematic samples (Wolter, *Introduction to Variance
+    /// The standard error of `Σ weights(h).mass · S1[h] + weights(h).square_mass · S2[h]`, by the second
+    /// differences of neighbours in the order of drawing, as is usual for systematic samples (Wolter, *Introduction to Variance
     /// Estimation*, 2007, chapter 8). It rather errs on the large side.
     pub fn standard_error(&self, weights: impl Fn(usize) -> FarMass) -> f64 {
-        let (heads, drawn) = self.corrections.dim();
-        let weights: Vec<_> = (0..heads).map(weights).collect();
-        let combined = |row: usize| -> f64 {
-            let corrections = self.corrections.column(row);
-            let products = corrections.iter().zip(&weights);
-            products.map(|(a, b)| a.mass * b.mass + a.square_mass * b.square_mass).sum()
-        };
-        let combined: Vec<_> = (0..drawn).map(combined).collect();
-        let differences = combined.windows(2).zip(&self.probabilities[1.min(drawn)..]);
-        let squares: f64 =
-            differences.map(|(pair, probability)| (pair[1] - pair[0]).powi(2) * (1.0 - probability)).sum();
-        (squares * drawn as f64 / (2.0 * (drawn.max(2) - 1) as f64)).sqrt()
+        let variances = self.samples.iter().enumerate().map(|(head, sample)| sample.variance(weights(head)));
+        variances.sum::<f64>().sqrt()
     }
 }
 
-/// Estimates the far mass of each head of a window from about `count` rows, evenly among its rows: those before the
+impl Corrected {
+    fn variance(&self, weights: FarMass) -> f64 {
+        let combined =
+            |correction: &FarMass| correction.mass * weights.mass + correction.square_mass * weights.square_mass;
+        let combined: Vec<_> = self.corrections.iter().map(combined).collect();
+        let drawn = combined.len() as f64;
+        let differences = combined.windows(3).zip(self.probabilities.iter().skip(1));
+        let squares = differences.map(|(neighbours, probability)| {
+            (neighbours[0] - 2.0 * neighbours[1] + neighbours[2]).powi(2) * (1.0 - probability)
+        });
+        squares.sum::<f64>() * drawn / (6.0 * (drawn - 2.0).max(1.0))
+    }
+}
+
+/// Estimates the far mass of each head of a window from about `count` rows a head, evenly among its rows: those before the
 /// first with a far key have no far mass, so they count as known and are not computed. At least 320 are. `None` where
 /// that leaves no row out.
 ///
@@ -77,72 +99,103 @@ pub fn estimate(
     if wanted >= rows.len() {
         return Ok(None);
     }
-    let blocks = attention.blocks();
-    let predictions = Predictions::new(&rows, |rows| Ok(blocks.far_masses(queries(rows)?.view(), rows)))?;
-    let sample = Sample::draw(&predictions.sizes()?, groups, &rows, wanted);
-    let drawn = sample.drawn_rows(&rows);
-
-    let mut exact = Array2::default((predictions.totals.len(), drawn.len()));
-    let mut predicted = exact.clone();
-    for (part, rows) in drawn.chunks(ROWS_AT_A_TIME).enumerate() {
-        let queries = queries(rows)?;
-        let columns = s![.., part * ROWS_AT_A_TIME..part * ROWS_AT_A_TIME + rows.len()];
-        exact.slice_mut(columns).assign(&attention.far_masses(queries.view(), rows)?);
-        predicted.slice_mut(columns).assign(&blocks.far_masses(queries.view(), rows));
-    }
-    Ok(Some(sample.estimate(&predictions.totals, &drawn, length, first, &predicted, &exact)))
+    let predictions = Predictions::new(attention, &rows, wanted, &mut queries)?;
+    let samples = predictions.draw(groups, wanted)?;
+    let exact = ExactRows::compute(attention, &rows, &samples, &mut queries)?;
+    Ok(Some(predictions.estimate(samples, &exact)))
 }
 
-/// What the regression of far mass runs on: a row's predicted mass, and that times its place in the window.
+/// What the regression of far mass runs on: what is predicted for a row, and that times its place in the window.
 type Regressors = [f64; 2];
 
-fn regressors(predicted_mass: f64, row: usize, length: usize) -> Regressors {
-    [predicted_mass, predicted_mass * row as f64 / length as f64]
+fn regressors(predicted: f64, row: usize, length: usize) -> Regressors {
+    [predicted, predicted * row as f64 / length as f64]
 }
 
-/// Predicted far masses of all rows.
+/// Predicted far masses, `[heads, rows]`, of all rows from the first with a far key to the last.
 struct Predictions {
-    /// The regressors' sums over all rows, for each head.
-    totals: Vec<Regressors>,
-    /// The sum over heads, for each row.
-    rows: Vec<FarMass>,
+    far_masses: Array2<FarMass>,
+    first: usize,
 }
 
 impl Predictions {
-    fn new(rows: &[usize], mut predict: impl FnMut(&[usize]) -> Result<Array2<FarMass>>) -> Result<Self> {
-        let length = rows.last().map_or(0, |last| last + 1);
-        let mut predictions = Self { totals: Vec::new(), rows: Vec::with_capacity(rows.len()) };
-        for rows in rows.chunks(ROWS_AT_A_TIME) {
-            let far_masses = predict(rows)?;
-            predictions.totals.resize(far_masses.nrows(), Regressors::default());
-            for (total, far_masses) in predictions.totals.iter_mut().zip(far_masses.outer_iter()) {
-                for (far_mass, row) in far_masses.iter().zip(rows) {
-                    let terms = regressors(far_mass.mass, *row, length);
-                    total.iter_mut().zip(terms).for_each(|(total, term)| *total += term);
-                }
-            }
-            predictions
-                .rows
-                .extend(far_masses.columns().into_iter().map(|heads| heads.iter().copied().sum::<FarMass>()));
-        }
-        Ok(predictions)
+    fn new(
+        attention: &StreamingAttention,
+        rows: &[usize],
+        wanted: usize,
+        queries: &mut impl FnMut(&[usize]) -> Result<Array3<f32>>,
+    ) -> Result<Self> {
+        let some: Vec<_> = rows.iter().copied().step_by(rows.len().div_ceil(ROWS_FOR_CLUSTERS)).collect();
+        let clusters = (wanted / ROWS_PER_CLUSTER).clamp(*CLUSTERS.start(), *CLUSTERS.end());
+        let clustered = attention.clustered(queries(&some)?.view(), clusters);
+        let parts = rows.chunks(ROWS_AT_A_TIME).map(|rows| Ok(clustered.far_masses(queries(rows)?.view(), rows)));
+        let parts = parts.collect::<Result<Vec<_>>>()?;
+        let parts: Vec<_> = parts.iter().map(|part| part.view()).collect();
+        let far_masses = concatenate(Axis(1), &parts).expect("parts of the same heads");
+        Ok(Self { far_masses: far_masses.as_standard_layout().into_owned(), first: rows[0] })
     }
 
-    /// How probable rows should be in a sample, in proportion: a third each by number, by mass and by square mass.
-    fn sizes(&self) -> Result<Vec<f64>> {
-        let total: FarMass = self.rows.iter().copied().sum();
+    fn length(&self) -> usize {
+        self.first + self.far_masses.ncols()
+    }
+
+    /// A sample of `wanted` rows for each head on average, or one more or less.
+    ///
+    /// A row's probability is in proportion to its share of all predicted square mass and, for half as much each, to its
+    /// share of the mass and of the number of rows of all heads; and, as in Neyman's allocation, to the inverse root of
+    /// its cost, which is the number of its keys.
+    fn draw(&self, groups: &[u32], wanted: usize) -> Result<Vec<Sample>> {
+        let total: FarMass = self.far_masses.iter().copied().sum();
         if !(total.mass + total.square_mass).is_finite() {
             let message = "attention is NaN or infinite: the model's weights are damaged";
             return Err(Error::new(ErrorKind::NonFinite, message));
         }
         let share = |part: f64, total: f64| if total > 0.0 { part / total } else { 0.0 };
-        let even = 1.0 / self.rows.len() as f64;
-        let size = |row: &FarMass| even + share(row.mass, total.mass) + share(row.square_mass, total.square_mass);
-        Ok(self.rows.iter().map(size).collect())
+        let even = 1.0 / self.far_masses.len() as f64;
+        let size = |((_, index), row): ((usize, usize), &FarMass)| {
+            let variation = (even + share(row.mass, total.mass)) / 2.0 + share(row.square_mass, total.square_mass);
+            variation / ((self.first + index + 1) as f64).sqrt()
+        };
+        let sizes: Vec<_> = self.far_masses.indexed_iter().map(size).collect();
+        let (heads, rows) = self.far_masses.dim();
+        let probabilities = inclusion_probabilities(&sizes, wanted * heads);
+        let mut order: Vec<_> = (0..rows).collect();
+        order.sort_unstable_by_key(|index| (groups[self.first + index], *index));
+        let of_heads = probabilities.par_chunks(rows).enumerate();
+        Ok(of_heads
+            .map(|(head, probabilities)| Sample::draw(probabilities, &order, random_fraction(groups, head)))
+            .collect())
+    }
+
+    fn estimate(&self, samples: Vec<Sample>, exact: &ExactRows) -> Estimate {
+        let of_heads = samples.into_par_iter().enumerate();
+        let (heads, samples): (Vec<_>, Vec<_>) =
+            of_heads.map(|(head, sample)| self.estimate_head(head, sample, exact)).unzip();
+        let drawn: usize = samples.iter().map(|sample| sample.corrections.len()).sum();
+        Estimate { rows: self.first + (drawn as f64 / heads.len() as f64).round() as usize, heads, samples }
+    }
+
+    fn estimate_head(&self, head: usize, sample: Sample, exact: &ExactRows) -> (FarMass, Corrected) {
+        let predicted = self.far_masses.row(head);
+        let estimated = |value: fn(&FarMass) -> f64| {
+            let terms = |index: usize| regressors(value(&predicted[index]), self.first + index, self.length());
+            let mut total = Regressors::default();
+            for index in 0..predicted.len() {
+                total.iter_mut().zip(terms(index)).for_each(|(total, term)| *total += term);
+            }
+            let terms: Vec<_> = sample.drawn.iter().map(|index| terms(*index)).collect();
+            let values: Vec<_> = sample.drawn.iter().map(|index| value(exact.far_mass(head, *index))).collect();
+            regression_estimate(total, &terms, &values, &sample.probabilities)
+        };
+        let (mass, mass_corrections) = estimated(|far_mass| far_mass.mass);
+        let (square_mass, square_mass_corrections) = estimated(|far_mass| far_mass.square_mass);
+        let both = mass_corrections.into_iter().zip(square_mass_corrections);
+        let corrections = both.map(|(mass, square_mass)| FarMass { mass, square_mass }).collect();
+        (FarMass { mass, square_mass }, Corrected { corrections, probabilities: sample.probabilities })
     }
 }
 
-/// A systematic sample of rows.
+/// A systematic sample of one head's rows.
 struct Sample {
     /// Places among the rows that could be drawn, in the order of drawing.
     drawn: Vec<usize>,
@@ -150,68 +203,58 @@ struct Sample {
 }
 
 impl Sample {
-    /// Draws `wanted` of `rows`, or one more or less, neighbours of one group after each other.
-    fn draw(sizes: &[f64], groups: &[u32], rows: &[usize], wanted: usize) -> Self {
-        let mut order: Vec<_> = (0..rows.len()).collect();
-        order.sort_unstable_by_key(|index| (groups[rows[*index]], *index));
-        let probabilities = inclusion_probabilities(sizes, wanted);
-        let mut next = random_fraction(groups);
+    /// Goes through rows in `order`, and draws one whenever the sum of their probabilities passes a whole number and
+    /// `fraction`.
+    fn draw(probabilities: &[f64], order: &[usize], fraction: f64) -> Self {
+        let mut next = fraction;
         let mut reached = 0.0;
         let mut sample = Self { drawn: Vec::new(), probabilities: Vec::new() };
         for index in order {
-            reached += probabilities[index];
+            reached += probabilities[*index];
             if reached > next {
                 next += 1.0;
-                sample.drawn.push(index);
-                sample.probabilities.push(probabilities[index]);
+                sample.drawn.push(*index);
+                sample.probabilities.push(probabilities[*index]);
             }
         }
         sample
     }
+}
 
-    /// The rows that were drawn, rising.
-    fn drawn_rows(&self, rows: &[usize]) -> Vec<usize> {
-        let mut drawn: Vec<_> = self.drawn.iter().map(|index| rows[*index]).collect();
-        drawn.sort_unstable();
-        drawn
+/// The far masses of the rows that were drawn.
+struct ExactRows {
+    /// Places among the rows that could be drawn of those that any head drew, rising.
+    indices: Vec<usize>,
+    /// `[heads, indices]`; 0 where a head did not draw the row.
+    far_masses: Array2<FarMass>,
+}
+
+impl ExactRows {
+    fn compute(
+        attention: &StreamingAttention,
+        rows: &[usize],
+        samples: &[Sample],
+        queries: &mut impl FnMut(&[usize]) -> Result<Array3<f32>>,
+    ) -> Result<Self> {
+        let mut drawn = Array2::from_elem((samples.len(), rows.len()), false);
+        for (mut drawn, sample) in drawn.outer_iter_mut().zip(samples) {
+            sample.drawn.iter().for_each(|index| drawn[*index] = true);
+        }
+        let indices: Vec<_> = (0..rows.len()).filter(|index| drawn.column(*index).iter().any(|drawn| *drawn)).collect();
+        let mut far_masses = Array2::default((samples.len(), indices.len()));
+        for (part, indices) in indices.chunks(ROWS_AT_A_TIME).enumerate() {
+            let rows: Vec<_> = indices.iter().map(|index| rows[*index]).collect();
+            let wanted = |head: usize, place: usize| drawn[[head, indices[place]]];
+            let computed = attention.far_masses_of(queries(&rows)?.view(), &rows, wanted)?;
+            let first = part * ROWS_AT_A_TIME;
+            far_masses.slice_mut(s![.., first..first + rows.len()]).assign(&computed);
+        }
+        Ok(Self { indices, far_masses })
     }
 
-    /// `predicted` and `exact` are `[heads, drawn]` in the order of `drawn`, and `totals` the sums of the regressors over
-    /// all rows from `first` on.
-    fn estimate(
-        self,
-        totals: &[Regressors],
-        drawn: &[usize],
-        length: usize,
-        first: usize,
-        predicted: &Array2<FarMass>,
-        exact: &Array2<FarMass>,
-    ) -> Estimate {
-        let columns: Vec<_> = self
-            .drawn
-            .iter()
-            .map(|index| drawn.binary_search(&(index + first)).expect("a row that was drawn"))
-            .collect();
-        let mut corrections = Array2::default((totals.len(), drawn.len()));
-        let mut heads = Vec::new();
-        for (head, total) in totals.iter().enumerate() {
-            let terms: Vec<_> = columns
-                .iter()
-                .map(|column| regressors(predicted[[head, *column]].mass, drawn[*column], length))
-                .collect();
-            let estimated = |value: fn(&FarMass) -> f64| {
-                let values: Vec<_> = columns.iter().map(|column| value(&exact[[head, *column]])).collect();
-                regression_estimate(*total, &terms, &values, &self.probabilities)
-            };
-            let (mass, mass_corrections) = estimated(|exact| exact.mass);
-            let (square_mass, square_mass_corrections) = estimated(|exact| exact.square_mass);
-            heads.push(FarMass { mass, square_mass });
-            let both = mass_corrections.into_iter().zip(square_mass_corrections);
-            for (correction, (mass, square_mass)) in corrections.row_mut(head).iter_mut().zip(both) {
-                *correction = FarMass { mass, square_mass };
-            }
-        }
-        Estimate { heads, rows: first + drawn.len(), corrections, probabilities: self.probabilities }
+    fn far_mass(&self, head: usize, index: usize) -> &FarMass {
+        let place = self.indices.binary_search(&index).expect("a row that was drawn");
+        &self.far_masses[[head, place]]
     }
 }
 
@@ -273,9 +316,9 @@ fn fitted(coefficients: Regressors, terms: Regressors) -> f64 {
     coefficients[0] * terms[0] + coefficients[1] * terms[1]
 }
 
-/// A number from 0 to 1 that a window's groups decide, by the mixing function of SplitMix64 (Steele, Lea and Flood, 2014).
-fn random_fraction(groups: &[u32]) -> f64 {
-    let mixed = groups.iter().fold(SEED, |state, group| {
+/// A number from 0 to 1 that a window's groups and a head decide, by the mixing function of SplitMix64 (Steele, Lea and Flood, 2014).
+fn random_fraction(groups: &[u32], head: usize) -> f64 {
+    let mixed = groups.iter().fold(SEED ^ head as u64, |state, group| {
         let mut mixed = state.wrapping_add(u64::from(*group)).wrapping_add(0x9e37_79b9_7f4a_7c15);
         mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
         mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
