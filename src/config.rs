@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use bytesize::ByteSize;
 
-use crate::attention::InstructionSet;
+use crate::attention::{InstructionSet, Precision};
 use crate::choice::Choice;
 use crate::error::{Error, ErrorKind, Result};
 use crate::score::VarianceDomain;
@@ -285,6 +285,8 @@ settings! {
     memory_limit: ByteSize = ByteSize::gib(8), "BYTES";
     /// ONNX Runtime's shared library; auto looks in the usual places.
     onnxruntime: Option<PathBuf> = None, "FILE";
+    /// Numbers in which the streaming kernel multiplies queries and keys; 16-bit integers are faster and nearly as exact.
+    precision: Precision = Precision::Float32, "NUMBERS";
     /// Vector instructions of the streaming kernel; auto takes the widest that this machine has.
     instruction_set: InstructionSet = InstructionSet::Auto, "SET";
 }

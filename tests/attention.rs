@@ -1,8 +1,8 @@
 //! The streaming kernel and the map against plain sums in double precision.
 
 use longattn::attention::{
-    DISTANCE_BUCKETS, FarMass, FarRegion, InstructionSet, PackedKeys, ProfiledMass, StreamingAttention, bucket_start,
-    distance_bucket, map_far_mass, map_profiled_mass,
+    DISTANCE_BUCKETS, FarMass, FarRegion, InstructionSet, PackedKeys, Precision, ProfiledMass, StreamingAttention,
+    bucket_start, distance_bucket, map_far_mass, map_profiled_mass,
 };
 use ndarray::{Array2, Array3, s};
 use proptest::prelude::*;
@@ -91,6 +91,12 @@ impl Inputs {
         self.streaming(instruction_set).far_masses(self.queries.view(), &rows).unwrap()
     }
 
+    fn streamed_as_integers(&self, instruction_set: InstructionSet) -> Array2<FarMass> {
+        let rows: Vec<_> = (0..self.length()).collect();
+        let streaming = self.streaming(instruction_set).with_precision(Precision::Int16);
+        streaming.far_masses(self.queries.view(), &rows).unwrap()
+    }
+
     fn profiled(&self, instruction_set: InstructionSet) -> Array2<ProfiledMass> {
         let rows: Vec<_> = (0..self.length()).collect();
         self.streaming(instruction_set).profiled_masses(self.queries.view(), &rows).unwrap()
@@ -139,6 +145,32 @@ proptest! {
         let expected = inputs.expected();
         assert_close(&inputs.streamed(InstructionSet::Auto), &expected);
         assert_close(&inputs.streamed(InstructionSet::Portable), &expected);
+    }
+
+    #[test]
+    fn integers_are_as_close_to_double_precision_as_their_rounding(
+        seed in any::<u64>(),
+        key_heads in 1usize..4,
+        group in 1usize..6,
+        length in 1usize..600,
+        head_size in 1usize..80,
+        magnitude in -20i32..20,
+        far in (0usize..700, 0usize..40),
+    ) {
+        let far = FarRegion { min_distance: far.0, sink_tokens: far.1 };
+        let mut inputs = Inputs::random(seed, (key_heads * group, key_heads), length, head_size, far);
+        // Vectors of any length are scaled to the same integers.
+        inputs.keys *= 2f32.powi(magnitude);
+        inputs.queries *= 2f32.powi(-magnitude);
+        let expected = inputs.expected();
+        let found = inputs.streamed_as_integers(InstructionSet::Auto);
+        for ((place, found), expected) in found.indexed_iter().zip(&expected) {
+            // Rounding moves a product by at most √head_size·|q|·|k|/32767; numbers here are from −2 to 2.
+            let bound = 4.0 * head_size as f64 / 32767.0;
+            prop_assert!((found.mass - expected.mass).abs() <= 3.0 * bound * expected.mass + 1e-30, "{place:?}");
+            prop_assert!((found.square_mass - expected.square_mass).abs() <= 6.0 * bound * expected.square_mass + 1e-30);
+        }
+        assert_close(&inputs.streamed_as_integers(InstructionSet::Portable), &found);
     }
 
     #[test]
@@ -261,6 +293,9 @@ fn weights_that_are_not_numbers_are_never_hidden() {
             assert!(rows[[0, 19]].mass.is_finite());
             let by_distance = inputs.profiled(instruction_set)[[0, 280]].by_distance;
             assert!(by_distance.iter().all(|mass| mass.is_nan()), "{damage} in {instruction_set:?}");
+            let rows = inputs.streamed_as_integers(instruction_set);
+            assert!(rows[[0, 280]].mass.is_nan(), "{damage} in {instruction_set:?}");
+            assert!(rows[[0, 19]].mass.is_finite());
         }
     }
 }

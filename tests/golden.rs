@@ -33,26 +33,31 @@ const FLOAT16: Tolerance = Tolerance { proportion: 2e-4, variance: 1e-3 };
 /// What tables folded at export may differ by from what they are folded from.
 const FOLDED: Tolerance = Tolerance { proportion: 1e-6, variance: 1e-6 };
 
+/// What products of 16-bit integers may differ by.
+const INT16: Tolerance = Tolerance { proportion: 1e-4, variance: 1e-4 };
+
+const AUTO: (&str, &str) = ("instruction_set", "auto");
+
 fn golden() -> BTreeMap<String, Case> {
     let golden: Golden = serde_json::from_str(include_str!("data/released_code.json")).unwrap();
     assert_eq!(golden.cases.len(), 3);
     golden.cases
 }
 
-fn scores(options: &ExportOptions, instruction_set: &str) -> Vec<Score> {
+fn scores(options: &ExportOptions, (key, value): (&str, &str)) -> Vec<Score> {
     let directory = tempfile::tempdir().unwrap();
     let package = directory.path().join("model");
     export(&common::default_model(), &package, options).unwrap();
     let mut config = Config::default();
-    config.set("instruction_set", instruction_set).unwrap();
+    config.set(key, value).unwrap();
     config.onnxruntime = Some(common::onnxruntime());
     let scorer = Scorer::open(&package, &config).unwrap();
     golden().values().map(|case| scorer.score_tokens(&case.token_ids).unwrap()).collect()
 }
 
-fn check(contract: Contract, weights: WeightType, instruction_set: &str, tolerance: Tolerance) {
+fn check(contract: Contract, weights: WeightType, setting: (&str, &str), tolerance: Tolerance) {
     let options = ExportOptions { contract, weights, ..Default::default() };
-    for (score, (name, case)) in scores(&options, instruction_set).iter().zip(golden()) {
+    for (score, (name, case)) in scores(&options, setting).iter().zip(golden()) {
         let heads: Vec<_> = case.proportion.into_iter().zip(case.variance).collect();
         assert_close(&format!("{name} by {contract:?} in {weights:?}"), score, &heads, &tolerance);
     }
@@ -73,30 +78,35 @@ fn assert_close(name: &str, score: &Score, expected: &[(f64, f64)], tolerance: &
 
 #[test]
 fn queries_and_keys_give_the_released_values() {
-    check(Contract::QueryKey, WeightType::F32, "auto", FLOAT32);
+    check(Contract::QueryKey, WeightType::F32, AUTO, FLOAT32);
 }
 
 #[test]
 fn queries_and_keys_give_the_released_values_on_any_machine() {
-    check(Contract::QueryKey, WeightType::F32, "portable", FLOAT32);
+    check(Contract::QueryKey, WeightType::F32, ("instruction_set", "portable"), FLOAT32);
+}
+
+#[test]
+fn integers_stay_close() {
+    check(Contract::QueryKey, WeightType::F32, ("precision", "int16"), INT16);
 }
 
 #[test]
 fn maps_give_the_released_values() {
-    check(Contract::Attentions, WeightType::F32, "auto", FLOAT32);
+    check(Contract::Attentions, WeightType::F32, AUTO, FLOAT32);
 }
 
 #[test]
 fn half_precision_weights_stay_close() {
-    check(Contract::QueryKey, WeightType::F16, "auto", FLOAT16);
-    check(Contract::Attentions, WeightType::F16, "auto", FLOAT16);
+    check(Contract::QueryKey, WeightType::F16, AUTO, FLOAT16);
+    check(Contract::Attentions, WeightType::F16, AUTO, FLOAT16);
 }
 
 #[test]
 fn folded_tables_give_the_same_scores() {
     for contract in [Contract::QueryKey, Contract::Attentions] {
-        let apart = scores(&ExportOptions { contract, fold: false, ..Default::default() }, "auto");
-        let folded = scores(&ExportOptions { contract, ..Default::default() }, "auto");
+        let apart = scores(&ExportOptions { contract, fold: false, ..Default::default() }, AUTO);
+        let folded = scores(&ExportOptions { contract, ..Default::default() }, AUTO);
         for (folded, apart) in folded.iter().zip(apart) {
             let heads: Vec<_> = apart.heads.iter().map(|head| (head.proportion, head.variance)).collect();
             assert_close(&format!("folded {contract:?}"), folded, &heads, &FOLDED);

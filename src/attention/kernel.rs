@@ -3,8 +3,9 @@
 //! One generic source serves every instruction set. The order of all sums depends on the row alone, so results have
 //! the same bits whatever the tiling and the number of threads.
 
-use pulp::{Simd, WithSimd};
+use pulp::{NullaryFnOnce, Simd, WithSimd};
 
+use super::int16::Int16Panels;
 use super::profile::runs_by_bucket;
 use super::{DISTANCE_BUCKETS, FarMass, FarRegion, ProfiledMass};
 use crate::choice::Choice;
@@ -39,6 +40,21 @@ impl Choice for InstructionSet {
         ("avx512", Self::Avx512),
         ("neon", Self::Neon),
     ];
+}
+
+/// In what numbers queries and keys are multiplied.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Precision {
+    /// 32-bit floating point.
+    #[default]
+    Float32,
+    /// 16-bit integers, scaled for each query and each key, with exact 32-bit sums: faster, and the product of a query and a
+    /// key is off by about the product of their lengths divided by 110,000 (root mean square).
+    Int16,
+}
+
+impl Choice for Precision {
+    const NAMES: &'static [(&'static str, Self)] = &[("float32", Self::Float32), ("int16", Self::Int16)];
 }
 
 /// An [`InstructionSet`] that this machine was found to have.
@@ -94,6 +110,34 @@ impl Kernel {
             Self::Neon(simd) => Simd::vectorize(simd, operation),
         }
     }
+
+    /// What [`run`](Self::run) does, with products of 16-bit integers, for which there is AVX2 and portable code.
+    pub(super) fn run_int16<'a, Sums: RowSums>(self, tile: Tile<'a, Int16Panels<'a>, Sums>) -> Vec<Sums::Mass> {
+        match self {
+            #[cfg(target_arch = "x86_64")]
+            Self::Avx2(simd) => simd.vectorize(OnAvx2 { simd, tile }),
+            #[cfg(target_arch = "x86_64")]
+            Self::Avx512(simd) => Self::Avx2(*simd).run_int16(tile),
+            _ => tile.masses(pulp::Scalar256b),
+        }
+    }
+}
+
+/// A tile that is compiled for AVX2 as a whole.
+#[cfg(target_arch = "x86_64")]
+struct OnAvx2<'a, Sums> {
+    simd: pulp::x86::V3,
+    tile: Tile<'a, Int16Panels<'a>, Sums>,
+}
+
+#[cfg(target_arch = "x86_64")]
+impl<Sums: RowSums> NullaryFnOnce for OnAvx2<'_, Sums> {
+    type Output = Vec<Sums::Mass>;
+
+    #[inline(always)]
+    fn call(self) -> Self::Output {
+        self.tile.masses(self.simd)
+    }
 }
 
 /// One query of a tile: its position, and its numbers scaled so that its logits are powers of two.
@@ -104,57 +148,83 @@ pub(super) struct Query<'a> {
 }
 
 /// Queries that share their keys, in order of their rows.
-pub(super) struct Tile<'a, Sums> {
+pub(super) struct Tile<'a, Keys, Sums> {
     pub(super) queries: &'a [Query<'a>],
     /// Factor from the product of a query and a key to a logit to base two.
     pub(super) scale: f32,
-    /// Keys of one head as panels `[panel][head_size][PANEL]`.
-    pub(super) panels: &'a [f32],
-    pub(super) head_size: usize,
+    /// Those of one head.
+    pub(super) keys: Keys,
     pub(super) far: FarRegion,
     /// What the sums of every row begin with.
     pub(super) none: Sums,
 }
 
-impl<Sums: RowSums> WithSimd for Tile<'_, Sums> {
+/// Keys of one head in panels of [`PANEL`], and how vectors multiply them.
+pub(super) trait Panels<S: Simd>: Copy {
+    /// As many queries side by side.
+    type Strip<const STRIP: usize>;
+
+    /// Packs at most as many queries, with zeros for those missing.
+    fn pack<const STRIP: usize>(&self, queries: &[Query], scale: f32) -> Self::Strip<STRIP>;
+
+    /// The logits of a strip of queries and one panel of keys.
+    fn logits<const STRIP: usize, const VECTORS: usize>(
+        &self,
+        simd: S,
+        queries: &Self::Strip<STRIP>,
+        panel: usize,
+    ) -> [[S::f32s; VECTORS]; STRIP];
+}
+
+impl<Sums: RowSums> WithSimd for Tile<'_, Float32Panels<'_>, Sums> {
     type Output = Vec<Sums::Mass>;
 
     #[inline(always)]
     fn with_simd<S: Simd>(self, simd: S) -> Self::Output {
-        // As many accumulators as the registers hold beside one panel's keys and a query's number.
-        match S::F32_LANES {
-            16 => self.masses::<S, 12, 1>(simd),
-            8 => self.masses::<S, 6, 2>(simd),
-            _ => self.masses::<S, 6, 4>(simd),
-        }
+        self.masses(simd)
     }
 }
 
-impl<Sums: RowSums> Tile<'_, Sums> {
+impl<Keys, Sums: RowSums> Tile<'_, Keys, Sums> {
     #[inline(always)]
-    fn masses<S: Simd, const STRIP: usize, const VECTORS: usize>(&self, simd: S) -> Vec<Sums::Mass> {
-        let strips: Vec<_> = self.queries.chunks(STRIP).collect();
-        let packed: Vec<_> = strips.iter().flat_map(|strip| self.pack::<STRIP>(strip)).collect();
+    pub(super) fn masses<S: Simd>(&self, simd: S) -> Vec<Sums::Mass>
+    where
+        Keys: Panels<S>,
+    {
+        // As many accumulators as the registers hold beside one panel's keys and a query's number.
+        match S::F32_LANES {
+            16 => self.masses_by::<S, 12, 1>(simd),
+            8 => self.masses_by::<S, 6, 2>(simd),
+            _ => self.masses_by::<S, 6, 4>(simd),
+        }
+    }
+
+    #[inline(always)]
+    fn masses_by<S: Simd, const STRIP: usize, const VECTORS: usize>(&self, simd: S) -> Vec<Sums::Mass>
+    where
+        Keys: Panels<S>,
+    {
+        let pack = |queries| self.keys.pack::<STRIP>(queries, self.scale);
+        let strips: Vec<_> = self.queries.chunks(STRIP).map(|queries| (queries, pack(queries))).collect();
         let mut sums = vec![self.none; self.queries.len()];
         let mut logits = [[0.0; BLOCK]; STRIP];
 
-        for (block, panels) in self.panels.chunks(BLOCK * self.head_size).enumerate() {
-            let start = block * BLOCK;
-            let numbers = packed.chunks_exact(self.head_size);
-            for ((strip, numbers), sums) in strips.iter().zip(numbers).zip(sums.chunks_mut(STRIP)) {
-                let last = strip[strip.len() - 1].row;
+        let end = self.queries.last().map_or(0, |query| query.row + 1);
+        for start in (0..end).step_by(BLOCK) {
+            for ((queries, packed), sums) in strips.iter().zip(sums.chunks_mut(STRIP)) {
+                let last = queries[queries.len() - 1].row;
                 if last < start {
                     continue;
                 }
-                let visible = panels.chunks_exact(PANEL * self.head_size).take((last - start) / PANEL + 1);
-                for (panel, keys) in visible.enumerate() {
-                    let product = multiply::<S, STRIP, VECTORS>(simd, numbers, keys);
-                    for (logits, product) in logits.iter_mut().zip(product) {
+                let panels = (last.min(start + BLOCK - 1) - start) / PANEL + 1;
+                for panel in 0..panels {
+                    let products = self.keys.logits::<STRIP, VECTORS>(simd, packed, start / PANEL + panel);
+                    for (logits, product) in logits.iter_mut().zip(products) {
                         let columns = &mut logits[panel * PANEL..][..PANEL];
                         S::as_mut_simd_f32s(columns).0.copy_from_slice(&product);
                     }
                 }
-                for ((query, logits), sums) in strip.iter().zip(&logits).zip(sums) {
+                for ((query, logits), sums) in queries.iter().zip(&logits).zip(sums) {
                     if query.row >= start {
                         sums.add_block(simd, logits, start, query.row, self.far);
                     }
@@ -163,37 +233,50 @@ impl<Sums: RowSums> Tile<'_, Sums> {
         }
         sums.into_iter().map(Sums::mass).collect()
     }
-
-    /// A strip of queries side by side, `[head_size][STRIP]`, with zeros for those missing from the last strip.
-    fn pack<const STRIP: usize>(&self, strip: &[Query]) -> impl Iterator<Item = [f32; STRIP]> {
-        (0..self.head_size).map(move |column| {
-            let mut numbers = [0.0; STRIP];
-            for (number, query) in numbers.iter_mut().zip(strip) {
-                *number = query.numbers[column] * self.scale;
-            }
-            numbers
-        })
-    }
 }
 
-/// The products of a strip of queries with one panel of keys.
-#[inline(always)]
-fn multiply<S: Simd, const STRIP: usize, const VECTORS: usize>(
-    simd: S,
-    queries: &[[f32; STRIP]],
-    keys: &[f32],
-) -> [[S::f32s; VECTORS]; STRIP] {
-    let keys = S::as_simd_f32s(keys).0.as_chunks::<VECTORS>().0;
-    let mut products = [[simd.splat_f32s(0.0); VECTORS]; STRIP];
-    for (numbers, key) in queries.iter().zip(keys) {
-        for (products, number) in products.iter_mut().zip(numbers) {
-            let number = simd.splat_f32s(*number);
-            for (product, key) in products.iter_mut().zip(key) {
-                *product = simd.mul_add_e_f32s(number, *key, *product);
+/// Keys as they are, `[panel][head_size][PANEL]`.
+#[derive(Clone, Copy)]
+pub(super) struct Float32Panels<'a> {
+    pub(super) numbers: &'a [f32],
+    pub(super) head_size: usize,
+}
+
+impl<S: Simd> Panels<S> for Float32Panels<'_> {
+    /// `[head_size][STRIP]`.
+    type Strip<const STRIP: usize> = Vec<[f32; STRIP]>;
+
+    fn pack<const STRIP: usize>(&self, queries: &[Query], scale: f32) -> Vec<[f32; STRIP]> {
+        let column = |column: usize| {
+            let mut numbers = [0.0; STRIP];
+            for (number, query) in numbers.iter_mut().zip(queries) {
+                *number = query.numbers[column] * scale;
+            }
+            numbers
+        };
+        (0..self.head_size).map(column).collect()
+    }
+
+    #[inline(always)]
+    fn logits<const STRIP: usize, const VECTORS: usize>(
+        &self,
+        simd: S,
+        queries: &Vec<[f32; STRIP]>,
+        panel: usize,
+    ) -> [[S::f32s; VECTORS]; STRIP] {
+        let size = self.head_size * PANEL;
+        let keys = S::as_simd_f32s(&self.numbers[panel * size..][..size]).0.as_chunks::<VECTORS>().0;
+        let mut products = [[simd.splat_f32s(0.0); VECTORS]; STRIP];
+        for (numbers, key) in queries.iter().zip(keys) {
+            for (products, number) in products.iter_mut().zip(numbers) {
+                let number = simd.splat_f32s(*number);
+                for (product, key) in products.iter_mut().zip(key) {
+                    *product = simd.mul_add_e_f32s(number, *key, *product);
+                }
             }
         }
+        products
     }
-    products
 }
 
 /// The running sums of one row, each relative to the exponential of the running maximum.

@@ -8,7 +8,8 @@
 //!
 //! [`ProfiledMass`] tells beside it how much attention reaches how far back, for all distances at once.
 
-mod blocks;
+mod clusters;
+mod int16;
 mod kernel;
 mod map;
 mod profile;
@@ -18,7 +19,7 @@ mod streaming;
 use std::iter::Sum;
 use std::ops::{AddAssign, Range};
 
-pub use kernel::InstructionSet;
+pub use kernel::{InstructionSet, Precision};
 pub use map::{map_far_mass, map_profiled_mass};
 pub use profile::{DISTANCE_BUCKETS, ProfiledMass, bucket_start, distance_bucket};
 pub use sampling::{Estimate, estimate};

@@ -2,12 +2,13 @@
 
 use std::f64::consts::LOG2_E;
 
-use ndarray::{Array2, Array3, ArrayView3, Axis, s};
+use ndarray::{Array2, ArrayView3, Axis};
 use rayon::prelude::*;
 
-use super::blocks::BlockAttention;
-use super::kernel::{FarSums, Kernel, PANEL, ProfileSums, Query, RowSums, Tile};
-use super::{FarMass, FarRegion, InstructionSet, ProfiledMass};
+use super::clusters::ClusteredAttention;
+use super::int16::Int16Keys;
+use super::kernel::{FarSums, Float32Panels, Kernel, PANEL, ProfileSums, Query, RowSums, Tile};
+use super::{FarMass, FarRegion, InstructionSet, Precision, ProfiledMass};
 use crate::error::{Error, ErrorKind, Result};
 
 /// Queries of one tile. Its keys are read from memory once for all of them.
@@ -65,29 +66,48 @@ impl PackedKeys {
         (self.heads, self.length, self.head_size)
     }
 
-    /// The means of blocks of `panels_per_block` panels of keys, `[key_value_heads, head_size, blocks]`; 0 where there are
-    /// fewer than `blocks`.
-    pub(super) fn block_means(&self, panels_per_block: usize, blocks: usize) -> Array3<f32> {
-        let block_length = panels_per_block * PANEL;
-        let mut means = Array3::zeros((self.heads, self.head_size, blocks));
-        for head in 0..self.heads {
-            let blocks = self.head(head).chunks(panels_per_block * self.head_size * PANEL);
-            for (block, panels) in blocks.enumerate() {
-                let count = block_length.min(self.length - block * block_length) as f32;
-                let mut sums = means.slice_mut(s![head, .., block]);
-                for panel in panels.chunks_exact(self.head_size * PANEL) {
-                    // Places after the last key hold zeros.
-                    let columns = panel.chunks_exact(PANEL).map(|lanes| lanes.iter().sum::<f32>());
-                    sums.iter_mut().zip(columns).for_each(|(sum, column)| *sum += column / count);
-                }
-            }
+    /// The numbers of one key.
+    pub(super) fn column(&self, head: usize, position: usize) -> impl ExactSizeIterator<Item = f32> + Clone {
+        let panel = &self.head(head)[position / PANEL * self.head_size * PANEL..][..self.head_size * PANEL];
+        panel[position % PANEL..].iter().step_by(PANEL).copied()
+    }
+
+    /// Some keys of one head, `[positions, head_size]`.
+    pub(super) fn select(&self, head: usize, positions: impl ExactSizeIterator<Item = usize>) -> Array2<f32> {
+        let mut keys = Array2::zeros((positions.len(), self.head_size));
+        for (mut key, position) in keys.outer_iter_mut().zip(positions) {
+            key.iter_mut().zip(self.column(head, position)).for_each(|(number, packed)| *number = packed);
         }
-        means
+        keys
     }
 
     fn head(&self, head: usize) -> &[f32] {
         let size = self.panels.len() / self.heads;
         &self.panels[head * size..][..size]
+    }
+}
+
+/// Keys in the numbers in which they are multiplied.
+pub(super) enum Keys {
+    Float32(PackedKeys),
+    Int16(Int16Keys),
+}
+
+impl Keys {
+    /// `[key_value_heads, L, head_size]`.
+    pub(super) fn dim(&self) -> (usize, usize, usize) {
+        match self {
+            Self::Float32(keys) => keys.dim(),
+            Self::Int16(keys) => keys.dim(),
+        }
+    }
+
+    /// Some keys of one head, `[positions, head_size]`.
+    pub(super) fn select(&self, head: usize, positions: impl ExactSizeIterator<Item = usize>) -> Array2<f32> {
+        match self {
+            Self::Float32(keys) => keys.select(head, positions),
+            Self::Int16(keys) => keys.select(head, positions),
+        }
     }
 }
 
@@ -97,7 +117,7 @@ impl PackedKeys {
 /// keys up to the row, `F1 = Σ e^(x_i−m)` and `F2 = Σ e^(2(x_i−m))` over the far ones; the row's far mass is then
 /// `F1/Z` and `F2/Z²`. Results have the same bits for any number of threads.
 pub struct StreamingAttention {
-    keys: PackedKeys,
+    keys: Keys,
     scale: f32,
     far: FarRegion,
     kernel: Kernel,
@@ -110,7 +130,16 @@ impl StreamingAttention {
     /// [`ErrorKind::InvalidSetting`] where this machine lacks `instruction_set`.
     pub fn new(keys: PackedKeys, scale: f64, far: FarRegion, instruction_set: InstructionSet) -> Result<Self> {
         let kernel = Kernel::new(instruction_set)?;
-        Ok(Self { keys, scale: (scale * LOG2_E) as f32, far, kernel })
+        Ok(Self { keys: Keys::Float32(keys), scale: (scale * LOG2_E) as f32, far, kernel })
+    }
+
+    /// The same attention with products of queries and keys in another precision.
+    #[must_use]
+    pub fn with_precision(self, precision: Precision) -> Self {
+        match (precision, &self.keys) {
+            (Precision::Int16, Keys::Float32(keys)) => Self { keys: Keys::Int16(Int16Keys::new(keys)), ..self },
+            _ => self,
+        }
     }
 
     /// The far mass of some rows: `queries` is `[heads, rows, head_size]`, `rows` their positions in rising order, and
@@ -120,7 +149,17 @@ impl StreamingAttention {
     /// [`ErrorKind::InvalidArgument`] where shapes contradict each other or the keys, or rows do not rise or lie past
     /// the last key.
     pub fn far_masses(&self, queries: ArrayView3<f32>, rows: &[usize]) -> Result<Array2<FarMass>> {
-        self.masses::<FarSums>(queries, rows)
+        self.masses::<FarSums>(queries, rows, |_, _| true)
+    }
+
+    /// The far mass as [`far_masses`](Self::far_masses) gives it, but only of those `wanted`, by head and index of the row.
+    pub(super) fn far_masses_of(
+        &self,
+        queries: ArrayView3<f32>,
+        rows: &[usize],
+        wanted: impl Fn(usize, usize) -> bool,
+    ) -> Result<Array2<FarMass>> {
+        self.masses::<FarSums>(queries, rows, wanted)
     }
 
     /// The far mass of some rows as [`far_masses`](Self::far_masses) gives it, in the same bits, and their mass by
@@ -129,51 +168,58 @@ impl StreamingAttention {
     /// # Errors
     /// Those of [`far_masses`](Self::far_masses).
     pub fn profiled_masses(&self, queries: ArrayView3<f32>, rows: &[usize]) -> Result<Array2<ProfiledMass>> {
-        self.masses::<ProfileSums>(queries, rows)
+        self.masses::<ProfileSums>(queries, rows, |_, _| true)
     }
 
-    fn masses<Sums>(&self, queries: ArrayView3<f32>, rows: &[usize]) -> Result<Array2<Sums::Mass>>
+    fn masses<Sums>(
+        &self,
+        queries: ArrayView3<f32>,
+        rows: &[usize],
+        wanted: impl Fn(usize, usize) -> bool,
+    ) -> Result<Array2<Sums::Mass>>
     where
         Sums: RowSums<Mass: Default + Clone + Send>,
     {
         self.check(&queries, rows)?;
         let queries = queries.as_standard_layout();
-        let (heads, row_count, head_size) = queries.dim();
-        let group = heads / self.keys.heads;
-        let tile_rows = (TILE / group).max(1);
-        let tiles: Vec<_> = (0..self.keys.heads)
-            .flat_map(|key_head| (0..row_count).step_by(tile_rows).map(move |first| (key_head, first)))
-            .collect();
+        let (heads, row_count, _) = queries.dim();
+        let key_heads = self.keys.dim().0;
+        let group = heads / key_heads;
+        let mut tiles: Vec<(usize, Vec<(usize, usize)>)> = Vec::new();
+        for key_head in 0..key_heads {
+            let places =
+                (0..row_count).flat_map(|index| (0..group).map(move |member| (key_head * group + member, index)));
+            let places: Vec<_> = places.filter(|(head, index)| wanted(*head, *index)).collect();
+            tiles.extend(places.chunks(TILE).map(|places| (key_head, places.to_vec())));
+        }
 
-        let tile_masses = |&(key_head, first): &(usize, usize)| {
-            let rows = rows[first..].iter().take(tile_rows).enumerate();
-            let tile_queries: Vec<_> = rows
-                .flat_map(|(offset, &row)| (0..group).map(move |member| (offset, row, member)))
-                .map(|(offset, row, member)| {
-                    let numbers = queries.index_axis(Axis(0), key_head * group + member);
-                    let numbers = numbers.index_axis_move(Axis(0), first + offset);
-                    Query { row, numbers: numbers.to_slice().expect("queries are in standard layout") }
-                })
-                .collect();
-            self.kernel.run(Tile {
-                queries: &tile_queries,
-                scale: self.scale,
-                panels: self.keys.head(key_head),
-                head_size,
-                far: self.far,
-                none: Sums::NONE,
-            })
+        let tile_masses = |(key_head, places): &(usize, Vec<(usize, usize)>)| {
+            let query = |(head, index): &(usize, usize)| {
+                let numbers = queries.index_axis(Axis(0), *head).index_axis_move(Axis(0), *index);
+                Query { row: rows[*index], numbers: numbers.to_slice().expect("queries are in standard layout") }
+            };
+            let queries: Vec<_> = places.iter().map(query).collect();
+            self.tile_masses(*key_head, &queries, Sums::NONE)
         };
         // The last rows see the most keys: begun first, they leave no thread waiting at the end.
         let results: Vec<_> = tiles.par_iter().rev().with_max_len(1).map(tile_masses).collect();
 
         let mut masses = Array2::default((heads, row_count));
-        for ((key_head, first), result) in tiles.into_iter().rev().zip(results) {
-            for (index, mass) in result.into_iter().enumerate() {
-                masses[[key_head * group + index % group, first + index / group]] = mass;
-            }
+        for ((_, places), result) in tiles.into_iter().rev().zip(results) {
+            places.into_iter().zip(result).for_each(|(place, mass)| masses[place] = mass);
         }
         Ok(masses)
+    }
+
+    fn tile_masses<Sums: RowSums>(&self, key_head: usize, queries: &[Query], none: Sums) -> Vec<Sums::Mass> {
+        let Self { scale, far, .. } = *self;
+        match &self.keys {
+            Keys::Float32(keys) => {
+                let keys = Float32Panels { numbers: keys.head(key_head), head_size: keys.head_size };
+                self.kernel.run(Tile { queries, scale, keys, far, none })
+            }
+            Keys::Int16(keys) => self.kernel.run_int16(Tile { queries, scale, keys: keys.head(key_head), far, none }),
+        }
     }
 
     /// Which entries count as far.
@@ -181,26 +227,26 @@ impl StreamingAttention {
         self.far
     }
 
-    /// The same attention with keys summed up in blocks.
-    pub(super) fn blocks(&self) -> BlockAttention {
-        BlockAttention::new(&self.keys, self.scale, self.far, self.kernel)
+    /// The same attention with keys in about `clusters` clusters, found with some of its queries `[heads, any, head_size]`.
+    pub(super) fn clustered(&self, queries: ArrayView3<f32>, clusters: usize) -> ClusteredAttention {
+        ClusteredAttention::new(&self.keys, queries, clusters, self.scale, self.far, self.kernel)
     }
 
     fn check(&self, queries: &ArrayView3<f32>, rows: &[usize]) -> Result<()> {
         let (heads, row_count, head_size) = queries.dim();
-        let keys = &self.keys;
+        let (key_heads, length, key_size) = self.keys.dim();
         let wrong = |message: String| Err(Error::new(ErrorKind::InvalidArgument, message));
-        if keys.heads == 0 || heads == 0 || heads % keys.heads != 0 {
-            return wrong(format!("{heads} query heads cannot share {} key heads", keys.heads));
+        if key_heads == 0 || heads == 0 || heads % key_heads != 0 {
+            return wrong(format!("{heads} query heads cannot share {key_heads} key heads"));
         }
-        if head_size != keys.head_size || head_size == 0 {
-            return wrong(format!("queries have head size {head_size} and keys {}", keys.head_size));
+        if head_size != key_size || head_size == 0 {
+            return wrong(format!("queries have head size {head_size} and keys {key_size}"));
         }
         if row_count != rows.len() {
             return wrong(format!("{row_count} queries cannot stand at {} positions", rows.len()));
         }
-        if !rows.is_sorted_by(|a, b| a < b) || rows.last().is_some_and(|last| *last >= keys.length) {
-            return wrong(format!("query positions must rise and lie below the {} keys", keys.length));
+        if !rows.is_sorted_by(|a, b| a < b) || rows.last().is_some_and(|last| *last >= length) {
+            return wrong(format!("query positions must rise and lie below the {length} keys"));
         }
         Ok(())
     }

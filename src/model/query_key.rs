@@ -6,7 +6,7 @@ use ndarray::{Array1, Array2, Array3, Ix3};
 use ort::value::Tensor;
 
 use super::session::{Graph, floats};
-use crate::attention::{FarRegion, InstructionSet, PackedKeys, StreamingAttention, estimate};
+use crate::attention::{FarRegion, InstructionSet, PackedKeys, Precision, StreamingAttention, estimate};
 use crate::cancel::Cancel;
 use crate::config::Rows;
 use crate::error::{Error, ErrorKind, Result};
@@ -28,6 +28,7 @@ pub(super) struct QueryKey {
     /// Factor on the product of a query and a key; `None` for the usual `1/√head_size`.
     pub(super) attention_scale: Option<f64>,
     pub(super) instruction_set: InstructionSet,
+    pub(super) precision: Precision,
     pub(super) rows: Rows,
     /// Whether scores carry a distance profile.
     pub(super) profile: bool,
@@ -51,7 +52,7 @@ impl QueryKey {
         let positions: Vec<_> = (0..ids.len()).collect();
         let keys = packed_keys(graph, ids, &positions, cancel)?;
         let scale = self.attention_scale.unwrap_or((keys.dim().2 as f64).sqrt().recip());
-        let attention = StreamingAttention::new(keys, scale, far, self.instruction_set)?;
+        let attention = StreamingAttention::new(keys, scale, far, self.instruction_set)?.with_precision(self.precision);
         let mut queries = |rows: &[usize]| {
             cancel.check()?;
             let ids: Vec<_> = rows.iter().map(|row| ids[*row]).collect();

@@ -109,6 +109,7 @@ impl Scorer {
             Contract::QueryKey => Model::QueryKey(QueryKey {
                 attention_scale: metadata.as_ref().map(|metadata| metadata.attention_scale),
                 instruction_set: config.instruction_set,
+                precision: config.precision,
                 rows: config.rows,
                 profile: config.profile,
             }),

@@ -8,7 +8,7 @@ use longattn::corpus::{Fields, STANDARD_STREAM};
 use longattn::{Error, ErrorKind, Result};
 
 /// Settings of the statistics of one window.
-pub const SCORE_SETTINGS: [&str; 11] = [
+pub const SCORE_SETTINGS: [&str; 12] = [
     "window",
     "min_distance",
     "rows",
@@ -19,6 +19,7 @@ pub const SCORE_SETTINGS: [&str; 11] = [
     "threads",
     "memory_limit",
     "onnxruntime",
+    "precision",
     "instruction_set",
 ];
 

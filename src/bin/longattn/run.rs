@@ -222,7 +222,8 @@ fn basis(
 ) -> Basis {
     let description = scorer.description();
     let absolute = |path: &PathBuf| path.canonicalize().unwrap_or_else(|_| path.clone()).display().to_string();
-    let settings = ["window", "min_distance", "sink_tokens", "rows", "profile", "variance_domain", "layer"];
+    let settings =
+        ["window", "min_distance", "sink_tokens", "rows", "profile", "variance_domain", "layer", "precision"];
     let value = |key: &str| scorer.config().get(key).unwrap_or_default();
     Basis {
         model: absolute(&description.model),
