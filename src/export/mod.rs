@@ -1,5 +1,6 @@
 //! Checkpoints to scorer packages.
 
+mod files;
 mod fold;
 mod gguf;
 mod graph;
@@ -7,6 +8,7 @@ mod llama;
 mod onnx;
 mod package;
 mod rotary;
+mod safetensors;
 mod tokenizer;
 mod weights;
 
