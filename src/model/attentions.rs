@@ -78,13 +78,19 @@ impl Attentions {
     }
 }
 
-/// Whether an output can be an attention map by its name and rank.
-pub(super) fn is_map(port: &Port) -> bool {
-    port.shape.len() == 4 && port.name.to_lowercase().contains("attention")
+/// The outputs that can be attention maps: those that are named so, or else those that look so.
+pub(super) fn maps(outputs: &[Port]) -> Vec<&Port> {
+    let is_named = |port: &&Port| port.shape.len() == 4 && port.name.to_lowercase().contains("attention");
+    let named: Vec<_> = outputs.iter().filter(is_named).collect();
+    if !named.is_empty() {
+        return named;
+    }
+    // Exporters that are told no names give numbers. Cached keys and values end in the size of a head, which is known.
+    outputs.iter().filter(|port| matches!(port.shape[..], [_, _, None, None])).collect()
 }
 
 fn choose_output(outputs: &[Port], layer: Option<&str>) -> Result<String> {
-    let maps: Vec<_> = outputs.iter().filter(|port| is_map(port)).collect();
+    let maps = maps(outputs);
     let chosen = match layer {
         None => maps.first().copied(),
         Some(layer) => {
@@ -122,7 +128,7 @@ fn feed(port: &Port, ids: &[u32]) -> Result<SessionInputValue<'static>> {
         "position_ids" => batch((0..length as i64).collect()),
         "cache_position" => integers(port, Array::from_iter(0..length as i64)),
         "use_cache_branch" => tensor(Array::from_elem(1, false)),
-        name if name.starts_with("past_key_values") => empty_past(port),
+        name if name.starts_with("past") => empty_past(port),
         name => {
             let message = format!("the model wants an input {name:?}, which is not known here");
             Err(Error::new(ErrorKind::Unsupported, message))

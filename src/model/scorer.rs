@@ -340,7 +340,7 @@ fn contract(graph: &Graph, metadata: Option<&Metadata>) -> Result<Contract> {
     if has(&inputs, &query_key::INPUTS) && has(&outputs, &query_key::OUTPUTS) {
         return Ok(Contract::QueryKey);
     }
-    if has(&inputs, &["input_ids"]) && graph.outputs.iter().any(attentions::is_map) {
+    if has(&inputs, &["input_ids"]) && !attentions::maps(&graph.outputs).is_empty() {
         return Ok(Contract::Attentions);
     }
     let message = format!(
