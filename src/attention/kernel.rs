@@ -31,6 +31,14 @@ pub enum InstructionSet {
     Neon,
 }
 
+impl InstructionSet {
+    /// Every one that this machine has, `Auto` left out.
+    pub fn available() -> impl Iterator<Item = Self> {
+        let sets = Self::NAMES.iter().map(|row| row.1);
+        sets.filter(|set| *set != Self::Auto && Kernel::new(*set).is_ok())
+    }
+}
+
 impl Choice for InstructionSet {
     const NAMES: &'static [(&'static str, Self)] = &[
         ("auto", Self::Auto),

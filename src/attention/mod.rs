@@ -12,6 +12,7 @@ mod blocks;
 mod kernel;
 mod map;
 mod profile;
+mod reference;
 mod sampling;
 mod streaming;
 
@@ -19,8 +20,9 @@ use std::iter::Sum;
 use std::ops::{AddAssign, Range};
 
 pub use kernel::InstructionSet;
-pub use map::{map_far_mass, map_profiled_mass};
+pub use map::{map_far_mass, map_profiled_mass, normalized_map_far_mass};
 pub use profile::{DISTANCE_BUCKETS, ProfiledMass, bucket_start, distance_bucket};
+pub use reference::reference_far_mass;
 pub use sampling::{Estimate, estimate};
 pub use streaming::{PackedKeys, StreamingAttention};
 

@@ -8,8 +8,10 @@ use ndarray::{Array, Dimension, Ix4, s};
 use ort::session::SessionInputValue;
 use ort::value::{PrimitiveTensorElementType, Tensor, TensorElementType};
 
+use super::metadata::Contract;
 use super::session::{Graph, Port, floats};
-use crate::attention::{FarRegion, map_far_mass, map_profiled_mass};
+use super::verify::Comparison;
+use crate::attention::{FarMass, FarRegion, map_far_mass, map_profiled_mass, normalized_map_far_mass};
 use crate::config::Config;
 use crate::error::{Error, ErrorKind, Result};
 use crate::score::{Score, VarianceDomain};
@@ -50,6 +52,22 @@ impl Attentions {
             true => Score::from_profiled(&map_profiled_mass(map, far), ids.len(), far, domain),
             false => Score::new(&map_far_mass(map, far), ids.len(), far, domain),
         }
+    }
+
+    /// Compares the map's sums with those of its rows normalized in double precision, on one window of token ids.
+    pub(super) fn verify(
+        &self,
+        graph: &Graph,
+        ids: &[u32],
+        far: FarRegion,
+        domain: VarianceDomain,
+    ) -> Result<Vec<Comparison>> {
+        self.check_memory(ids.len())?;
+        let map = run(graph, &self.output, ids)?;
+        let map = map.slice(s![0, .., .., ..]);
+        let score = |heads: Vec<FarMass>| Score::new(&heads, ids.len(), far, domain);
+        let (found, reference) = (score(map_far_mass(map, far))?, score(normalized_map_far_mass(map, far))?);
+        Ok(vec![Comparison::new(Contract::Attentions, "the model's map".to_owned(), &found, &reference)])
     }
 
     /// Bytes that the maps of a window take.

@@ -5,9 +5,12 @@ use std::ops::AddAssign;
 use ndarray::{Array1, Array2, Array3, Ix3};
 use ort::value::Tensor;
 
+use super::metadata::Contract;
 use super::session::{Graph, floats};
-use crate::attention::{FarRegion, InstructionSet, PackedKeys, StreamingAttention, estimate};
+use super::verify::Comparison;
+use crate::attention::{FarRegion, InstructionSet, PackedKeys, StreamingAttention, estimate, reference_far_mass};
 use crate::cancel::Cancel;
+use crate::choice::Choice;
 use crate::config::Rows;
 use crate::error::{Error, ErrorKind, Result};
 use crate::score::{Score, VarianceDomain};
@@ -50,7 +53,7 @@ impl QueryKey {
     ) -> Result<Score> {
         let positions: Vec<_> = (0..ids.len()).collect();
         let keys = packed_keys(graph, ids, &positions, cancel)?;
-        let scale = self.attention_scale.unwrap_or((keys.dim().2 as f64).sqrt().recip());
+        let scale = self.scale(keys.dim().2);
         let attention = StreamingAttention::new(keys, scale, far, self.instruction_set)?;
         let mut queries = |rows: &[usize]| {
             cancel.check()?;
@@ -69,6 +72,33 @@ impl QueryKey {
         }
         let heads = totals(&positions, |rows| attention.far_masses(queries(rows)?.view(), rows))?;
         Score::new(&heads, ids.len(), far, domain)
+    }
+
+    /// Compares the streaming kernels of this machine with double precision, on one window of token ids.
+    pub(super) fn verify(
+        &self,
+        graph: &Graph,
+        ids: &[u32],
+        far: FarRegion,
+        domain: VarianceDomain,
+        cancel: &Cancel,
+    ) -> Result<Vec<Comparison>> {
+        let positions: Vec<_> = (0..ids.len()).collect();
+        let keys = ask(graph, "key", (ids, &positions), (&[], &[]))?;
+        let queries = ask(graph, "query", (&[], &[]), (ids, &positions))?;
+        let reference = reference_far_mass(queries.view(), keys.view(), self.scale(keys.dim().2), far)?;
+        let reference = Score::new(&reference, ids.len(), far, domain)?;
+        let compared = |instruction_set: InstructionSet| {
+            let streaming = Self { instruction_set, rows: Rows::All, profile: false, ..*self };
+            let score = streaming.score(graph, ids, far, domain, cancel)?;
+            let computed_by = format!("streaming, {}", instruction_set.name());
+            Ok(Comparison::new(Contract::QueryKey, computed_by, &score, &reference))
+        };
+        InstructionSet::available().map(compared).collect()
+    }
+
+    fn scale(&self, head_size: usize) -> f64 {
+        self.attention_scale.unwrap_or((head_size as f64).sqrt().recip())
     }
 }
 

@@ -10,6 +10,7 @@ use super::attentions::{self, Attentions};
 use super::metadata::{Contract, Metadata};
 use super::query_key::{self, QueryKey};
 use super::session::{Graph, Port};
+use super::verify::Verification;
 use crate::attention::FarRegion;
 use crate::cancel::Cancel;
 use crate::config::{Config, Rows};
@@ -250,7 +251,35 @@ impl Scorer {
         }
     }
 
+    /// Scores a text as one window in every way that this package and this machine have, and compares each with double
+    /// precision: the streaming kernels with the attention computed from the model's own queries and keys, and a map with
+    /// its rows normalized. The settings `rows`, `profile` and `instruction_set` play no part.
+    ///
+    /// # Errors
+    /// Those of [`Scorer::score`].
+    pub fn verify(&self, text: &str, cancel: &Cancel) -> Result<Verification> {
+        let ids = self.window(self.tokenize(text)?.ids())?;
+        let far = self.far_region(ids.len());
+        let domain = self.config.variance_domain;
+        let comparisons = self.pool.install(|| match &self.model {
+            Model::QueryKey(model) => model.verify(&self.graph, &ids, far, domain, cancel),
+            Model::Attentions(model) => model.verify(&self.graph, &ids, far, domain),
+        })?;
+        Ok(Verification { token_count: ids.len(), comparisons })
+    }
+
     fn score_ids(&self, ids: &[u32], cancel: &Cancel) -> Result<Score> {
+        let ids = self.window(ids)?;
+        let far = self.far_region(ids.len());
+        let domain = self.config.variance_domain;
+        self.pool.install(|| match &self.model {
+            Model::QueryKey(model) => model.score(&self.graph, &ids, far, domain, cancel),
+            Model::Attentions(model) => model.score(&self.graph, &ids, far, domain),
+        })
+    }
+
+    /// Token ids as one window that can be scored: framed, truncated and checked.
+    fn window(&self, ids: &[u32]) -> Result<Vec<u32>> {
         let window = self.config.window.get();
         let ids = match &self.tokenizer {
             Some(tokenizer) => tokenizer.frame(ids, window),
@@ -259,12 +288,7 @@ impl Scorer {
         check_length(ids.len())?;
         self.check_ids(&ids)?;
         self.warn_of_untrained_positions(ids.len());
-        let far = self.far_region(ids.len());
-        let domain = self.config.variance_domain;
-        self.pool.install(|| match &self.model {
-            Model::QueryKey(model) => model.score(&self.graph, &ids, far, domain, cancel),
-            Model::Attentions(model) => model.score(&self.graph, &ids, far, domain),
-        })
+        Ok(ids)
     }
 
     /// Which entries count as far in a window of `length` tokens.
