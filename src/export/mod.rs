@@ -4,6 +4,8 @@ mod files;
 mod fold;
 mod gguf;
 mod graph;
+#[cfg(feature = "hub")]
+pub mod hub;
 mod llama;
 mod onnx;
 mod package;
