@@ -108,6 +108,7 @@ impl Scorer {
         let model = match contract {
             Contract::QueryKey => Model::QueryKey(QueryKey {
                 attention_scale: metadata.as_ref().map(|metadata| metadata.attention_scale),
+                logit_softcap: metadata.as_ref().and_then(|metadata| metadata.logit_softcap),
                 instruction_set: config.instruction_set,
                 rows: config.rows,
                 profile: config.profile,
@@ -192,7 +193,8 @@ impl Scorer {
     ///
     /// # Errors
     /// Those of [`Scorer::tokenize`]; [`ErrorKind::TooShort`] below [`MIN_TOKENS`](crate::score::MIN_TOKENS),
-    /// [`ErrorKind::InvalidArgument`] for an id outside the model's vocabulary, [`ErrorKind::MemoryLimit`] for maps
+    /// [`ErrorKind::InvalidArgument`] for an id outside the model's vocabulary, [`ErrorKind::InvalidSetting`] for a window
+    /// longer than the scored layer's sliding window or than learned positions reach, [`ErrorKind::MemoryLimit`] for maps
     /// that would not fit, [`ErrorKind::NonFinite`] for damaged weights, [`ErrorKind::Runtime`] where ONNX Runtime
     /// fails, [`ErrorKind::Cancelled`].
     pub fn score(&self, input: Input, cancel: &Cancel) -> Result<Score> {
@@ -258,7 +260,7 @@ impl Scorer {
         };
         check_length(ids.len())?;
         self.check_ids(&ids)?;
-        self.warn_of_untrained_positions(ids.len());
+        self.check_positions(ids.len())?;
         let far = self.far_region(ids.len());
         let domain = self.config.variance_domain;
         self.pool.install(|| match &self.model {
@@ -277,17 +279,33 @@ impl Scorer {
         }
     }
 
-    fn warn_of_untrained_positions(&self, length: usize) {
-        let Some(metadata) = &self.description.metadata else { return };
-        if length > metadata.max_positions {
-            self.position_warning.call_once(|| {
-                let trained = metadata.max_positions;
-                log::warn!(
-                    "windows of {length} tokens are longer than the {trained} positions that the model was trained for: \
-                     its attention there is a guess; use windows of at most {trained}, or raise --rope-theta at export"
-                );
-            });
+    /// Refuses windows that the scored layer cannot see whole, and warns of those that it was not trained for.
+    fn check_positions(&self, length: usize) -> Result<()> {
+        let Some(metadata) = &self.description.metadata else { return Ok(()) };
+        if metadata.sliding_window.is_some_and(|window| length > window)
+            && let Some(limit) = metadata.sliding_window_limit()
+        {
+            let message = format!("a window of {length} tokens cannot be scored: {limit}");
+            return Err(Error::new(ErrorKind::InvalidSetting, message));
         }
+        let trained = metadata.max_positions;
+        if length <= trained {
+            return Ok(());
+        }
+        if metadata.rope_theta.is_none() {
+            let message = format!(
+                "a window of {length} tokens cannot be scored: the model has learned {trained} positions, and no others; \
+                 set window to at most {trained}"
+            );
+            return Err(Error::new(ErrorKind::InvalidSetting, message));
+        }
+        self.position_warning.call_once(|| {
+            log::warn!(
+                "windows of {length} tokens are longer than the {trained} positions that the model was trained for: its \
+                 attention there is a guess; use windows of at most {trained}, or raise --rope-theta at export"
+            );
+        });
+        Ok(())
     }
 
     fn check_ids(&self, ids: &[u32]) -> Result<()> {

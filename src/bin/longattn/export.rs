@@ -1,5 +1,6 @@
 //! `longattn export`: a checkpoint to a scorer package.
 
+use std::num::NonZeroUsize;
 use std::path::PathBuf;
 
 use clap::builder::PossibleValuesParser;
@@ -15,10 +16,11 @@ pub fn command(command: Command) -> Command {
     command
         .about("Make a scorer package from a checkpoint")
         .long_about(
-            "Reads a Llama-architecture GGUF file and writes a scorer package: a directory with model.onnx, its weights \
-             and tokenizer.json. Only what the scored layer needs is read and kept.",
+            "Reads a checkpoint, a Llama-architecture GGUF file or a directory with config.json, safetensors and \
+             tokenizer.json, and writes a scorer package: a directory with model.onnx, its weights and tokenizer.json. \
+             Only what the scored layer needs is read and kept.",
         )
-        .arg(flags::path("source", "MODEL.gguf", "The checkpoint").required(true))
+        .arg(flags::path("source", "CHECKPOINT", "The checkpoint: a directory, or a GGUF file").required(true))
         .arg(flags::path("output", "DIR", "The directory to make").short('o').long("output").required(true))
         .arg(choice::<Contract>("contract", "How the model gives its attention", Contract::QueryKey))
         .arg(choice::<WeightType>("dtype", "Number format of the weights", WeightType::F32))
@@ -29,6 +31,13 @@ pub fn command(command: Command) -> Command {
                 .value_name("BASE")
                 .help("Base of the rotary embedding [default: the checkpoint's]")
                 .value_parser(value_parser!(f64)),
+        )
+        .arg(
+            Arg::new("max-positions")
+                .long("max-positions")
+                .value_name("TOKENS")
+                .help("Positions that the model is for [default: the checkpoint's]")
+                .value_parser(value_parser!(NonZeroUsize)),
         )
         .arg(flags::path("tokenizer", "FILE", "A tokenizer.json to use in place of the checkpoint's").long("tokenizer"))
         .arg(flags::switch("overwrite", "Replace the directory if it exists"))
@@ -52,6 +61,7 @@ pub fn execute(matches: &ArgMatches) -> Result<()> {
         weights: choice_of(matches, "dtype"),
         fold: !matches.get_flag("no-fold"),
         rope_theta: matches.get_one("rope-theta").copied(),
+        max_positions: matches.get_one("max-positions").copied(),
         tokenizer: matches.get_one::<PathBuf>("tokenizer").cloned(),
         overwrite: matches.get_flag("overwrite"),
     };
