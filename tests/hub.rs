@@ -54,7 +54,8 @@ fn needed_bytes() -> usize {
         let kept = ["embed_tokens", "layers.0.input_layernorm", "layers.0.self_attn.q", "layers.0.self_attn.k"];
         kept.iter().any(|kept| name.contains(kept))
     };
-    let sizes = layout().into_iter().filter(|(name, ..)| needed(name)).map(|(_, _, shape)| shape.iter().product::<usize>());
+    let sizes =
+        layout().into_iter().filter(|(name, ..)| needed(name)).map(|(_, _, shape)| shape.iter().product::<usize>());
     sizes.sum::<usize>() * size_of::<bf16>()
 }
 
@@ -74,7 +75,9 @@ fn checkpoint() -> BTreeMap<String, Vec<u8>> {
                 (name, shape, bytes)
             })
             .collect();
-        let views = tensors.iter().map(|(name, shape, bytes)| (name, TensorView::new(Dtype::BF16, shape.to_vec(), bytes).unwrap()));
+        let views = tensors
+            .iter()
+            .map(|(name, shape, bytes)| (name, TensorView::new(Dtype::BF16, shape.to_vec(), bytes).unwrap()));
         files.insert(shard.to_owned(), safetensors::serialize(views, None).unwrap());
     }
     let weight_map: HashMap<_, _> = layout.iter().map(|(name, shard, _)| (name.clone(), shard)).collect();
@@ -172,7 +175,10 @@ impl User {
         let expected = self.path("expected");
         longattn::export::export(&self.path("checkpoint"), &expected, &Default::default()).unwrap();
         for file in ["model.onnx.data", "tokenizer.json"] {
-            assert!(fs::read(self.path("model").join(file)).unwrap() == fs::read(expected.join(file)).unwrap(), "{file}");
+            assert!(
+                fs::read(self.path("model").join(file)).unwrap() == fs::read(expected.join(file)).unwrap(),
+                "{file}"
+            );
         }
     }
 }
@@ -223,7 +229,8 @@ fn tokens_also_come_from_the_usual_files() {
 #[test]
 fn one_revision_means_one_commit() {
     let (hub, user) = (Hub::new(checkpoint()), User::new());
-    let (output, told) = user.run(&mut user.command(&hub, &format!("export hf://{REPOSITORY} --revision refs/pr/1 -o model")));
+    let (output, told) =
+        user.run(&mut user.command(&hub, &format!("export hf://{REPOSITORY} --revision refs/pr/1 -o model")));
     assert!(output.status.success(), "{told}");
     let resolved: Vec<_> = hub.requests().into_iter().filter(|request| request.server == Server::Hub).collect();
     assert!(resolved[0].path.contains("/resolve/refs%2Fpr%2F1/"), "{:?}", resolved[0]);
@@ -296,7 +303,8 @@ fn a_connection_that_breaks_off_is_gone_on_with() {
 
 #[test]
 fn a_connection_that_brings_nothing_is_given_up() {
-    let (hub, user) = (Hub::misbehaving(checkpoint(), |request| is_shard(request).then_some(Reply::BreakOff(0))), User::new());
+    let (hub, user) =
+        (Hub::misbehaving(checkpoint(), |request| is_shard(request).then_some(Reply::BreakOff(0))), User::new());
     let told = user.fail(&hub);
     assert!(told.contains("broke off") && told.contains("tried 4 times"), "{told}");
 }
@@ -319,7 +327,11 @@ fn a_killed_export_goes_on_where_it_stopped() {
     let mut child = command.stderr(Stdio::null()).spawn().unwrap();
     let fetched = || -> u64 {
         let files = walkdir::WalkDir::new(user.path("model.download")).into_iter().flatten();
-        files.filter(|entry| entry.path().extension().is_some()).map(|entry| entry.metadata().map_or(0, |file| file.len())).max().unwrap_or(0)
+        files
+            .filter(|entry| entry.path().extension().is_some())
+            .map(|entry| entry.metadata().map_or(0, |file| file.len()))
+            .max()
+            .unwrap_or(0)
     };
     while fetched() < half as u64 {
         assert!(child.try_wait().unwrap().is_none(), "the export ended before it could be killed");
@@ -364,7 +376,8 @@ fn on_hub(request: &Request, reply: Reply) -> Misbehaviour {
 
 #[test]
 fn a_server_that_ignores_ranges_is_taken_at_its_beginning_where_files_are_small() {
-    let (hub, user) = (Hub::misbehaving(checkpoint(), |request| is_shard(request).then_some(Reply::Whole)), User::new());
+    let (hub, user) =
+        (Hub::misbehaving(checkpoint(), |request| is_shard(request).then_some(Reply::Whole)), User::new());
     user.export(&hub);
     user.assert_package();
 }
@@ -382,7 +395,10 @@ const SECOND_OR_FIRST: &str = "-of-00002.safetensors";
 
 #[test]
 fn who_may_not_read_is_told_what_to_do() {
-    let told = assert_refused(|request| on_hub(request, Reply::Status(403, "X-Error-Code: GatedRepo\r\n")), &["403", "licence"]);
+    let told = assert_refused(
+        |request| on_hub(request, Reply::Status(403, "X-Error-Code: GatedRepo\r\n")),
+        &["403", "licence"],
+    );
     assert!(told.contains(&format!("/{REPOSITORY}")) && told.contains("HF_TOKEN"), "{told}");
     assert_refused(|request| on_hub(request, Reply::Status(401, "")), &["401", "HF_TOKEN is valid"]);
 

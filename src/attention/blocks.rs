@@ -4,7 +4,7 @@ use ndarray::{Array2, Array3, ArrayView3, Axis};
 use pulp::{Simd, WithSimd};
 use rayon::prelude::*;
 
-use super::kernel::{Kernel, PANEL, exponential, maximum};
+use super::kernel::{Kernel, PANEL, cap_logits, exponential, maximum};
 use super::{FarMass, FarRegion, PackedKeys};
 
 /// Blocks that the keys of a window are summed up in, whatever its length.
@@ -23,16 +23,17 @@ pub(super) struct BlockAttention {
     means: Array3<f32>,
     block_length: usize,
     scale: f32,
+    softcap: Option<f32>,
     far: FarRegion,
     kernel: Kernel,
 }
 
 impl BlockAttention {
-    /// `scale` brings the product of a query and a key to a logit to base two.
-    pub(super) fn new(keys: &PackedKeys, scale: f32, far: FarRegion, kernel: Kernel) -> Self {
+    /// `scale` brings the product of a query and a key to a logit to base two, which `softcap` bounds.
+    pub(super) fn new(keys: &PackedKeys, scale: f32, softcap: Option<f32>, far: FarRegion, kernel: Kernel) -> Self {
         let panels_per_block = keys.dim().1.div_ceil(BLOCKS * PANEL);
         let means = keys.block_means(panels_per_block, BLOCKS);
-        Self { means, block_length: panels_per_block * PANEL, scale, far, kernel }
+        Self { means, block_length: panels_per_block * PANEL, scale, softcap, far, kernel }
     }
 
     /// The far mass of some rows as [`StreamingAttention::far_masses`](super::StreamingAttention::far_masses) gives it,
@@ -82,6 +83,9 @@ impl WithSimd for Rows<'_> {
         for (mass, (logits, row)) in self.masses.iter_mut().zip(rows) {
             let mut scaled = [0.0; BLOCKS];
             scaled.iter_mut().zip(logits).for_each(|(scaled, logit)| *scaled = logit * self.attention.scale);
+            if let Some(cap) = self.attention.softcap {
+                cap_logits(simd, &mut scaled, cap);
+            }
             *mass = self.attention.row_far_mass(simd, scaled, *row);
         }
     }

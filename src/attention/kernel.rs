@@ -116,6 +116,8 @@ pub(super) struct Tile<'a, Sums> {
     pub(super) queries: &'a [Query<'a>],
     /// Factor from the product of a query and a key to a logit to base two.
     pub(super) scale: f32,
+    /// Bound on those logits.
+    pub(super) softcap: Option<f32>,
     /// Keys of one head as panels `[panel][head_size][PANEL]`.
     pub(super) panels: &'a [f32],
     pub(super) head_size: usize,
@@ -162,8 +164,11 @@ impl<Sums: RowSums> Tile<'_, Sums> {
                         S::as_mut_simd_f32s(columns).0.copy_from_slice(&product);
                     }
                 }
-                for ((query, logits), sums) in strip.iter().zip(&logits).zip(sums) {
+                for ((query, logits), sums) in strip.iter().zip(&mut logits).zip(sums) {
                     if query.row >= start {
+                        if let Some(cap) = self.softcap {
+                            cap_logits(simd, logits, cap);
+                        }
                         sums.add_block(simd, logits, start, query.row, self.far);
                     }
                 }
@@ -202,6 +207,21 @@ fn multiply<S: Simd, const STRIP: usize, const VECTORS: usize>(
         }
     }
     products
+}
+
+/// Makes each logit `x`, which is to base two as `cap` is, `cap · tanh(x / cap)`.
+#[inline(always)]
+pub(super) fn cap_logits<S: Simd>(simd: S, logits: &mut [f32], cap: f32) {
+    let exponent = simd.splat_f32s(-2.0 * std::f32::consts::LOG2_E / cap);
+    let (one, cap) = (simd.splat_f32s(1.0), simd.splat_f32s(cap));
+    // All callers hold whole vectors.
+    for logit in S::as_mut_simd_f32s(logits).0 {
+        let power = exponential(simd, simd.mul_f32s(simd.abs_f32s(*logit), exponent));
+        let tanh = simd.div_f32s(simd.sub_f32s(one, power), simd.add_f32s(one, power));
+        let capped = simd.mul_f32s(cap, tanh);
+        let negative = simd.less_than_f32s(*logit, simd.splat_f32s(0.0));
+        *logit = simd.select_f32s(negative, simd.neg_f32s(capped), capped);
+    }
 }
 
 /// The running sums of one row, each relative to the exponential of the running maximum.

@@ -7,7 +7,8 @@ use super::{FarMass, FarRegion};
 use crate::error::{Error, ErrorKind, Result};
 
 /// The far mass of every head from queries `[heads, L, head_size]` and keys `[key_value_heads, L, head_size]`, rotary
-/// embedding applied; logits are `scale` times the product of query and key. It is what [`StreamingAttention`] is to
+/// embedding applied; logits are `scale` times the product of query and key, and where there is a `logit_softcap`, that
+/// times the hyperbolic tangent of their quotient. It is what [`StreamingAttention`] is to
 /// give, computed in double precision throughout and many times slower.
 ///
 /// # Errors
@@ -18,6 +19,7 @@ pub fn reference_far_mass(
     queries: ArrayView3<f32>,
     keys: ArrayView3<f32>,
     scale: f64,
+    logit_softcap: Option<f64>,
     far: FarRegion,
 ) -> Result<Vec<FarMass>> {
     let ((heads, length, head_size), (key_heads, key_length, key_size)) = (queries.dim(), keys.dim());
@@ -30,7 +32,10 @@ pub fn reference_far_mass(
         let (queries, keys): (Array2<f64>, Array2<f64>) =
             (double(&queries, head), double(&keys, head / (heads / key_heads)));
         let row_far_mass = |row: usize| {
-            let logits = keys.slice(s![..=row, ..]).dot(&queries.row(row)) * scale;
+            let mut logits = keys.slice(s![..=row, ..]).dot(&queries.row(row)) * scale;
+            if let Some(cap) = logit_softcap {
+                logits.mapv_inplace(|logit| cap * (logit / cap).tanh());
+            }
             let maximum = logits.fold(f64::NEG_INFINITY, |maximum, logit| maximum.max(*logit));
             let weights = logits.mapv(|logit| (logit - maximum).exp());
             let weights = &weights / weights.sum();

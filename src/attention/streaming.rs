@@ -99,6 +99,8 @@ impl PackedKeys {
 pub struct StreamingAttention {
     keys: PackedKeys,
     scale: f32,
+    /// In the units of logits to base two.
+    softcap: Option<f32>,
     far: FarRegion,
     kernel: Kernel,
 }
@@ -110,7 +112,13 @@ impl StreamingAttention {
     /// [`ErrorKind::InvalidSetting`] where this machine lacks `instruction_set`.
     pub fn new(keys: PackedKeys, scale: f64, far: FarRegion, instruction_set: InstructionSet) -> Result<Self> {
         let kernel = Kernel::new(instruction_set)?;
-        Ok(Self { keys, scale: (scale * LOG2_E) as f32, far, kernel })
+        Ok(Self { keys, scale: (scale * LOG2_E) as f32, softcap: None, far, kernel })
+    }
+
+    /// The same attention with each logit `x` made `cap · tanh(x / cap)` before the softmax, for a `cap` above 0.
+    #[must_use]
+    pub fn with_logit_softcap(self, cap: Option<f64>) -> Self {
+        Self { softcap: cap.map(|cap| (cap * LOG2_E) as f32), ..self }
     }
 
     /// The far mass of some rows: `queries` is `[heads, rows, head_size]`, `rows` their positions in rising order, and
@@ -158,6 +166,7 @@ impl StreamingAttention {
             self.kernel.run(Tile {
                 queries: &tile_queries,
                 scale: self.scale,
+                softcap: self.softcap,
                 panels: self.keys.head(key_head),
                 head_size,
                 far: self.far,
@@ -183,7 +192,7 @@ impl StreamingAttention {
 
     /// The same attention with keys summed up in blocks.
     pub(super) fn blocks(&self) -> BlockAttention {
-        BlockAttention::new(&self.keys, self.scale, self.far, self.kernel)
+        BlockAttention::new(&self.keys, self.scale, self.softcap, self.far, self.kernel)
     }
 
     fn check(&self, queries: &ArrayView3<f32>, rows: &[usize]) -> Result<()> {

@@ -9,6 +9,9 @@ use crate::error::{Error, ErrorKind, Result};
 
 /// The files of one checkpoint by their names, such as `config.json`.
 pub(super) trait Files {
+    /// The checkpoint's own name.
+    fn name(&self) -> String;
+
     /// Where a file lies, for messages.
     fn place(&self, name: &str) -> String;
 
@@ -70,6 +73,11 @@ impl Directory {
 }
 
 impl Files for Directory {
+    fn name(&self) -> String {
+        let path = self.path.canonicalize().unwrap_or_else(|_| self.path.clone());
+        path.file_name().unwrap_or_default().to_string_lossy().into_owned()
+    }
+
     fn place(&self, name: &str) -> String {
         self.path.join(name).display().to_string()
     }

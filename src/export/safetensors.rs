@@ -8,9 +8,10 @@ use std::rc::Rc;
 
 use half::{bf16, f16};
 use safetensors::Dtype;
-use safetensors::tensor::{Metadata, TensorInfo};
+use safetensors::tensor::Metadata;
 use serde::Deserialize;
 
+use super::checkpoint::{Checkpoint, PART};
 use super::files::Files;
 use crate::error::{Error, ErrorKind, Result};
 
@@ -26,12 +27,11 @@ const HEADER_LIMIT: u64 = 100_000_000;
 /// An index names some thousand tensors.
 const INDEX_LIMIT: u64 = 100_000_000;
 
-/// Numbers of a tensor that are in memory at once, about.
-const CHUNK: usize = 1 << 20;
-
 /// The tensors of a checkpoint, and where they lie.
 pub(super) struct Tensors<'a> {
     files: &'a dyn Files,
+    /// What all tensor names of the decoder begin with.
+    prefix: &'static str,
     /// The shard of each tensor; `None` where one file holds all.
     shards: Option<BTreeMap<String, String>>,
     /// Headers that have been read, by their file.
@@ -53,7 +53,7 @@ impl<'a> Tensors<'a> {
     pub(super) fn open(files: &'a dyn Files) -> Result<Self> {
         let headers = RefCell::default();
         if files.size(SINGLE)?.is_some() {
-            return Ok(Self { files, shards: None, headers });
+            return Ok(Self { files, prefix: "", shards: None, headers });
         }
         let Some(index) = files.whole(INDEX, INDEX_LIMIT)? else {
             let message = format!(
@@ -68,77 +68,30 @@ impl<'a> Tensors<'a> {
             let message = format!("{shard:?} is no plain file name, so it is not opened: get the checkpoint elsewhere");
             return Err(files.invalid(INDEX, message));
         }
-        Ok(Self { files, shards: Some(index.weight_map), headers })
+        Ok(Self { files, prefix: "", shards: Some(index.weight_map), headers })
     }
 
-    /// A tensor's shape, the slowest dimension first; `None` where the checkpoint has none of this name.
-    pub(super) fn shape(&self, tensor: &str) -> Result<Option<Vec<usize>>> {
-        let Some(file) = self.file_of(tensor) else { return Ok(None) };
-        let header = self.header(file)?;
-        match (header.tensors.info(tensor), &self.shards) {
-            (Some(info), _) => Ok(Some(info.shape.clone())),
-            (None, None) => Ok(None),
-            (None, Some(_)) => {
-                let message = format!("{INDEX} says that {tensor} is here, but it is not: get both files again");
-                Err(self.files.invalid(file, message))
+    /// Takes the first of these beginnings of tensor names under which there is a tensor of this name.
+    pub(super) fn choose_prefix(&mut self, prefixes: &[&'static str], tensor: &str) -> Result<()> {
+        for prefix in prefixes {
+            self.prefix = prefix;
+            if self.shape(tensor)?.is_some() {
+                return Ok(());
             }
         }
-    }
-
-    /// Gives some rows of a tensor a part at a time, so that a large tensor never lies in memory whole.
-    ///
-    /// # Errors
-    /// [`ErrorKind::InvalidModel`] where the tensor is missing, has another shape or was cut short,
-    /// [`ErrorKind::Unsupported`] for a number format that cannot be read, and [`ErrorKind::NonFinite`] where it holds NaN
-    /// or infinite numbers.
-    pub(super) fn read_in_parts(
-        &self,
-        tensor: &str,
-        shape: &[usize],
-        consume: &mut dyn FnMut(&[f32]) -> Result<()>,
-    ) -> Result<()> {
-        self.check_shape(tensor, shape)?;
-        let file = self.file_of(tensor).expect("has a shape");
-        let header = self.header(file)?;
-        let info = header.tensors.info(tensor).expect("has a shape");
-        let decode = self.decoder(file, tensor, info)?;
-        let (begin, end) = info.data_offsets;
-        let mut reader = self.files.read(file, header.start + begin as u64..header.start + end as u64)?;
-
-        let columns = shape[shape.len() - 1];
-        let rows = shape.iter().product::<usize>() / columns;
-        let step = (CHUNK / columns).max(1);
-        let row_bytes = columns * info.dtype.bitsize() / 8;
-        for first in (0..rows).step_by(step) {
-            let mut stored = vec![0; step.min(rows - first) * row_bytes];
-            reader.read_exact(&mut stored).map_err(|cause| self.files.unreadable(file, cause))?;
-            let values = decode(&stored);
-            if !values.iter().all(|value| value.is_finite()) {
-                let message = format!("the tensor {tensor} holds NaN or infinite numbers: get an intact checkpoint");
-                return Err(Error::new(ErrorKind::NonFinite, message).at(self.files.place(file)));
-            }
-            consume(&values)?;
-        }
+        self.prefix = prefixes[0];
         Ok(())
     }
 
-    fn file_of(&self, tensor: &str) -> Option<&str> {
+    fn full_name(&self, tensor: &str) -> String {
+        format!("{}{tensor}", self.prefix)
+    }
+
+    fn file_of(&self, full_name: &str) -> Option<&str> {
         match &self.shards {
             None => Some(SINGLE),
-            Some(shards) => shards.get(tensor).map(String::as_str),
+            Some(shards) => shards.get(full_name).map(String::as_str),
         }
-    }
-
-    /// Checks that a tensor is there and has this shape.
-    fn check_shape(&self, tensor: &str, expected: &[usize]) -> Result<()> {
-        let file = self.file_of(tensor).unwrap_or(INDEX);
-        let found = self.shape(tensor)?;
-        let found = found.ok_or_else(|| self.files.invalid(file, format!("the tensor {tensor} is missing")))?;
-        if found != expected {
-            let message = format!("the tensor {tensor} is {found:?}, but the configuration means {expected:?}");
-            return Err(self.files.invalid(file, message));
-        }
-        Ok(())
     }
 
     fn header(&self, file: &str) -> Result<Rc<Header>> {
@@ -162,7 +115,8 @@ impl<'a> Tensors<'a> {
         let prefix = files.bytes(file, 0..PREFIX)?;
         let length = u64::from_le_bytes(prefix.try_into().expect("8 bytes"));
         if length > HEADER_LIMIT {
-            let message = format!("no safetensors file: its header would take {length} bytes, and {HEADER_LIMIT} at most can be");
+            let message =
+                format!("no safetensors file: its header would take {length} bytes, and {HEADER_LIMIT} at most can be");
             return Err(files.invalid(file, message));
         }
         let start = PREFIX + length;
@@ -181,21 +135,62 @@ impl<'a> Tensors<'a> {
             }
         }
     }
+}
 
-    fn decoder(&self, file: &str, tensor: &str, info: &TensorInfo) -> Result<fn(&[u8]) -> Vec<f32>> {
-        match info.dtype {
-            Dtype::F64 => Ok(|bytes| numbers(bytes, |number| f64::from_le_bytes(number) as f32)),
-            Dtype::F32 => Ok(|bytes| numbers(bytes, f32::from_le_bytes)),
-            Dtype::F16 => Ok(|bytes| numbers(bytes, |number| f16::from_le_bytes(number).to_f32())),
-            Dtype::BF16 => Ok(|bytes| numbers(bytes, |number| bf16::from_le_bytes(number).to_f32())),
-            other => {
-                let message = format!(
-                    "the tensor {tensor} is stored as {other:?}, and only F64, F32, F16 and BF16 are read: get the \
-                     checkpoint in one of these, not quantized"
-                );
-                Err(Error::new(ErrorKind::Unsupported, message).at(self.files.place(file)))
+impl Checkpoint for Tensors<'_> {
+    fn place(&self, tensor: &str) -> String {
+        self.files.place(self.file_of(&self.full_name(tensor)).unwrap_or(INDEX))
+    }
+
+    fn shape(&self, tensor: &str) -> Result<Option<Vec<usize>>> {
+        let name = self.full_name(tensor);
+        let Some(file) = self.file_of(&name) else { return Ok(None) };
+        match (self.header(file)?.tensors.info(&name), &self.shards) {
+            (Some(info), _) => Ok(Some(info.shape.clone())),
+            (None, None) => Ok(None),
+            (None, Some(_)) => {
+                let message = format!("{INDEX} says that {name} is here, but it is not: get both files again");
+                Err(self.files.invalid(file, message))
             }
         }
+    }
+
+    fn read_rows(&self, tensor: &str, consume: &mut dyn FnMut(&[f32]) -> Result<()>) -> Result<()> {
+        let name = self.full_name(tensor);
+        let missing = || self.files.invalid(INDEX, format!("the tensor {name} is missing"));
+        let file = self.file_of(&name).ok_or_else(missing)?;
+        let header = self.header(file)?;
+        let info = header.tensors.info(&name).ok_or_else(missing)?;
+        let decode = decoder(info.dtype).ok_or_else(|| {
+            let message = format!(
+                "the tensor {name} is stored as {:?}, and only F64, F32, F16 and BF16 are read: get the checkpoint in one \
+                 of these, not quantized",
+                info.dtype
+            );
+            Error::new(ErrorKind::Unsupported, message).at(self.files.place(file))
+        })?;
+        let (begin, end) = info.data_offsets;
+        let mut reader = self.files.read(file, header.start + begin as u64..header.start + end as u64)?;
+        let columns = info.shape.last().copied().unwrap_or(1).max(1);
+        let row_bytes = columns * info.dtype.bitsize() / 8;
+        let step = (PART / columns).max(1) * row_bytes;
+        for first in (begin..end).step_by(step) {
+            let mut stored = vec![0; step.min(end - first)];
+            reader.read_exact(&mut stored).map_err(|cause| self.files.unreadable(file, cause))?;
+            consume(&decode(&stored))?;
+        }
+        Ok(())
+    }
+}
+
+/// Turns stored numbers into float32; `None` for formats that are not read.
+fn decoder(format: Dtype) -> Option<fn(&[u8]) -> Vec<f32>> {
+    match format {
+        Dtype::F64 => Some(|bytes| numbers(bytes, |number| f64::from_le_bytes(number) as f32)),
+        Dtype::F32 => Some(|bytes| numbers(bytes, f32::from_le_bytes)),
+        Dtype::F16 => Some(|bytes| numbers(bytes, |number| f16::from_le_bytes(number).to_f32())),
+        Dtype::BF16 => Some(|bytes| numbers(bytes, |number| bf16::from_le_bytes(number).to_f32())),
+        _ => None,
     }
 }
 

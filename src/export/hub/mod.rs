@@ -15,8 +15,10 @@ use ureq::http::{HeaderMap, Method, Response};
 use ureq::{Body, http};
 
 use super::files::{Directory, Files};
+use super::{ExportOptions, package};
 use crate::cancel::Cancel;
 use crate::error::{Error, ErrorKind, Result};
+use crate::model::metadata::Metadata;
 use client::{Client, Failure, Redirects};
 use environment::Environment;
 use ranges::Ranges;
@@ -62,6 +64,32 @@ impl Repository {
     }
 }
 
+/// Turns the first layer of a checkpoint in a repository into a scorer package, as [`export`](super::export()) does with one
+/// that lies here, and fetches no more of it than it needs.
+///
+/// Where the hub is and what the user has of it is read from the environment: `HF_ENDPOINT`, `HF_TOKEN` or the file
+/// `HF_TOKEN_PATH`, `HF_HOME`, `HF_HUB_CACHE`, `HF_HUB_OFFLINE`, and the proxies of `HTTPS_PROXY` and its like. What was
+/// fetched lies in a directory beside `target`, of its name with `.download` at the end, until the package is whole; after
+/// an error or a kill the next call goes on with it.
+///
+/// # Errors
+/// Those of [`export`](super::export()); [`ErrorKind::InvalidArgument`] for a repository or revision that the hub does not
+/// have; [`ErrorKind::Io`] where it cannot be reached or refuses; [`ErrorKind::Cancelled`].
+pub fn export_from_hub(
+    repository: &Repository,
+    target: &Path,
+    options: &ExportOptions,
+    cancel: &Cancel,
+    on_fetched: OnFetched,
+) -> Result<Metadata> {
+    super::check_options(options)?;
+    package::check_target(target, options.overwrite)?;
+    let hub = Hub::open(repository, target, cancel, on_fetched)?;
+    let metadata = super::export_files(&hub, target, options).map_err(|error| hub.explain(error))?;
+    hub.ranges.remove();
+    Ok(metadata)
+}
+
 /// How far the fetching of one piece of a file has come.
 #[derive(Clone, Copy, Debug)]
 pub struct Fetched<'a> {
@@ -77,7 +105,7 @@ pub struct Fetched<'a> {
 pub type OnFetched<'a> = &'a dyn Fn(Fetched);
 
 /// The files of one commit of a repository.
-pub(super) struct Hub<'a> {
+struct Hub<'a> {
     repository: Repository,
     commit: String,
     /// The files of this commit that lie whole in the cache of the hub's own tools.
@@ -91,12 +119,7 @@ pub(super) struct Hub<'a> {
 
 impl<'a> Hub<'a> {
     /// Finds the commit that the revision means now.
-    pub(super) fn open(
-        repository: &Repository,
-        target: &Path,
-        cancel: &Cancel,
-        on_fetched: OnFetched<'a>,
-    ) -> Result<Self> {
+    fn open(repository: &Repository, target: &Path, cancel: &Cancel, on_fetched: OnFetched<'a>) -> Result<Self> {
         let environment = Environment::read()?;
         let cache = environment.cache.join(format!("models--{}--{}", repository.owner, repository.name));
         let (client, commit) = match environment.offline {
@@ -119,13 +142,8 @@ impl<'a> Hub<'a> {
         })
     }
 
-    /// Removes what was fetched, once it is needed no more.
-    pub(super) fn remove_fetched(&self) {
-        self.ranges.remove();
-    }
-
     /// Adds to an error where to go on from.
-    pub(super) fn explain(&self, error: Error) -> Error {
+    fn explain(&self, error: Error) -> Error {
         if !self.ranges.root().exists() {
             return error;
         }
@@ -233,6 +251,10 @@ impl<'a> Hub<'a> {
 }
 
 impl Files for Hub<'_> {
+    fn name(&self) -> String {
+        self.repository.name.clone()
+    }
+
     fn place(&self, name: &str) -> String {
         let (repository, revision) = (self.repository.full_name(), &self.repository.revision);
         let offline = if self.client.is_none() { " in the cache, HF_HUB_OFFLINE being set" } else { "" };
