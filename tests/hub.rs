@@ -284,6 +284,9 @@ fn nothing_is_asked_of_the_hub_when_offline() {
     assert!(hub.requests().is_empty());
 }
 
+/// What keeps an export waiting.
+const BUSY: Reply = Reply::Status(500, "Retry-After: 60\r\n");
+
 /// Whether a request is one for a part of a shard.
 fn is_shard(request: &Request) -> bool {
     request.server == Server::Content && request.method == "GET"
@@ -306,7 +309,7 @@ fn a_connection_that_brings_nothing_is_given_up() {
     let (hub, user) =
         (Hub::misbehaving(checkpoint(), |request| is_shard(request).then_some(Reply::BreakOff(0))), User::new());
     let told = user.fail(&hub);
-    assert!(told.contains("broke off") && told.contains("tried 4 times"), "{told}");
+    assert!(told.contains("broke off") && told.contains("4 attempts failed"), "{told}");
 }
 
 #[test]
@@ -318,7 +321,7 @@ fn a_killed_export_goes_on_where_it_stopped() {
         let is_embedding = is_shard(request) && request.range.as_ref().is_some_and(|range| range.len() > half);
         match is_embedding && !std::mem::replace(&mut stalled, is_embedding) {
             true => Some(Reply::BreakOff(half)),
-            false if is_embedding || stalled => Some(Reply::Status(500, "Retry-After: 60\r\n")),
+            false if is_embedding || stalled => Some(BUSY),
             false => None,
         }
     };
@@ -346,6 +349,37 @@ fn a_killed_export_goes_on_where_it_stopped() {
     user.assert_package();
     let sent = hub.bytes_sent() - before;
     assert!(sent < needed_bytes() - half + needed_bytes() / 50, "{sent} bytes for {} left", needed_bytes() - half);
+}
+
+#[test]
+fn an_interrupted_export_ends_cleanly() {
+    let (hub, user) = (Hub::misbehaving(checkpoint(), |request| is_shard(request).then_some(BUSY)), User::new());
+    let mut command = user.command(&hub, &format!("export {REPOSITORY} -o model"));
+    let child = command.stderr(Stdio::piped()).spawn().unwrap();
+    while !hub.requests().iter().any(is_shard) {
+        std::thread::yield_now();
+    }
+    assert!(Command::new("kill").args(["-INT", &child.id().to_string()]).status().unwrap().success());
+    let output = child.wait_with_output().unwrap();
+    let told = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(130), "{told}");
+    assert!(told.contains("kept in model.download"), "{told}");
+    let left: Vec<_> = fs::read_dir(user.directory.path()).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+    assert_eq!(left, ["model.download"]);
+}
+
+#[test]
+fn a_full_disk_is_told_and_loses_nothing() {
+    let (hub, user) = (Hub::new(checkpoint()), User::new());
+    let config = user.path("model.download").join(COMMIT).join("config.json");
+    fs::create_dir_all(&config).unwrap();
+    let part = config.join(format!("0-{}.part", checkpoint()["config.json"].len()));
+    std::os::unix::fs::symlink("/dev/full", &part).unwrap();
+    let told = user.fail(&hub);
+    assert!(told.contains("No space left") && told.contains("free some space"), "{told}");
+    fs::remove_file(part).unwrap();
+    user.export(&hub);
+    user.assert_package();
 }
 
 #[test]
@@ -384,14 +418,11 @@ fn a_server_that_ignores_ranges_is_taken_at_its_beginning_where_files_are_small(
 
 #[test]
 fn a_server_that_lies_about_ranges_is_refused() {
-    assert_refused(|request| is_shard(request).then_some(Reply::WrongRange), &["the server gave", SECOND_OR_FIRST]);
+    assert_refused(|request| is_shard(request).then_some(Reply::WrongRange), &["the server gave", FIRST]);
     for more in [-1, 1] {
         assert_refused(move |request| is_shard(request).then_some(Reply::WrongLength(more)), &["more or fewer bytes"]);
     }
 }
-
-/// What the names of both shards have in common.
-const SECOND_OR_FIRST: &str = "-of-00002.safetensors";
 
 #[test]
 fn who_may_not_read_is_told_what_to_do() {
@@ -418,8 +449,11 @@ fn what_is_not_there_is_named() {
     assert!(told.contains(SECOND) && told.contains("missing"), "{told}");
     let mut files = checkpoint();
     files.remove("config.json");
-    let told = User::new().fail(&Hub::new(files));
+    let user = User::new();
+    let told = user.fail(&Hub::new(files));
     assert!(told.contains(&format!("{REPOSITORY}@main/config.json")), "{told}");
+    // Nothing that could be gone on with.
+    assert!(!user.path("model.download").exists());
 }
 
 #[test]
@@ -434,7 +468,7 @@ fn a_server_that_is_asked_too_often_is_waited_for() {
     assert!(told.contains("429") && told.contains("trying again in 1 s"), "{told}");
     user.assert_package();
     assert_refused(|request| on_hub(request, Reply::Status(429, "Retry-After: 4000\r\n")), &["429", "4000 seconds"]);
-    assert_refused(|request| on_hub(request, Reply::Status(429, "")), &["429", "tried 4 times"]);
+    assert_refused(|request| on_hub(request, Reply::Status(429, "")), &["429", "4 attempts failed"]);
 }
 
 #[test]
@@ -447,7 +481,7 @@ fn a_server_that_fails_is_tried_again() {
     let (hub, user) = (Hub::misbehaving(checkpoint(), failing), User::new());
     let told = user.export(&hub);
     assert!(told.contains("status 503"), "{told}");
-    assert_refused(|_| Some(Reply::Status(500, "")), &["status 500", "tried 4 times"]);
+    assert_refused(|_| Some(Reply::Status(500, "")), &["status 500", "4 attempts failed"]);
 }
 
 #[test]

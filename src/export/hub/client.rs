@@ -48,7 +48,7 @@ impl From<Error> for Failure {
 
 /// How far a request follows redirects.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub(super) enum Redirects {
+enum Redirects {
     /// As far as they go.
     All,
     /// To the hub itself alone; the answer is the redirect that leads away.
@@ -106,7 +106,7 @@ impl Client {
             };
             failures = if progress { 1 } else { failures + 1 };
             if failures == ATTEMPTS {
-                return Err(Error::new(error.kind(), format!("{error}; tried {ATTEMPTS} times: try again later")));
+                return Err(Error::new(error.kind(), format!("{error}; {ATTEMPTS} attempts failed: try again later")));
             }
             let wait = wait.unwrap_or(FIRST_WAIT * 2u32.pow(failures - 1));
             if wait > LONGEST_WAIT {
@@ -124,8 +124,22 @@ impl Client {
         self.cancel.check()
     }
 
-    /// Asks once. The answer's status is one of success, 404, or that of a redirect that was not to be followed.
-    pub(super) fn ask(
+    /// Asks once for a range of a file. The answer's status is one of success, or 404.
+    pub(super) fn get(&self, address: &str, range: &str) -> Result<Response<Body>, Failure> {
+        self.ask(&Method::GET, address, Some(range), Redirects::All)
+    }
+
+    /// Asks once what there is to know of a file: the hub itself, or where it redirects to without telling `header`. The
+    /// answer's status is one of success, 404, or that of a redirect.
+    pub(super) fn head(&self, address: &str, header: &str) -> Result<Response<Body>, Failure> {
+        let response = self.ask(&Method::HEAD, address, None, Redirects::WithinHub)?;
+        match response.status().is_redirection() && !response.headers().contains_key(header) {
+            true => self.ask(&Method::HEAD, address, None, Redirects::All),
+            false => Ok(response),
+        }
+    }
+
+    fn ask(
         &self,
         method: &Method,
         address: &str,
@@ -145,7 +159,11 @@ impl Client {
             }
             let request = request.body(()).map_err(|_| self.nonsense(&here, "an address that is none"))?;
             let response = self.agent.run(request).map_err(|cause| {
-                Failure::passing(format!("{} cannot be reached: {}", here.host, one_line(&cause.to_string())))
+                let cause = one_line(&cause.to_string());
+                Failure::passing(format!(
+                    "{} cannot be reached ({cause}): check the network and HF_ENDPOINT",
+                    here.host
+                ))
             })?;
             if !response.status().is_redirection() {
                 return self.checked(response, &here, here == hub);

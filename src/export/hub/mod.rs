@@ -11,7 +11,7 @@ use std::io::{self, Read};
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 
-use ureq::http::{HeaderMap, Method, Response};
+use ureq::http::{HeaderMap, Response};
 use ureq::{Body, http};
 
 use super::files::{Directory, Files};
@@ -19,7 +19,7 @@ use super::{ExportOptions, package};
 use crate::cancel::Cancel;
 use crate::error::{Error, ErrorKind, Result};
 use crate::model::metadata::Metadata;
-use client::{Client, Failure, Redirects};
+use client::{Client, Failure};
 use environment::Environment;
 use ranges::Ranges;
 
@@ -85,9 +85,16 @@ pub fn export_from_hub(
     super::check_options(options)?;
     package::check_target(target, options.overwrite)?;
     let hub = Hub::open(repository, target, cancel, on_fetched)?;
-    let metadata = super::export_files(&hub, target, options).map_err(|error| hub.explain(error))?;
-    hub.ranges.remove();
-    Ok(metadata)
+    let result = super::export_files(&hub, target, options).map_err(|error| hub.explain(error));
+    if result.as_ref().map_or_else(|error| !may_pass(error.kind()), |_| true) {
+        hub.ranges.remove();
+    }
+    result
+}
+
+/// Whether another call on the same checkpoint may do better.
+fn may_pass(error: ErrorKind) -> bool {
+    !matches!(error, ErrorKind::InvalidModel | ErrorKind::Unsupported)
 }
 
 /// How far the fetching of one piece of a file has come.
@@ -144,7 +151,7 @@ impl<'a> Hub<'a> {
 
     /// Adds to an error where to go on from.
     fn explain(&self, error: Error) -> Error {
-        if !self.ranges.root().exists() {
+        if !may_pass(error.kind()) || !self.ranges.root().exists() {
             return error;
         }
         let kept =
@@ -155,12 +162,9 @@ impl<'a> Hub<'a> {
     fn remote_size(&self, client: &Client, name: &str) -> Result<Option<u64>> {
         let address = client.address(&self.commit, name);
         client.persist(|| {
-            let mut response = client.ask(&Method::HEAD, &address, None, Redirects::WithinHub)?;
+            let response = client.head(&address, "x-linked-size")?;
             if response.status() == http::StatusCode::NOT_FOUND {
                 return Ok(None);
-            }
-            if response.status().is_redirection() && number(response.headers(), "x-linked-size").is_none() {
-                response = client.ask(&Method::HEAD, &address, None, Redirects::All)?;
             }
             let size = ["x-linked-size", "content-length"].iter().find_map(|name| number(response.headers(), name));
             let size = size.ok_or_else(|| self.lies(name, "the server does not tell how long the file is"))?;
@@ -180,7 +184,7 @@ impl<'a> Hub<'a> {
                 return Ok(());
             }
             let asked = format!("bytes={}-{}", missing.start, missing.end - 1);
-            let response = client.ask(&Method::GET, &address, Some(&asked), Redirects::All)?;
+            let response = client.get(&address, &asked)?;
             let mut body = self.body(name, response, &missing, size)?;
             let mut chunk = vec![0; CHUNK];
             loop {
@@ -291,7 +295,7 @@ impl Files for Hub<'_> {
 /// The commit that a revision means to the server now.
 fn commit(client: &Client, repository: &Repository) -> Result<String> {
     let address = client.address(&repository.revision, CONFIG);
-    let response = client.persist(|| client.ask(&Method::HEAD, &address, None, Redirects::WithinHub))?;
+    let response = client.persist(|| client.head(&address, "x-repo-commit"))?;
     let text = |name: &str| response.headers().get(name).and_then(|value| value.to_str().ok());
     if let Some(commit) = text("x-repo-commit").filter(|commit| is_commit(commit)) {
         return Ok(commit.to_owned());
