@@ -2,7 +2,7 @@
 
 use longattn::attention::{
     DISTANCE_BUCKETS, FarMass, FarRegion, InstructionSet, PackedKeys, ProfiledMass, StreamingAttention, bucket_start,
-    distance_bucket, map_far_mass, map_profiled_mass,
+    distance_bucket, map_far_mass, map_profiled_mass, normalized_map_far_mass, reference_far_mass,
 };
 use ndarray::{Array2, Array3, s};
 use proptest::prelude::*;
@@ -210,6 +210,38 @@ proptest! {
             prop_assert_eq!(some.column(index), all.column(*row));
         }
     }
+}
+
+/// The sums over rows of what each head's rows are expected to have.
+fn totals(expected: &Array2<FarMass>) -> Vec<FarMass> {
+    expected.outer_iter().map(|rows| rows.iter().copied().sum()).collect()
+}
+
+fn assert_same(found: &[FarMass], expected: &[FarMass], tolerance: f64) {
+    assert_eq!(found.len(), expected.len());
+    for (found, expected) in found.iter().zip(expected) {
+        for (found, expected) in [(found.mass, expected.mass), (found.square_mass, expected.square_mass)] {
+            assert!((found - expected).abs() <= tolerance * expected, "{found} is not {expected}");
+        }
+    }
+}
+
+#[test]
+fn the_reference_is_double_precision() {
+    let far = FarRegion { min_distance: 17, sink_tokens: 3 };
+    let inputs = Inputs::random(5, (6, 2), 130, 24, far);
+    let Inputs { queries, keys, scale, .. } = &inputs;
+    let reference = |cap| reference_far_mass(queries.view(), keys.view(), *scale, cap, far).unwrap();
+    assert_same(&reference(None), &totals(&inputs.expected()), 1e-12);
+    let rows: Vec<_> = (0..130).collect();
+    let capped = inputs.streaming(InstructionSet::Portable).with_logit_softcap(Some(2.0));
+    let capped = totals(&capped.far_masses(queries.view(), &rows).unwrap());
+    assert_same(&reference(Some(2.0)), &capped, 1e-5);
+    assert!((capped[0].mass / reference(None)[0].mass - 1.0).abs() > 1e-3);
+    assert!(reference_far_mass(queries.view(), keys.slice(s![.., 1.., ..]), *scale, None, far).is_err());
+
+    let rounded = inputs.map().mapv(|weight| weight as f32 * 1.01);
+    assert_same(&normalized_map_far_mass(rounded.view(), far), &totals(&inputs.expected()), 1e-6);
 }
 
 #[test]

@@ -587,14 +587,19 @@ fn verify_compares_a_package_with_double_precision() {
 #[test]
 fn verify_fails_where_rounding_takes_too_much() {
     let workplace = Workplace::new();
+    // Every token has the same large number in its embedding's first column, and each head's slowest pair reads nothing
+    // else: logits get one large summand, which leaves single precision no digits for what differs.
     let mut tiny = tiny::Tiny::new(32, GgmlDType::F32);
-    for (tensor, shape) in [(tiny::QUERY, [32, 32]), (tiny::KEY, [16, 32])] {
-        let huge: Vec<_> = tiny.numbers(tensor).iter().map(|number| (number * 1e4) as f32).collect();
-        tiny.set_tensor(tensor, &huge, &shape);
+    let slowest = |row: usize| row % tiny::HEAD_SIZE == tiny::HEAD_SIZE - 2;
+    for (tensor, rows) in [(tiny::TOKEN_EMBEDDING, 256), (tiny::QUERY, 32), (tiny::KEY, 16)] {
+        let mut numbers: Vec<_> = tiny.numbers(tensor).iter().map(|number| *number as f32).collect();
+        let large = (0..rows).filter(|row| tensor == tiny::TOKEN_EMBEDDING || slowest(*row));
+        large.for_each(|row| numbers[row * 32] = 1000.0);
+        tiny.set_tensor(tensor, &numbers, &[rows, 32]);
     }
-    tiny.write(&workplace.path("huge.gguf"));
-    workplace.succeed("export huge.gguf -o huge");
-    let output = workplace.run("verify huge --window 512 --json");
+    tiny.write(&workplace.path("large.gguf"));
+    workplace.succeed("export large.gguf -o large --rope-theta 1e30");
+    let output = workplace.run("verify large --json");
     let told = String::from_utf8(output.stderr).unwrap();
     assert!(!output.status.success() && told.contains("differs from double precision by more than 0.0001"), "{told}");
     let verification: Value = serde_json::from_slice(&output.stdout).unwrap();

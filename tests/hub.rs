@@ -417,6 +417,15 @@ fn a_server_that_ignores_ranges_is_taken_at_its_beginning_where_files_are_small(
 }
 
 #[test]
+fn a_large_file_is_not_fetched_whole() {
+    let whole = |request: &Request| match request.method.as_str() {
+        "HEAD" if request.path.ends_with(FIRST) => Some(Reply::Status(200, "X-Linked-Size: 100000000\r\n")),
+        _ => is_shard(request).then_some(Reply::Whole),
+    };
+    assert_refused(whole, &["ignores ranges", "HF_ENDPOINT"]);
+}
+
+#[test]
 fn a_server_that_lies_about_ranges_is_refused() {
     assert_refused(|request| is_shard(request).then_some(Reply::WrongRange), &["the server gave", FIRST]);
     for more in [-1, 1] {
