@@ -65,7 +65,7 @@ fn every_checkpoint_scores_as_transformers_attends() {
                 for window in &windows {
                     let context = format!("{name}, {contract:?}, fold {fold}, {} tokens", window.token_ids.len());
                     let score = scorer.score_tokens(&window.token_ids).unwrap();
-                    assert_close(&score, window, 1e-4, &context);
+                    assert_close(&score, window, 2e-6, &context);
                 }
             }
         }
