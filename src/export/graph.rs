@@ -259,8 +259,8 @@ impl Builder<'_> {
 
     /// 0, 1, … for ids `[batch, length]`.
     fn positions(&mut self, ids: &Value) -> Value {
-        let length = self.length(ids);
         let (zero, one) = (self.integer(0), self.integer(1));
+        let length = self.length(ids);
         self.node("Range", &[&zero, &length, &one])
     }
 

@@ -29,9 +29,10 @@ const MAX_LAYERS: usize = 10_000;
 const PREFIXES: [&str; 6] =
     ["model.", "", "language_model.model.", "model.language_model.", "gpt_neox.", "transformer."];
 
-/// The decoder that `config.json` and the tensors tell of.
-pub(super) fn decoder(files: &dyn Files, tensors: &mut Tensors, options: &ExportOptions) -> Result<Decoder> {
+/// The decoder that `config.json` tells of, and the tensors.
+pub(super) fn open<'a>(files: &'a dyn Files, options: &ExportOptions) -> Result<(Decoder, Tensors<'a>)> {
     let config = Config::read(files)?;
+    let mut tensors = Tensors::open(files)?;
     config.check_kind()?;
     let architecture = config.architecture;
     tensors.choose_prefix(&PREFIXES, &format!("{}.weight", architecture.tensors.token_embedding))?;
@@ -67,7 +68,7 @@ pub(super) fn decoder(files: &dyn Files, tensors: &mut Tensors, options: &Export
         sliding_windows,
     };
     decoder.check_heads().map_err(|error| error.at(&config.place))?;
-    Ok(decoder)
+    Ok((decoder, tensors))
 }
 
 /// The checkpoint's own tokenizer, and the text of its `tokenizer.json`.

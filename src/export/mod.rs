@@ -33,7 +33,6 @@ use files::{Directory, Files};
 use gguf::Gguf;
 use graph::ProjectionNames;
 use package::Draft;
-use safetensors::Tensors;
 use weights::WeightFile;
 
 /// Old enough for every ONNX Runtime that is still in use.
@@ -118,8 +117,7 @@ pub fn export(source: &Path, target: &Path, options: &ExportOptions) -> Result<M
 
 /// Exports a checkpoint of `config.json`, safetensors and `tokenizer.json`.
 fn export_files(files: &dyn Files, target: &Path, options: &ExportOptions) -> Result<Metadata> {
-    let mut tensors = Tensors::open(files)?;
-    let decoder = huggingface::decoder(files, &mut tensors, options)?;
+    let (decoder, tensors) = huggingface::open(files, options)?;
     write_package(&decoder, &tensors, target, options, || huggingface::tokenizer(files))
 }
 

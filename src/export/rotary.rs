@@ -4,6 +4,9 @@ use std::f64::consts::TAU;
 
 use crate::error::{Error, ErrorKind, Result};
 
+/// Far more numbers than any head has, and few enough to be allocated for.
+const LARGEST_HEAD: usize = 1 << 16;
+
 /// How fast each pair of numbers of a head turns with the position.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct Rotary {
@@ -83,7 +86,8 @@ impl Rotary {
     /// # Errors
     /// [`ErrorKind::InvalidModel`] where `rotated` numbers of a head cannot turn in pairs, or frequencies are not finite.
     pub(super) fn new(theta: f64, rotated: usize, head_size: usize, scaling: &Scaling) -> Result<Self> {
-        if !head_size.is_multiple_of(2) || !rotated.is_multiple_of(2) || rotated == 0 || rotated > head_size {
+        let pairs = head_size.is_multiple_of(2) && rotated.is_multiple_of(2);
+        if !pairs || rotated == 0 || rotated > head_size || head_size > LARGEST_HEAD {
             let message = format!("a head of {head_size} numbers cannot have {rotated} of them rotated in pairs");
             return Err(Error::new(ErrorKind::InvalidModel, message));
         }
