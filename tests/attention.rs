@@ -2,7 +2,7 @@
 
 use longattn::attention::{
     DISTANCE_BUCKETS, FarMass, FarRegion, InstructionSet, PackedKeys, ProfiledMass, StreamingAttention, bucket_start,
-    distance_bucket, map_far_mass, map_profiled_mass, normalized_map_far_mass, reference_far_mass,
+    distance_bucket, estimate, map_far_mass, map_profiled_mass, normalized_map_far_mass, reference_far_mass,
 };
 use ndarray::{Array2, Array3, s};
 use proptest::prelude::*;
@@ -13,6 +13,7 @@ struct Inputs {
     queries: Array3<f32>,
     keys: Array3<f32>,
     scale: f64,
+    softcap: Option<f64>,
     far: FarRegion,
 }
 
@@ -30,6 +31,7 @@ impl Inputs {
             queries: Array3::from_shape_simple_fn((heads.0, length, head_size), &mut next),
             keys: Array3::from_shape_simple_fn((heads.1, length, head_size), &mut next),
             scale: (head_size as f64).sqrt().recip(),
+            softcap: None,
             far,
         }
     }
@@ -48,7 +50,8 @@ impl Inputs {
                 let query = self.queries.slice(s![head, row, ..]).mapv(f64::from);
                 let mut weights = map.slice_mut(s![head, row, ..=row]);
                 for (key, weight) in weights.iter_mut().enumerate() {
-                    *weight = self.scale * query.dot(&self.keys.slice(s![head / group, key, ..]).mapv(f64::from));
+                    let logit = self.scale * query.dot(&self.keys.slice(s![head / group, key, ..]).mapv(f64::from));
+                    *weight = self.softcap.map_or(logit, |cap| cap * (logit / cap).tanh());
                 }
                 let maximum = weights.iter().copied().fold(f64::NEG_INFINITY, f64::max);
                 weights.mapv_inplace(|logit| (logit - maximum).exp());
@@ -83,7 +86,8 @@ impl Inputs {
 
     fn streaming(&self, instruction_set: InstructionSet) -> StreamingAttention {
         let keys = PackedKeys::new(self.keys.view());
-        StreamingAttention::new(keys, self.scale, self.far, instruction_set).unwrap()
+        let attention = StreamingAttention::new(keys, self.scale, self.far, instruction_set).unwrap();
+        attention.with_logit_softcap(self.softcap)
     }
 
     fn streamed(&self, instruction_set: InstructionSet) -> Array2<FarMass> {
@@ -265,6 +269,29 @@ fn every_min_distance_at_the_edges() {
             assert_close(&inputs.streamed(InstructionSet::Auto), &inputs.expected());
             inputs.assert_profiled(&[InstructionSet::Auto]);
         }
+    }
+}
+
+#[test]
+fn soft_capped_logits_equal_double_precision() {
+    for softcap in [0.1, 1.0, 50.0, 1e6] {
+        let far = FarRegion { min_distance: 70, sink_tokens: 2 };
+        let inputs = Inputs { softcap: Some(softcap), ..Inputs::random(2, (4, 2), 300, 16, far) };
+        assert_close(&inputs.streamed(InstructionSet::Auto), &inputs.expected());
+        inputs.assert_profiled(&[InstructionSet::Auto, InstructionSet::Portable]);
+    }
+}
+
+#[test]
+fn estimates_of_soft_capped_logits_are_close() {
+    let inputs = Inputs::random(4, (2, 1), 1200, 8, FarRegion { min_distance: 300, sink_tokens: 0 });
+    let inputs = Inputs { softcap: Some(0.5), ..inputs };
+    let attention = inputs.streaming(InstructionSet::Auto);
+    let queries = |rows: &[usize]| Ok(inputs.queries.select(ndarray::Axis(1), rows));
+    let estimate = estimate(&attention, &[0; 1200], 400, queries).unwrap().unwrap();
+    for (head, found) in estimate.heads.iter().enumerate() {
+        let exact: f64 = inputs.streamed(InstructionSet::Auto).row(head).iter().map(|row| row.mass).sum();
+        assert!((found.mass - exact).abs() <= 0.01 * exact, "{} is not near {exact}", found.mass);
     }
 }
 

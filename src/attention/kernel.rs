@@ -209,18 +209,29 @@ fn multiply<S: Simd, const STRIP: usize, const VECTORS: usize>(
     products
 }
 
-/// Makes each logit `x`, which is to base two as `cap` is, `cap · tanh(x / cap)`.
+/// Makes each logit `x`, which is to base two as `cap` is, `cap · tanh(x / cap)`. Those after the last whole vector stay.
 #[inline(always)]
 pub(super) fn cap_logits<S: Simd>(simd: S, logits: &mut [f32], cap: f32) {
-    let exponent = simd.splat_f32s(-2.0 * std::f32::consts::LOG2_E / cap);
-    let (one, cap) = (simd.splat_f32s(1.0), simd.splat_f32s(cap));
-    // All callers hold whole vectors.
+    /// Below it the series is the better, because the quotient's numerator is a small difference.
+    const SMALL: f32 = 0.1;
+    const SERIES: [f32; 2] = [-1.0 / 3.0, 2.0 / 15.0];
+
+    let inverse = simd.splat_f32s(cap.recip());
+    let exponent = simd.splat_f32s(-2.0 * std::f32::consts::LOG2_E);
+    let one = simd.splat_f32s(1.0);
+    let [cubic, quintic] = SERIES.map(|coefficient| simd.splat_f32s(coefficient));
     for logit in S::as_mut_simd_f32s(logits).0 {
-        let power = exponential(simd, simd.mul_f32s(simd.abs_f32s(*logit), exponent));
-        let tanh = simd.div_f32s(simd.sub_f32s(one, power), simd.add_f32s(one, power));
-        let capped = simd.mul_f32s(cap, tanh);
-        let negative = simd.less_than_f32s(*logit, simd.splat_f32s(0.0));
-        *logit = simd.select_f32s(negative, simd.neg_f32s(capped), capped);
+        let part = simd.mul_f32s(*logit, inverse);
+        let size = simd.abs_f32s(part);
+        let power = exponential(simd, simd.mul_f32s(size, exponent));
+        let quotient = simd.div_f32s(simd.sub_f32s(one, power), simd.add_f32s(one, power));
+        let square = simd.mul_f32s(size, size);
+        let polynomial = simd.mul_add_e_f32s(simd.mul_add_e_f32s(quintic, square, cubic), square, one);
+        let is_small = simd.less_than_f32s(size, simd.splat_f32s(SMALL));
+        let tanh = simd.select_f32s(is_small, simd.mul_f32s(size, polynomial), quotient);
+        let capped = simd.mul_f32s(simd.splat_f32s(cap), tanh);
+        let is_negative = simd.less_than_f32s(part, simd.splat_f32s(0.0));
+        *logit = simd.select_f32s(is_negative, simd.neg_f32s(capped), capped);
     }
 }
 

@@ -77,13 +77,29 @@ pub(super) enum Sliding {
 /// Every architecture that works.
 pub(super) const ARCHITECTURES: &[Architecture] = &[
     LLAMA,
-    Architecture { name: "mistral", sliding: Sliding::All, ..LLAMA },
-    Architecture { name: "qwen2", bias: true, sliding: Sliding::FromLayer, ..LLAMA },
+    Architecture {
+        name: "mistral",
+        sliding: Sliding::All,
+        defaults: &[("num_key_value_heads", 8.0), ("sliding_window", 4096.0)],
+        ..LLAMA
+    },
+    Architecture {
+        name: "qwen2",
+        bias: true,
+        sliding: Sliding::FromLayer,
+        defaults: &[("num_key_value_heads", 32.0), ("sliding_window", 4096.0), ("max_window_layers", 28.0)],
+        ..LLAMA
+    },
     Architecture {
         name: "qwen3",
         tensors: TensorNames { query_key_norms: QueryKeyNorms::ByHead(QUERY_KEY_NORMS), ..LLAMA.tensors },
         sliding: Sliding::FromLayer,
-        defaults: &[("head_dim", 128.0)],
+        defaults: &[
+            ("num_key_value_heads", 32.0),
+            ("head_dim", 128.0),
+            ("sliding_window", 4096.0),
+            ("max_window_layers", 28.0),
+        ],
         ..LLAMA
     },
     Architecture {
@@ -207,4 +223,24 @@ impl Architecture {
 pub(super) fn names() -> String {
     let names: Vec<_> = ARCHITECTURES.iter().map(|architecture| architecture.name).collect();
     names.join(", ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::export::rotary::SCALINGS;
+
+    #[test]
+    fn the_documentation_lists_what_works() {
+        let page = include_str!("../../docs/export.md");
+        let listed = |heading: &str| -> Vec<&str> {
+            let table = page.split(heading).nth(1).expect("the heading is there");
+            let rows =
+                table.lines().skip_while(|line| !line.starts_with("| `")).take_while(|line| line.starts_with('|'));
+            rows.filter_map(|row| row.split('`').nth(1)).collect()
+        };
+        let names: Vec<_> = ARCHITECTURES.iter().map(|architecture| architecture.name).collect();
+        assert_eq!(listed("## Architectures"), names);
+        assert_eq!(listed("| `rope_type` |"), SCALINGS);
+    }
 }

@@ -166,7 +166,7 @@ impl Config {
             (_, Sliding::All) => Box::new(|_| true),
             (_, Sliding::FromLayer) => {
                 let first = match self.flag("use_sliding_window")? {
-                    Some(true) => self.whole("max_window_layers")?.unwrap_or(28),
+                    Some(true) => self.whole("max_window_layers")?.unwrap_or(layers),
                     _ => layers,
                 };
                 Box::new(move |layer| layer >= first)
@@ -340,8 +340,10 @@ impl Config {
         converted.map(Some).ok_or_else(|| self.error(format!("{key} is not {expected}: get the file again")))
     }
 
+    /// What is meant where a key is absent; null says that there is none.
     fn default(&self, key: &str) -> Option<f64> {
-        self.architecture.defaults.iter().find(|row| row.0 == key).map(|row| row.1)
+        let absent = !self.values.contains_key(key);
+        self.architecture.defaults.iter().find(|row| absent && row.0 == key).map(|row| row.1)
     }
 
     fn required<T>(&self, key: &str, value: Option<T>) -> Result<T> {
