@@ -507,8 +507,11 @@ fn a_server_that_is_no_hub_is_refused() {
     let user = User::new();
     let hub = Hub::new(checkpoint());
     let arguments = format!("export {REPOSITORY} -o model");
-    let (output, told) = user.run(user.command(&hub, &arguments).env("HF_ENDPOINT", "hub.example"));
-    assert!(!output.status.success() && told.contains("HF_ENDPOINT must begin with"), "{told}");
+    for endpoint in ["hub.example", "https://me:password@hub.example"] {
+        let (output, told) = user.run(user.command(&hub, &arguments).env("HF_ENDPOINT", endpoint));
+        assert!(!output.status.success() && told.contains("HF_ENDPOINT must begin with"), "{told}");
+        assert!(!told.contains("password@"), "{told}");
+    }
     let (output, told) = user.run(user.command(&hub, &arguments).env("HF_ENDPOINT", "http://127.0.0.1:1"));
     assert!(!output.status.success() && told.contains("127.0.0.1 cannot be reached"), "{told}");
 }

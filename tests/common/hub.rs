@@ -108,22 +108,17 @@ impl Hub {
 
 fn answer(server: Server, mut stream: TcpStream, state: &Mutex<State>) -> std::io::Result<()> {
     let Some(request) = read_request(server, &stream)? else { return Ok(()) };
-    let (head, body, broken) = {
+    let (head, body) = {
         let mut state = state.lock().unwrap();
         state.requests.push(request.clone());
         let misbehaviour = (state.behaviour)(&request);
-        let broken = matches!(misbehaviour, Some(Reply::BreakOff(_)));
         let (head, body) = respond(&state, &request, misbehaviour);
         let body = if request.method == "HEAD" { Vec::new() } else { body };
         state.bytes_sent += head.len() + body.len();
-        (head, body, broken)
+        (head, body)
     };
     stream.write_all(head.as_bytes())?;
-    stream.write_all(&body)?;
-    if !broken {
-        stream.flush()?;
-    }
-    Ok(())
+    stream.write_all(&body)
 }
 
 fn read_request(server: Server, stream: &TcpStream) -> std::io::Result<Option<Request>> {

@@ -2,11 +2,10 @@
 
 use clap::{ArgMatches, Command};
 use longattn::choice::Choice;
-use longattn::model::{Scorer, TOLERANCE, Verification};
-use longattn::{Error, ErrorKind, Result};
+use longattn::model::{Comparison, Scorer, TOLERANCE, Verification};
+use longattn::{Cancel, Error, ErrorKind, Result};
 
 use crate::flags::{self, WithSettings};
-use crate::progress::INTERRUPT;
 use crate::table;
 
 /// Some real text that every build holds.
@@ -40,7 +39,7 @@ pub fn command(command: Command) -> Command {
 pub fn execute(matches: &ArgMatches) -> Result<()> {
     let package = flags::path_of(matches, "package");
     let scorer = Scorer::open(package, &flags::config(matches)?)?;
-    let verification = scorer.verify(TEXT, &INTERRUPT)?;
+    let verification = scorer.verify(TEXT, &Cancel::default())?;
     table::print(&match matches.get_flag("json") {
         true => verification.to_json().to_string(),
         false => rows(&verification),
@@ -57,7 +56,7 @@ pub fn execute(matches: &ArgMatches) -> Result<()> {
 
 fn rows(verification: &Verification) -> String {
     let head = format!("{:<11} {:<20} {:>9} {:>9}", "contract", "computed by", "DS", "variance");
-    let row = |comparison: &longattn::model::Comparison| {
+    let row = |comparison: &Comparison| {
         let (contract, computed_by) = (comparison.contract.name(), &comparison.computed_by);
         format!("{contract:<11} {computed_by:<20} {:>9.1e} {:>9.1e}", comparison.proportion, comparison.variance)
     };

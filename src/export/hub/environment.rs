@@ -37,9 +37,10 @@ impl Environment {
 
 fn endpoint() -> Result<String> {
     let endpoint = text("HF_ENDPOINT").unwrap_or(ENDPOINT.to_owned());
-    match endpoint.starts_with("https://") || endpoint.starts_with("http://") {
+    // Messages show the endpoint, so no password may stand in it.
+    match (endpoint.starts_with("https://") || endpoint.starts_with("http://")) && !endpoint.contains('@') {
         true => Ok(endpoint.trim_end_matches('/').to_owned()),
-        false => Err(invalid("HF_ENDPOINT must begin with https:// or http://")),
+        false => Err(invalid("HF_ENDPOINT must begin with https:// or http://, with no name or password in it")),
     }
 }
 
