@@ -139,6 +139,16 @@ fn windows_longer_than_learned_positions_are_refused() {
     let error = scorer.score_tokens(&[1; 41]).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::InvalidSetting);
     assert!(error.to_string().contains("at most 40"), "{error}");
+
+    let directory = tempfile::tempdir().unwrap();
+    for options in [
+        ExportOptions { rope_theta: Some(500.0), ..options() },
+        ExportOptions { max_positions: NonZeroUsize::new(80), ..options() },
+    ] {
+        let error = export(&checkpoints().join("gpt2"), &directory.path().join("package"), &options).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::InvalidArgument);
+        assert!(error.to_string().contains("learned its positions"), "{error}");
+    }
 }
 
 #[test]

@@ -76,6 +76,12 @@ pub(super) struct ProjectionWeights {
     pub norm: Option<Vec<f32>>,
 }
 
+/// A tensor of one projection or several, and its bias, as they are stored.
+struct Stored {
+    matrix: Vec<f32>,
+    bias: Option<Vec<f32>>,
+}
+
 /// All that queries and keys are computed with but the embedding.
 pub(super) struct LayerWeights {
     pub input_norm: Option<NormWeights>,
@@ -146,9 +152,17 @@ impl Decoder {
     pub(super) fn read(&self, checkpoint: &dyn Checkpoint) -> Result<LayerWeights> {
         let input_norm = self.tensors.input_norm.map(|norm| self.input_norm(checkpoint, &of_layer(norm)));
         let [query, key] = self.projections();
+        let of_query = self.stored(checkpoint, &query)?;
+        let of_key = match key.tensor == query.tensor {
+            true => None,
+            false => Some(self.stored(checkpoint, &key)?),
+        };
         Ok(LayerWeights {
             input_norm: input_norm.transpose()?,
-            projections: [self.projection(checkpoint, query)?, self.projection(checkpoint, key)?],
+            projections: [
+                self.projection(checkpoint, query, &of_query)?,
+                self.projection(checkpoint, key, of_key.as_ref().unwrap_or(&of_query))?,
+            ],
         })
     }
 
@@ -225,21 +239,28 @@ impl Decoder {
         Ok(weights)
     }
 
-    fn projection(&self, checkpoint: &dyn Checkpoint, projection: Projection) -> Result<ProjectionWeights> {
-        let columns = self.embedding_size;
-        let stored = checkpoint.read(&weight(&projection.tensor), &projection.shape(columns))?;
-        let rows = self.stored_rows(&projection);
-        let matrix = Array2::from_shape_fn((columns, rows.len()), |(column, row)| match projection.transposed {
-            true => stored[column * projection.stored_rows + rows[row]],
-            false => stored[rows[row] * columns + column],
-        });
+    fn stored(&self, checkpoint: &dyn Checkpoint, projection: &Projection) -> Result<Stored> {
+        let matrix = checkpoint.read(&weight(&projection.tensor), &projection.shape(self.embedding_size))?;
         let bias = match self.bias {
-            true => {
-                let stored = checkpoint.read(&bias(&projection.tensor), &[projection.stored_rows])?;
-                Some(rows.iter().map(|row| stored[*row]).collect())
-            }
+            true => Some(checkpoint.read(&bias(&projection.tensor), &[projection.stored_rows])?),
             false => None,
         };
+        Ok(Stored { matrix, bias })
+    }
+
+    fn projection(
+        &self,
+        checkpoint: &dyn Checkpoint,
+        projection: Projection,
+        stored: &Stored,
+    ) -> Result<ProjectionWeights> {
+        let columns = self.embedding_size;
+        let rows = self.stored_rows(&projection);
+        let matrix = Array2::from_shape_fn((columns, rows.len()), |(column, row)| match projection.transposed {
+            true => stored.matrix[column * projection.stored_rows + rows[row]],
+            false => stored.matrix[rows[row] * columns + column],
+        });
+        let bias = stored.bias.as_ref().map(|bias| rows.iter().map(|row| bias[*row]).collect());
         let norm = projection.norm.as_ref().map(|norm| self.query_key_norm(checkpoint, norm)).transpose()?;
         Ok(ProjectionWeights { projection, matrix, bias, norm })
     }

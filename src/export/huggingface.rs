@@ -41,13 +41,16 @@ pub(super) fn open<'a>(files: &'a dyn Files, options: &ExportOptions) -> Result<
     let head_size = config.size_or("head_dim", embedding_size / heads)?;
     let sliding_windows = config.sliding_windows()?;
     let sliding = sliding_windows.get(LAYER).copied().flatten().is_some();
+    let learned = architecture.tensors.position_embedding.is_some();
     let max_positions = match options.max_positions {
+        Some(_) if learned => return Err(learned_positions("max_positions")),
         Some(positions) => positions.get(),
         None => config.size("max_position_embeddings")?,
     };
-    let rotary = match architecture.tensors.position_embedding {
-        Some(_) => None,
-        None => Some(config.rotary(head_size, max_positions, sliding, options.rope_theta)?),
+    let rotary = match options.rope_theta {
+        Some(_) if learned => return Err(learned_positions("rope_theta")),
+        _ if learned => None,
+        theta => Some(config.rotary(head_size, max_positions, sliding, theta)?),
     };
     let decoder = Decoder {
         name: files.name(),
@@ -69,6 +72,11 @@ pub(super) fn open<'a>(files: &'a dyn Files, options: &ExportOptions) -> Result<
     };
     decoder.check_heads().map_err(|error| error.at(&config.place))?;
     Ok((decoder, tensors))
+}
+
+fn learned_positions(option: &str) -> Error {
+    let message = format!("the model has learned its positions, which {option} cannot change: leave it out");
+    Error::new(ErrorKind::InvalidArgument, message)
 }
 
 /// The checkpoint's own tokenizer, and the text of its `tokenizer.json`.

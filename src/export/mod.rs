@@ -102,7 +102,8 @@ impl Default for ExportOptions {
 /// - [`ErrorKind::Unsupported`] where its architecture, rotary scaling, number format or tokenizer is not among the known
 ///   ones.
 /// - [`ErrorKind::NonFinite`] where a weight is NaN or infinite, in the checkpoint or in the chosen number format.
-/// - [`ErrorKind::InvalidArgument`] where `target` exists and may not be replaced, or `rope_theta` is out of range.
+/// - [`ErrorKind::InvalidArgument`] where `target` exists and may not be replaced, `rope_theta` is out of range, or it or
+///   `max_positions` is given for a model with learned positions.
 /// - [`ErrorKind::Io`] where a file cannot be read or written.
 pub fn export(source: &Path, target: &Path, options: &ExportOptions) -> Result<Metadata> {
     check_options(options)?;

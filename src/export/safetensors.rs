@@ -183,8 +183,11 @@ impl Checkpoint for Tensors<'_> {
     }
 }
 
-/// Turns stored numbers into float32; `None` for formats that are not read.
-fn decoder(format: Dtype) -> Option<fn(&[u8]) -> Vec<f32>> {
+/// Turns stored numbers into float32.
+type Decode = fn(&[u8]) -> Vec<f32>;
+
+/// `None` for formats that are not read.
+fn decoder(format: Dtype) -> Option<Decode> {
     match format {
         Dtype::F64 => Some(|bytes| numbers(bytes, |number| f64::from_le_bytes(number) as f32)),
         Dtype::F32 => Some(|bytes| numbers(bytes, f32::from_le_bytes)),

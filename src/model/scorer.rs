@@ -329,7 +329,8 @@ impl Scorer {
         self.position_warning.call_once(|| {
             log::warn!(
                 "windows of {length} tokens are longer than the {trained} positions that the model was trained for: its \
-                 attention there is a guess; use windows of at most {trained}, or raise --rope-theta at export"
+                 attention there is a guess; use windows of at most {trained}, or raise --rope-theta and --max-positions \
+                 at export"
             );
         });
         Ok(())

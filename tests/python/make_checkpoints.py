@@ -1,6 +1,6 @@
 """Makes the tiny checkpoints in tests/data/checkpoints, one for each architecture and each rotary scaling, with random weights.
 
-    pip install --requirement requirements/make-checkpoints.txt
+    pip install --require-hashes --requirement requirements/make-checkpoints.txt
     python3 tests/python/make_checkpoints.py tests/data/checkpoints
 
 Each is a directory with `config.json`, in one of the spellings that are found in the wild, and `model.safetensors`. Beside
