@@ -101,7 +101,7 @@ rust: $(onnxruntime) $(model_file) ## test the crate: format, lints, tests, docu
 test: onnx
 onnx: build $(model_file) target/python/.installed ## check exported models against the ONNX standard
 	rm -rf target/check-onnx
-	for contract in query-key attentions; do for dtype in f32 f16; do \
+	for contract in query-key attentions; do for dtype in f32 f16 bf16; do \
 	    $(longattn) export $(model_file) --contract $$contract --dtype $$dtype -o target/check-onnx/$$contract-$$dtype; \
 	done; done
 	PYTHONPATH=target/python python3 tests/python/check_onnx.py target/check-onnx/*

@@ -2,7 +2,8 @@
 
 use longattn::attention::{
     DISTANCE_BUCKETS, FarMass, FarRegion, InstructionSet, PackedKeys, Precision, ProfiledMass, StreamingAttention,
-    bucket_start, distance_bucket, map_far_mass, map_profiled_mass,
+    bucket_start, distance_bucket, estimate, map_far_mass, map_profiled_mass, normalized_map_far_mass,
+    reference_far_mass,
 };
 use ndarray::{Array2, Array3, s};
 use proptest::prelude::*;
@@ -13,6 +14,7 @@ struct Inputs {
     queries: Array3<f32>,
     keys: Array3<f32>,
     scale: f64,
+    softcap: Option<f64>,
     far: FarRegion,
 }
 
@@ -30,6 +32,7 @@ impl Inputs {
             queries: Array3::from_shape_simple_fn((heads.0, length, head_size), &mut next),
             keys: Array3::from_shape_simple_fn((heads.1, length, head_size), &mut next),
             scale: (head_size as f64).sqrt().recip(),
+            softcap: None,
             far,
         }
     }
@@ -48,7 +51,8 @@ impl Inputs {
                 let query = self.queries.slice(s![head, row, ..]).mapv(f64::from);
                 let mut weights = map.slice_mut(s![head, row, ..=row]);
                 for (key, weight) in weights.iter_mut().enumerate() {
-                    *weight = self.scale * query.dot(&self.keys.slice(s![head / group, key, ..]).mapv(f64::from));
+                    let logit = self.scale * query.dot(&self.keys.slice(s![head / group, key, ..]).mapv(f64::from));
+                    *weight = self.softcap.map_or(logit, |cap| cap * (logit / cap).tanh());
                 }
                 let maximum = weights.iter().copied().fold(f64::NEG_INFINITY, f64::max);
                 weights.mapv_inplace(|logit| (logit - maximum).exp());
@@ -83,7 +87,8 @@ impl Inputs {
 
     fn streaming(&self, instruction_set: InstructionSet) -> StreamingAttention {
         let keys = PackedKeys::new(self.keys.view());
-        StreamingAttention::new(keys, self.scale, self.far, instruction_set).unwrap()
+        let attention = StreamingAttention::new(keys, self.scale, self.far, instruction_set).unwrap();
+        attention.with_logit_softcap(self.softcap)
     }
 
     fn streamed(&self, instruction_set: InstructionSet) -> Array2<FarMass> {
@@ -244,6 +249,38 @@ proptest! {
     }
 }
 
+/// The sums over rows of what each head's rows are expected to have.
+fn totals(expected: &Array2<FarMass>) -> Vec<FarMass> {
+    expected.outer_iter().map(|rows| rows.iter().copied().sum()).collect()
+}
+
+fn assert_same(found: &[FarMass], expected: &[FarMass], tolerance: f64) {
+    assert_eq!(found.len(), expected.len());
+    for (found, expected) in found.iter().zip(expected) {
+        for (found, expected) in [(found.mass, expected.mass), (found.square_mass, expected.square_mass)] {
+            assert!((found - expected).abs() <= tolerance * expected, "{found} is not {expected}");
+        }
+    }
+}
+
+#[test]
+fn the_reference_is_double_precision() {
+    let far = FarRegion { min_distance: 17, sink_tokens: 3 };
+    let inputs = Inputs::random(5, (6, 2), 130, 24, far);
+    let Inputs { queries, keys, scale, .. } = &inputs;
+    let reference = |cap| reference_far_mass(queries.view(), keys.view(), *scale, cap, far).unwrap();
+    assert_same(&reference(None), &totals(&inputs.expected()), 1e-12);
+    let rows: Vec<_> = (0..130).collect();
+    let capped = inputs.streaming(InstructionSet::Portable).with_logit_softcap(Some(2.0));
+    let capped = totals(&capped.far_masses(queries.view(), &rows).unwrap());
+    assert_same(&reference(Some(2.0)), &capped, 1e-5);
+    assert!((capped[0].mass / reference(None)[0].mass - 1.0).abs() > 1e-3);
+    assert!(reference_far_mass(queries.view(), keys.slice(s![.., 1.., ..]), *scale, None, far).is_err());
+
+    let rounded = inputs.map().mapv(|weight| weight as f32 * 1.01);
+    assert_same(&normalized_map_far_mass(rounded.view(), far), &totals(&inputs.expected()), 1e-6);
+}
+
 #[test]
 fn the_number_of_threads_does_not_change_a_bit() {
     let inputs = Inputs::random(7, (9, 3), 1500, 64, FarRegion { min_distance: 375, sink_tokens: 4 });
@@ -265,6 +302,29 @@ fn every_min_distance_at_the_edges() {
             assert_close(&inputs.streamed(InstructionSet::Auto), &inputs.expected());
             inputs.assert_profiled(&[InstructionSet::Auto]);
         }
+    }
+}
+
+#[test]
+fn soft_capped_logits_equal_double_precision() {
+    for softcap in [0.1, 1.0, 50.0, 1e6] {
+        let far = FarRegion { min_distance: 70, sink_tokens: 2 };
+        let inputs = Inputs { softcap: Some(softcap), ..Inputs::random(2, (4, 2), 300, 16, far) };
+        assert_close(&inputs.streamed(InstructionSet::Auto), &inputs.expected());
+        inputs.assert_profiled(&[InstructionSet::Auto, InstructionSet::Portable]);
+    }
+}
+
+#[test]
+fn estimates_of_soft_capped_logits_are_close() {
+    let inputs = Inputs::random(4, (2, 1), 1200, 8, FarRegion { min_distance: 300, sink_tokens: 0 });
+    let inputs = Inputs { softcap: Some(0.5), ..inputs };
+    let attention = inputs.streaming(InstructionSet::Auto);
+    let queries = |rows: &[usize]| Ok(inputs.queries.select(ndarray::Axis(1), rows));
+    let estimate = estimate(&attention, &[0; 1200], 400, queries).unwrap().unwrap();
+    for (head, found) in estimate.heads.iter().enumerate() {
+        let exact: f64 = inputs.streamed(InstructionSet::Auto).row(head).iter().map(|row| row.mass).sum();
+        assert!((found.mass - exact).abs() <= 0.01 * exact, "{} is not near {exact}", found.mass);
     }
 }
 

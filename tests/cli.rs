@@ -1,6 +1,9 @@
 //! The command line as a user meets it.
 
 mod common;
+#[path = "common/tiny.rs"]
+#[allow(dead_code)]
+mod tiny;
 
 use std::collections::HashSet;
 use std::fs;
@@ -8,6 +11,7 @@ use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 
+use candle_core::quantized::GgmlDType;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
@@ -552,6 +556,56 @@ fn export_and_inspect_tell_what_a_package_is() {
     let message = workplace.fail("export broken.gguf -o other");
     assert!(message.contains("broken.gguf"), "{message}");
     assert!(!workplace.path("other").exists());
+}
+
+#[test]
+fn verify_compares_a_package_with_double_precision() {
+    let workplace = Workplace::new();
+    let source = common::default_model().display().to_string();
+    workplace.succeed(&format!("export {source} -o maps --contract attentions"));
+    for (package, contract) in [("MODEL", "query-key"), ("maps", "attentions")] {
+        let output = workplace.run(&format!("verify {package} --json --window 700"));
+        assert!(output.status.success(), "{output:?}");
+        let verification: Value = serde_json::from_slice(&output.stdout).unwrap();
+        assert_eq!((&verification["agrees"], &verification["token_count"]), (&true.into(), &700.into()));
+        let comparisons = verification["comparisons"].as_array().unwrap();
+        assert!(comparisons.iter().all(|comparison| comparison["contract"] == contract));
+        for comparison in comparisons {
+            for difference in ["proportion_difference", "variance_difference"] {
+                let difference = comparison[difference].as_f64().unwrap();
+                // Double precision is not what the package computes in.
+                assert!(difference > 0.0 && difference < 1e-4, "{comparison}");
+            }
+        }
+        let portable = comparisons.iter().any(|comparison| comparison["computed_by"] == "streaming, portable");
+        assert_eq!(portable, contract == "query-key");
+    }
+    let table = String::from_utf8(workplace.run("verify MODEL --window 300").stdout).unwrap();
+    assert!(table.contains("streaming, portable") && table.contains("300 tokens"), "{table}");
+}
+
+#[test]
+fn verify_fails_where_rounding_takes_too_much() {
+    let workplace = Workplace::new();
+    // Every token has the same large number in its embedding's first column, and each head's slowest pair reads nothing
+    // else: logits get one large summand, which leaves single precision no digits for what differs.
+    let mut tiny = tiny::Tiny::new(32, GgmlDType::F32);
+    let slowest = |row: usize| row % tiny::HEAD_SIZE == tiny::HEAD_SIZE - 2;
+    for (tensor, rows) in [(tiny::TOKEN_EMBEDDING, 256), (tiny::QUERY, 32), (tiny::KEY, 16)] {
+        let mut numbers: Vec<_> = tiny.numbers(tensor).iter().map(|number| *number as f32).collect();
+        let large = (0..rows).filter(|row| tensor == tiny::TOKEN_EMBEDDING || slowest(*row));
+        large.for_each(|row| numbers[row * 32] = 1000.0);
+        tiny.set_tensor(tensor, &numbers, &[rows, 32]);
+    }
+    tiny.write(&workplace.path("large.gguf"));
+    workplace.succeed("export large.gguf -o large --rope-theta 1e30");
+    let output = workplace.run("verify large --json");
+    let told = String::from_utf8(output.stderr).unwrap();
+    assert!(!output.status.success() && told.contains("differs from double precision by more than 0.0001"), "{told}");
+    let verification: Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(verification["agrees"], false);
+    let message = workplace.fail("verify no/such/package");
+    assert!(message.contains("longattn export"), "{message}");
 }
 
 #[test]

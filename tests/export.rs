@@ -30,7 +30,7 @@ fn the_default_model_becomes_a_package() {
     assert_eq!(metadata.contract, Contract::QueryKey);
     assert_eq!((metadata.heads, metadata.key_value_heads, metadata.head_size), (9, 3, 64));
     assert_eq!((metadata.vocabulary_size, metadata.max_positions), (49152, 8192));
-    assert_eq!((metadata.rope_theta, metadata.attention_scale), (100_000.0, 0.125));
+    assert_eq!((metadata.rope_theta, metadata.attention_scale), (Some(100_000.0), 0.125));
     assert_eq!(file_names(&package), ["model.onnx", "model.onnx.data", "tokenizer.json"]);
     assert_eq!(file_names(directory.path()), ["package"]);
 }
@@ -231,13 +231,14 @@ fn only_packages_are_replaced_and_only_when_asked() {
 fn metadata_that_cannot_be_is_refused() {
     use ErrorKind::{InvalidModel, Unsupported};
     let cases = [
-        ("general.architecture", text("gemma3"), Unsupported, "\"gemma3\" is not supported: only \"llama\" works"),
+        ("general.architecture", text("gemma3"), Unsupported, "\"gemma3\" is not supported in GGUF files"),
         ("llama.attention.head_count", Value::U32(0), InvalidModel, "head_count cannot be 0"),
         ("llama.attention.head_count", Value::U32(5), InvalidModel, "5 heads cannot share 2 key heads"),
         ("llama.attention.head_count", Value::U32(8), InvalidModel, "blk.0.attn_q.weight is [32, 32]"),
         ("llama.attention.head_count", Value::F32(4.5), InvalidModel, "is not a whole number"),
         ("llama.attention.head_count_kv", Value::U32(1), InvalidModel, "blk.0.attn_k.weight is [16, 32]"),
-        ("llama.attention.key_length", Value::U32(7), InvalidModel, "blk.0.attn_q.weight"),
+        ("llama.attention.key_length", Value::U32(7), InvalidModel, "7 of them rotated"),
+        ("llama.attention.key_length", Value::U32(4), InvalidModel, "blk.0.attn_q.weight is [32, 32]"),
         ("llama.attention.key_length", Value::U64(u64::MAX), InvalidModel, "key_length cannot be"),
         ("llama.embedding_length", Value::U32(33), InvalidModel, "token_embd.weight is [256, 32]"),
         ("llama.attention.layer_norm_rms_epsilon", Value::F32(f32::NAN), InvalidModel, "cannot be NaN"),
@@ -303,10 +304,29 @@ fn a_base_that_is_no_positive_number_is_refused() {
 }
 
 #[test]
-fn biases_are_refused_rather_than_forgotten() {
+fn biases_are_added_in_the_order_of_their_rows() {
     let mut tiny = Tiny::new(32, GgmlDType::F32);
-    tiny.set_tensor("blk.0.attn_q.bias", &[0.0; 32], &[32]);
-    assert_refused(&tiny, &ExportOptions::default(), ErrorKind::Unsupported, "blk.0.attn_q.bias");
+    let biases = [(QUERY, HEADS), (KEY, KEY_VALUE_HEADS)].map(|(tensor, heads)| {
+        let bias: Vec<f32> = (0..heads * HEAD_SIZE).map(|row| (row as f32).sin()).collect();
+        tiny.set_tensor(&tensor.replace(".weight", ".bias"), &bias, &[bias.len()]);
+        bias
+    });
+    let positions = [0; 6];
+    for fold in [true, false] {
+        let exported = Exported::new(&tiny, &ExportOptions { fold, ..ExportOptions::default() });
+        let [key, query] = run(&mut exported.session(), [&IDS; 2], [&positions; 2]);
+        for ((tensor, bias), found) in [QUERY, KEY].into_iter().zip(&biases).zip([query, key]) {
+            let mut expected = tiny.rotated(tensor, &IDS, &positions, angle);
+            for (place, number) in expected.iter_mut().enumerate() {
+                let (head, row) = (place / (IDS.len() * HEAD_SIZE), place % HEAD_SIZE);
+                let (half, pair) = (row / (HEAD_SIZE / 2), row % (HEAD_SIZE / 2));
+                *number += f64::from(bias[head * HEAD_SIZE + 2 * pair + half]);
+            }
+            assert_close(&found.1, &expected, 2e-5);
+        }
+    }
+    tiny.remove_tensor("blk.0.attn_k.bias");
+    assert_refused(&tiny, &ExportOptions::default(), ErrorKind::InvalidModel, "blk.0.attn_k.bias is missing");
 }
 
 #[test]

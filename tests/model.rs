@@ -64,6 +64,28 @@ fn an_encoder_scores_as_it_is() {
     check_foreign("encoder", "auto", "encoder_attentions", 1e-3);
 }
 
+/// Scores every layer of a model as an exporter wrote it.
+fn check_export(name: &str, outputs: [&str; 2]) {
+    check_foreign(name, "auto", outputs[0], 1e-4);
+    for (index, output) in outputs.iter().enumerate() {
+        check_foreign(name, &index.to_string(), output, 1e-4);
+        check_foreign(name, output, output, 1e-4);
+    }
+}
+
+#[test]
+fn what_optimum_writes_scores_as_it_is() {
+    for name in ["optimum_decoder", "optimum_decoder_with_past", "optimum_encoder"] {
+        check_export(name, ["attentions.0", "attentions.1"]);
+    }
+}
+
+#[test]
+fn what_torch_writes_scores_as_it_is_though_its_outputs_have_no_names() {
+    check_export("torch_script_encoder", ["input.12", "input.32"]);
+    check_export("torch_dynamo_decoder", ["clone_2", "clone_6"]);
+}
+
 #[test]
 fn a_layer_that_is_not_there_is_named() {
     let wrong = Scorer::open(&foreign("encoder.onnx"), &config(&[("layer", "7")])).err().unwrap();

@@ -6,7 +6,7 @@ use ndarray::{Array1, Array2, Array3, ArrayView1, ArrayView2, ArrayView3, Axis, 
 use pulp::{Simd, WithSimd};
 use rayon::prelude::*;
 
-use super::kernel::{Kernel, exponential};
+use super::kernel::{Kernel, cap_logits, exponential};
 use super::streaming::Keys;
 use super::{FarMass, FarRegion};
 
@@ -35,18 +35,20 @@ pub(super) struct ClusteredAttention {
     /// Keys of each cluster before each of the steps, `[key_value_heads, STEPS + 1, clusters]`.
     counts: Array3<f32>,
     length: usize,
+    softcap: Option<f32>,
     far: FarRegion,
     kernel: Kernel,
 }
 
 impl ClusteredAttention {
     /// About `clusters` clusters for each head of at least `STEPS` keys. `queries` `[heads, any, head_size]` are some of
-    /// the window's, and `scale` brings the product of a query and a key to a logit to base two.
+    /// the window's, and `scale` brings the product of a query and a key to a logit to base two, which `softcap` bounds.
     pub(super) fn new(
         keys: &Keys,
         queries: ArrayView3<f32>,
         clusters: usize,
         scale: f32,
+        softcap: Option<f32>,
         far: FarRegion,
         kernel: Kernel,
     ) -> Self {
@@ -61,7 +63,7 @@ impl ClusteredAttention {
             centres.index_axis_mut(Axis(0), head).assign(&(&head_centres.t() * scale));
             counts.index_axis_mut(Axis(0), head).assign(&head_counts);
         }
-        Self { centres, counts, length, far, kernel }
+        Self { centres, counts, length, softcap, far, kernel }
     }
 
     /// The far mass of some rows as [`StreamingAttention::far_masses`](super::StreamingAttention::far_masses) gives it,
@@ -81,13 +83,14 @@ impl ClusteredAttention {
         parts.into_par_iter().for_each(|(head, first, masses)| {
             let last = first + masses.len();
             let queries = queries.slice(s![head, first..last, ..]);
-            let logits = queries.dot(&self.centres.index_axis(Axis(0), head / group));
+            let mut logits = queries.dot(&self.centres.index_axis(Axis(0), head / group));
             self.kernel.run(Rows {
-                logits: logits.as_slice().expect("a new array is contiguous"),
+                logits: logits.as_slice_mut().expect("a new array is contiguous"),
                 rows: &rows[first..last],
                 counts: self.counts.index_axis(Axis(0), head / group).to_slice().expect("a new array is contiguous"),
                 clusters: self.centres.dim().2,
                 length: self.length,
+                softcap: self.softcap,
                 far: self.far,
                 masses,
             });
@@ -213,14 +216,15 @@ fn step_start(step: usize, length: usize) -> usize {
     step * length / STEPS
 }
 
-/// Some rows of one head: their far masses from their logits to base two, `[rows, clusters]`.
+/// Some rows of one head: their far masses from their logits to base two before they are capped, `[rows, clusters]`.
 struct Rows<'a> {
-    logits: &'a [f32],
+    logits: &'a mut [f32],
     rows: &'a [usize],
     /// Keys of each cluster before each step, `[STEPS + 1, clusters]`.
     counts: &'a [f32],
     clusters: usize,
     length: usize,
+    softcap: Option<f32>,
     far: FarRegion,
     masses: &'a mut [FarMass],
 }
@@ -230,8 +234,11 @@ impl WithSimd for Rows<'_> {
 
     #[inline(always)]
     fn with_simd<S: Simd>(mut self, simd: S) {
-        let masses = mem::take(&mut self.masses);
-        let rows = self.logits.chunks_exact(self.clusters).zip(self.rows);
+        let (logits, masses) = (mem::take(&mut self.logits), mem::take(&mut self.masses));
+        if let Some(cap) = self.softcap {
+            cap_logits(simd, logits, cap);
+        }
+        let rows = logits.chunks_exact(self.clusters).zip(self.rows);
         for (mass, (logits, row)) in masses.iter_mut().zip(rows) {
             *mass = self.far_mass(simd, logits, *row);
         }

@@ -32,6 +32,14 @@ pub enum InstructionSet {
     Neon,
 }
 
+impl InstructionSet {
+    /// Every one that this machine has, `Auto` left out.
+    pub fn available() -> impl Iterator<Item = Self> {
+        let sets = Self::NAMES.iter().map(|row| row.1);
+        sets.filter(|set| *set != Self::Auto && Kernel::new(*set).is_ok())
+    }
+}
+
 impl Choice for InstructionSet {
     const NAMES: &'static [(&'static str, Self)] = &[
         ("auto", Self::Auto),
@@ -152,6 +160,8 @@ pub(super) struct Tile<'a, Keys, Sums> {
     pub(super) queries: &'a [Query<'a>],
     /// Factor from the product of a query and a key to a logit to base two.
     pub(super) scale: f32,
+    /// Bound on those logits.
+    pub(super) softcap: Option<f32>,
     /// Those of one head.
     pub(super) keys: Keys,
     pub(super) far: FarRegion,
@@ -224,8 +234,11 @@ impl<Keys, Sums: RowSums> Tile<'_, Keys, Sums> {
                         S::as_mut_simd_f32s(columns).0.copy_from_slice(&product);
                     }
                 }
-                for ((query, logits), sums) in queries.iter().zip(&logits).zip(sums) {
+                for ((query, logits), sums) in queries.iter().zip(&mut logits).zip(sums) {
                     if query.row >= start {
+                        if let Some(cap) = self.softcap {
+                            cap_logits(simd, logits, cap);
+                        }
                         sums.add_block(simd, logits, start, query.row, self.far);
                     }
                 }
@@ -276,6 +289,32 @@ impl<S: Simd> Panels<S> for Float32Panels<'_> {
             }
         }
         products
+    }
+}
+
+/// Makes each logit `x`, which is to base two as `cap` is, `cap · tanh(x / cap)`. Those after the last whole vector stay.
+#[inline(always)]
+pub(super) fn cap_logits<S: Simd>(simd: S, logits: &mut [f32], cap: f32) {
+    /// Below it the series is the better, because the quotient's numerator is a small difference.
+    const SMALL: f32 = 0.1;
+    const SERIES: [f32; 2] = [-1.0 / 3.0, 2.0 / 15.0];
+
+    let inverse = simd.splat_f32s(cap.recip());
+    let exponent = simd.splat_f32s(-2.0 * std::f32::consts::LOG2_E);
+    let one = simd.splat_f32s(1.0);
+    let [cubic, quintic] = SERIES.map(|coefficient| simd.splat_f32s(coefficient));
+    for logit in S::as_mut_simd_f32s(logits).0 {
+        let part = simd.mul_f32s(*logit, inverse);
+        let size = simd.abs_f32s(part);
+        let power = exponential(simd, simd.mul_f32s(size, exponent));
+        let quotient = simd.div_f32s(simd.sub_f32s(one, power), simd.add_f32s(one, power));
+        let square = simd.mul_f32s(size, size);
+        let polynomial = simd.mul_add_e_f32s(simd.mul_add_e_f32s(quintic, square, cubic), square, one);
+        let is_small = simd.less_than_f32s(size, simd.splat_f32s(SMALL));
+        let tanh = simd.select_f32s(is_small, simd.mul_f32s(size, polynomial), quotient);
+        let capped = simd.mul_f32s(simd.splat_f32s(cap), tanh);
+        let is_negative = simd.less_than_f32s(part, simd.splat_f32s(0.0));
+        *logit = simd.select_f32s(is_negative, simd.neg_f32s(capped), capped);
     }
 }
 

@@ -1,6 +1,6 @@
 //! Far mass of an attention map in memory.
 
-use ndarray::{ArrayView2, ArrayView3, Axis, s};
+use ndarray::{ArrayView1, ArrayView2, ArrayView3, Axis, s};
 use rayon::prelude::*;
 
 use super::profile::runs_by_bucket;
@@ -20,6 +20,22 @@ pub fn map_far_mass(map: ArrayView3<f32>, far: FarRegion) -> Vec<FarMass> {
             total += FarMass { mass, square_mass };
         }
         total
+    };
+    heads.par_iter().map(head_far_mass).collect()
+}
+
+/// The far mass of every head of a map as [`map_far_mass`] gives it, with each row divided by its sum in double precision,
+/// so that what rounding took from a row or added to it counts no more.
+pub fn normalized_map_far_mass(map: ArrayView3<f32>, far: FarRegion) -> Vec<FarMass> {
+    let heads: Vec<_> = map.axis_iter(Axis(0)).collect();
+    let head_far_mass = |head: &ArrayView2<f32>| {
+        let row_far_mass = |(row, weights): (usize, ArrayView1<f32>)| {
+            let weights = weights.mapv(f64::from);
+            let far = weights.slice(s![far.keys(row)]);
+            let sum = weights.sum();
+            FarMass { mass: far.sum() / sum, square_mass: far.dot(&far) / sum.powi(2) }
+        };
+        head.outer_iter().enumerate().map(row_far_mass).sum()
     };
     heads.par_iter().map(head_far_mass).collect()
 }

@@ -13,6 +13,7 @@ mod int16;
 mod kernel;
 mod map;
 mod profile;
+mod reference;
 mod sampling;
 mod streaming;
 
@@ -20,8 +21,9 @@ use std::iter::Sum;
 use std::ops::{AddAssign, Range};
 
 pub use kernel::{InstructionSet, Precision};
-pub use map::{map_far_mass, map_profiled_mass};
+pub use map::{map_far_mass, map_profiled_mass, normalized_map_far_mass};
 pub use profile::{DISTANCE_BUCKETS, ProfiledMass, bucket_start, distance_bucket};
+pub use reference::reference_far_mass;
 pub use sampling::{Estimate, estimate};
 pub use streaming::{PackedKeys, StreamingAttention};
 

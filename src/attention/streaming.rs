@@ -119,6 +119,8 @@ impl Keys {
 pub struct StreamingAttention {
     keys: Keys,
     scale: f32,
+    /// In the units of logits to base two.
+    softcap: Option<f32>,
     far: FarRegion,
     kernel: Kernel,
 }
@@ -130,7 +132,7 @@ impl StreamingAttention {
     /// [`ErrorKind::InvalidSetting`] where this machine lacks `instruction_set`.
     pub fn new(keys: PackedKeys, scale: f64, far: FarRegion, instruction_set: InstructionSet) -> Result<Self> {
         let kernel = Kernel::new(instruction_set)?;
-        Ok(Self { keys: Keys::Float32(keys), scale: (scale * LOG2_E) as f32, far, kernel })
+        Ok(Self { keys: Keys::Float32(keys), scale: (scale * LOG2_E) as f32, softcap: None, far, kernel })
     }
 
     /// The same attention with products of queries and keys in another precision.
@@ -140,6 +142,12 @@ impl StreamingAttention {
             (Precision::Int16, Keys::Float32(keys)) => Self { keys: Keys::Int16(Int16Keys::new(keys)), ..self },
             _ => self,
         }
+    }
+
+    /// The same attention with each logit `x` made `cap · tanh(x / cap)` before the softmax, for a `cap` above 0.
+    #[must_use]
+    pub fn with_logit_softcap(self, cap: Option<f64>) -> Self {
+        Self { softcap: cap.map(|cap| (cap * LOG2_E) as f32), ..self }
     }
 
     /// The far mass of some rows: `queries` is `[heads, rows, head_size]`, `rows` their positions in rising order, and
@@ -212,13 +220,15 @@ impl StreamingAttention {
     }
 
     fn tile_masses<Sums: RowSums>(&self, key_head: usize, queries: &[Query], none: Sums) -> Vec<Sums::Mass> {
-        let Self { scale, far, .. } = *self;
+        let Self { scale, softcap, far, .. } = *self;
         match &self.keys {
             Keys::Float32(keys) => {
                 let keys = Float32Panels { numbers: keys.head(key_head), head_size: keys.head_size };
-                self.kernel.run(Tile { queries, scale, keys, far, none })
+                self.kernel.run(Tile { queries, scale, softcap, keys, far, none })
             }
-            Keys::Int16(keys) => self.kernel.run_int16(Tile { queries, scale, keys: keys.head(key_head), far, none }),
+            Keys::Int16(keys) => {
+                self.kernel.run_int16(Tile { queries, scale, softcap, keys: keys.head(key_head), far, none })
+            }
         }
     }
 
@@ -229,7 +239,7 @@ impl StreamingAttention {
 
     /// The same attention with keys in about `clusters` clusters, found with some of its queries `[heads, any, head_size]`.
     pub(super) fn clustered(&self, queries: ArrayView3<f32>, clusters: usize) -> ClusteredAttention {
-        ClusteredAttention::new(&self.keys, queries, clusters, self.scale, self.far, self.kernel)
+        ClusteredAttention::new(&self.keys, queries, clusters, self.scale, self.softcap, self.far, self.kernel)
     }
 
     fn check(&self, queries: &ArrayView3<f32>, rows: &[usize]) -> Result<()> {

@@ -9,19 +9,17 @@ use candle_core::Device;
 use candle_core::quantized::ggml_file::qtensor_from_ggml;
 use candle_core::quantized::gguf_file::{Content, TensorInfo, Value};
 
+use super::checkpoint::{Checkpoint, PART};
 use crate::error::{Error, ErrorKind, Result};
 
-/// Numbers of a tensor that are in memory at once, about.
-const CHUNK: usize = 1 << 20;
-
 /// An open GGUF file whose header has been read and whose tensors all lie within the file.
-pub(super) struct Checkpoint {
+pub(super) struct Gguf {
     path: PathBuf,
     file: File,
     content: Content,
 }
 
-impl Checkpoint {
+impl Gguf {
     pub(super) fn open(path: &Path) -> Result<Self> {
         let failed = |cause| Error::io(format_args!("read the checkpoint {}", path.display()), cause);
         let file = File::open(path).map_err(failed)?;
@@ -80,66 +78,6 @@ impl Checkpoint {
         value.ok_or_else(|| self.invalid(format!("the metadata key {key} is missing: convert the model again")))
     }
 
-    /// A tensor's shape, the slowest dimension first.
-    pub(super) fn shape(&self, tensor: &str) -> Option<&[usize]> {
-        self.content.tensor_infos.get(tensor).map(|info| info.shape.dims())
-    }
-
-    /// Checks that a tensor is there and has this shape.
-    pub(super) fn check_shape(&self, tensor: &str, expected: &[usize]) -> Result<()> {
-        let found = self.shape(tensor).ok_or_else(|| self.invalid(format!("the tensor {tensor} is missing")))?;
-        if found != expected {
-            return Err(self.invalid(format!("the tensor {tensor} is {found:?}, but the metadata means {expected:?}")));
-        }
-        Ok(())
-    }
-
-    /// A tensor's numbers, row after row.
-    pub(super) fn read(&self, tensor: &str, shape: &[usize]) -> Result<Vec<f32>> {
-        let mut values = Vec::new();
-        self.read_in_parts(tensor, shape, |part| {
-            values.extend_from_slice(part);
-            Ok(())
-        })?;
-        Ok(values)
-    }
-
-    /// Gives a tensor's numbers some rows at a time, so that a large tensor never lies in memory whole.
-    ///
-    /// # Errors
-    /// [`ErrorKind::InvalidModel`] where the tensor is missing, has another shape or a number format that cannot be read,
-    /// and [`ErrorKind::NonFinite`] where it holds NaN or infinite numbers.
-    pub(super) fn read_in_parts(
-        &self,
-        tensor: &str,
-        shape: &[usize],
-        mut consume: impl FnMut(&[f32]) -> Result<()>,
-    ) -> Result<()> {
-        self.check_shape(tensor, shape)?;
-        let info = &self.content.tensor_infos[tensor];
-        let columns = shape[shape.len() - 1];
-        let rows = shape.iter().product::<usize>() / columns;
-        let row_bytes = columns / info.ggml_dtype.block_size() * info.ggml_dtype.type_size();
-        let step = (CHUNK / columns).max(1);
-        let mut file = &self.file;
-        let start = self.content.tensor_data_offset + info.offset;
-        file.seek(SeekFrom::Start(start)).map_err(|cause| self.unreadable(tensor, cause))?;
-        for first in (0..rows).step_by(step) {
-            let count = step.min(rows - first);
-            let mut stored = vec![0; count * row_bytes];
-            file.read_exact(&mut stored).map_err(|cause| self.unreadable(tensor, cause))?;
-            let values = dequantize(info, &stored, count, columns).map_err(|cause| {
-                self.invalid(format!("the tensor {tensor} cannot be read ({}): requantize it", first_line(&cause)))
-            })?;
-            if !values.iter().all(|value| value.is_finite()) {
-                let message = format!("the tensor {tensor} holds NaN or infinite numbers: get an intact checkpoint");
-                return Err(self.error(ErrorKind::NonFinite, message));
-            }
-            consume(&values)?;
-        }
-        Ok(())
-    }
-
     fn metadata<'a, T>(
         &'a self,
         key: &str,
@@ -168,6 +106,38 @@ impl Checkpoint {
 
     fn unreadable(&self, tensor: &str, cause: std::io::Error) -> Error {
         Error::io(format_args!("read the tensor {tensor} of {}", self.path.display()), cause)
+    }
+}
+
+impl Checkpoint for Gguf {
+    fn place(&self, _: &str) -> String {
+        self.path.display().to_string()
+    }
+
+    fn shape(&self, tensor: &str) -> Result<Option<Vec<usize>>> {
+        Ok(self.content.tensor_infos.get(tensor).map(|info| info.shape.dims().to_vec()))
+    }
+
+    fn read_rows(&self, tensor: &str, consume: &mut dyn FnMut(&[f32]) -> Result<()>) -> Result<()> {
+        let missing = || self.invalid(format!("the tensor {tensor} is missing"));
+        let info = self.content.tensor_infos.get(tensor).ok_or_else(missing)?;
+        let columns = info.shape.dims().last().copied().unwrap_or(1).max(1);
+        let rows = info.shape.elem_count() / columns;
+        let row_bytes = columns / info.ggml_dtype.block_size() * info.ggml_dtype.type_size();
+        let step = (PART / columns).max(1);
+        let mut file = &self.file;
+        let start = self.content.tensor_data_offset + info.offset;
+        file.seek(SeekFrom::Start(start)).map_err(|cause| self.unreadable(tensor, cause))?;
+        for first in (0..rows).step_by(step) {
+            let count = step.min(rows - first);
+            let mut stored = vec![0; count * row_bytes];
+            file.read_exact(&mut stored).map_err(|cause| self.unreadable(tensor, cause))?;
+            let values = dequantize(info, &stored, count, columns).map_err(|cause| {
+                self.invalid(format!("the tensor {tensor} cannot be read ({}): requantize it", first_line(&cause)))
+            })?;
+            consume(&values)?;
+        }
+        Ok(())
     }
 }
 

@@ -1,42 +1,43 @@
 //! The ONNX graphs of a scorer package.
 
-use super::llama::{self, Llama};
+use super::architecture::{Norm, QueryKeyNorms};
+use super::decoder::Decoder;
 use super::onnx::{Attribute, Dimension, ElementType, Graph, Node, Tensor, ValueInfo};
+use super::rotary::{Frequencies, Rotary};
+use crate::model::WINDOW_LENGTH;
 use crate::model::metadata::Contract;
 
-/// Names of the initializers.
+/// Names of the initializers that belong to no projection.
 pub(super) const TOKEN_EMBEDDING: &str = "token_embedding";
+pub(super) const POSITION_EMBEDDING: &str = "position_embedding";
 pub(super) const NORM: &str = "input_norm";
+pub(super) const NORM_BIAS: &str = "input_norm_bias";
 
-/// One of the two projections.
-#[derive(Clone, Copy)]
-pub(super) struct Projection {
-    pub heads: usize,
-    /// The checkpoint's tensor.
-    pub tensor: &'static str,
-    /// The initializer that holds the projection alone.
-    pub weights: &'static str,
-    /// The initializer that holds it folded with embedding and norm.
-    pub table: &'static str,
+/// Names of the initializers of a projection.
+pub(super) struct ProjectionNames {
+    /// It alone, `[embedding_size, rows]`.
+    pub weights: String,
+    pub bias: String,
+    pub norm: String,
+    /// It folded with all that comes before and after it, `[vocabulary_size, rows]`.
+    pub table: String,
 }
 
-/// The projections to queries and to keys.
-pub(super) fn projections(layer: &Llama) -> [Projection; 2] {
-    let query =
-        Projection { heads: layer.heads, tensor: llama::QUERY, weights: "query_projection", table: "query_table" };
-    let key =
-        Projection { heads: layer.key_value_heads, tensor: llama::KEY, weights: "key_projection", table: "key_table" };
-    [query, key]
+impl ProjectionNames {
+    /// `projection` is `query` or `key`.
+    pub(super) fn new(projection: &str) -> Self {
+        let name = |part: &str| format!("{projection}_{part}");
+        Self { weights: name("projection"), bias: name("bias"), norm: name("norm"), table: name("table") }
+    }
 }
 
 /// The graph of the first layer up to its queries and keys, or to its attention maps.
 ///
-/// `weights` holds the initializers: if `folded`, each projection's table `[vocabulary_size, rows]`; otherwise the
-/// embedding `[vocabulary_size, embedding_size]`, the norm `[embedding_size]`, and the projections
-/// `[embedding_size, rows]`. Each head's numbers are in the order of rotary halves.
-pub(super) fn build(contract: Contract, layer: &Llama, folded: bool, weights: Vec<Tensor>) -> Graph {
+/// `weights` holds the initializers, and what it holds is computed with: either each projection's table, or the embedding
+/// `[vocabulary_size, embedding_size]`, the projections, and those of norms, biases and positions that the model has.
+pub(super) fn build(contract: Contract, decoder: &Decoder, weights: Vec<Tensor>) -> Graph {
     let graph = Graph { name: "longattn".to_owned(), initializer: weights, ..Graph::default() };
-    let mut builder = Builder { graph, layer, folded };
+    let mut builder = Builder { graph, decoder };
     match contract {
         Contract::QueryKey => builder.query_key(),
         Contract::Attentions => builder.attentions(),
@@ -49,96 +50,195 @@ type Value = String;
 
 struct Builder<'a> {
     graph: Graph,
-    layer: &'a Llama,
-    folded: bool,
+    decoder: &'a Decoder,
+}
+
+/// Tokens of which queries or keys are to be computed.
+struct Tokens {
+    /// `[length]`, or `[batch, length]`.
+    ids: Value,
+    /// Axes of `ids`.
+    axes: usize,
+    /// `[length]`.
+    positions: Value,
 }
 
 impl Builder<'_> {
     fn query_key(&mut self) {
-        let [query, key] = projections(self.layer);
-        self.half("key", key);
-        self.half("query", query);
-    }
-
-    /// One output of the query-key contract, from its own tokens at their own positions.
-    fn half(&mut self, name: &str, projection: Projection) {
-        let length = format!("{name}_length");
-        let ids = self.input(&format!("{name}_ids"), &[&length]);
-        let positions = self.input(&format!("{name}_positions"), &[&length]);
-        let projected = self.projected(&ids, projection, 1);
-        let rotated = self.rotated(&projected, &positions);
-        let shape = vec![projection.heads.into(), length.as_str().into(), self.layer.head_size.into()];
-        self.output(name, &rotated, shape);
+        for (name, heads) in [("key", self.decoder.key_value_heads), ("query", self.decoder.heads)] {
+            let length = format!("{name}_length");
+            let ids = self.input(&format!("{name}_ids"), &[&length]);
+            let positions = self.input(&format!("{name}_positions"), &[&length]);
+            let tokens = Tokens { ids, axes: 1, positions };
+            let rotated = self.rotated(name, heads, &tokens);
+            let shape = vec![heads.into(), length.as_str().into(), self.decoder.head_size.into()];
+            self.output(name, &rotated, shape);
+        }
     }
 
     fn attentions(&mut self) {
         let ids = self.input("input_ids", &["batch", "length"]);
         let positions = self.positions(&ids);
-        let [query, key] = projections(self.layer);
-        let query = self.projected(&ids, query, 2);
-        let query = self.rotated(&query, &positions);
-        let key = self.projected(&ids, key, 2);
-        let key = self.rotated(&key, &positions);
+        let tokens = Tokens { ids, axes: 2, positions };
+        let query = self.rotated("query", self.decoder.heads, &tokens);
+        let key = self.rotated("key", self.decoder.key_value_heads, &tokens);
         let key = self.repeated(&key);
-        let attentions = self.causal_attention(&query, &key, &positions);
-        let shape = vec!["batch".into(), self.layer.heads.into(), "length".into(), "length".into()];
+        let attentions = self.causal_attention(&query, &key, &tokens.positions);
+        let shape = vec!["batch".into(), self.decoder.heads.into(), "length".into(), "length".into()];
         self.output("attentions", &attentions, shape);
     }
 
-    /// Numbers of the tokens' heads before the rotary embedding, `[.., heads, length, head_size]` from ids
-    /// `[.., length]` of `axes` axes.
-    fn projected(&mut self, ids: &Value, projection: Projection, axes: usize) -> Value {
-        let rows = if self.folded {
-            self.looked_up(projection.table, ids)
-        } else {
-            let embedding = self.looked_up(TOKEN_EMBEDDING, ids);
-            let normed = self.normed(&embedding);
-            let weights = self.float32(projection.weights, projection.weights.to_owned());
-            self.node("MatMul", &[&normed, &weights])
+    /// Queries or keys `[.., heads, length, head_size]`.
+    fn rotated(&mut self, projection: &str, heads: usize, tokens: &Tokens) -> Value {
+        let projected = self.projected(projection, heads, tokens);
+        let decoder = self.decoder;
+        match &decoder.rotary {
+            Some(rotary) => self.turned(&projected, rotary, tokens),
+            None => projected,
+        }
+    }
+
+    /// Queries or keys before the rotary embedding.
+    fn projected(&mut self, projection: &str, heads: usize, tokens: &Tokens) -> Value {
+        let names = ProjectionNames::new(projection);
+        let rows = match self.has(&names.table) {
+            true => self.looked_up(&names.table, &tokens.ids),
+            false => self.computed(&names, tokens),
         };
         // A size of 0 stands for the input's own, so lengths of 0 pass.
-        let mut shape = vec![0; axes];
-        shape.extend([projection.heads as i64, self.layer.head_size as i64]);
+        let mut shape = vec![0; tokens.axes];
+        shape.extend([heads as i64, self.decoder.head_size as i64]);
         let shape = self.integers(&shape);
         let split = self.node("Reshape", &[&rows, &shape]);
-        let order: &[i64] = if axes == 1 { &[1, 0, 2] } else { &[0, 2, 1, 3] };
+        let split = match self.has(&names.norm) && self.norms_by_head() {
+            true => self.root_mean_square_normed(&split, &names.norm),
+            false => split,
+        };
+        let order: &[i64] = if tokens.axes == 1 { &[1, 0, 2] } else { &[0, 2, 1, 3] };
         self.node_with("Transpose", &[&split], vec![Attribute::integers("perm", order)])
     }
 
-    fn looked_up(&mut self, table: &'static str, ids: &Value) -> Value {
+    /// The rows of a projection `[.., length, rows]`.
+    fn computed(&mut self, names: &ProjectionNames, tokens: &Tokens) -> Value {
+        let mut hidden = self.looked_up(TOKEN_EMBEDDING, &tokens.ids);
+        if let Some(scale) = self.decoder.embedding_scale() {
+            let scale = self.float(scale);
+            hidden = self.node("Mul", &[&hidden, &scale]);
+        }
+        if self.has(POSITION_EMBEDDING) {
+            let positions = self.looked_up(POSITION_EMBEDDING, &tokens.positions);
+            hidden = self.node("Add", &[&hidden, &positions]);
+        }
+        if self.has(NORM) {
+            hidden = self.input_normed(&hidden);
+        }
+        let weights = self.float32(&names.weights, names.weights.clone());
+        let mut rows = self.node("MatMul", &[&hidden, &weights]);
+        if self.has(&names.bias) {
+            rows = self.node("Add", &[&rows, &names.bias]);
+        }
+        if self.has(&names.norm) && !self.norms_by_head() {
+            rows = self.root_mean_square_normed(&rows, &names.norm);
+        }
+        rows
+    }
+
+    fn norms_by_head(&self) -> bool {
+        matches!(self.decoder.tensors.query_key_norms, QueryKeyNorms::ByHead(_))
+    }
+
+    fn looked_up(&mut self, table: &str, ids: &Value) -> Value {
         let rows = self.node("Gather", &[table, ids]);
         self.float32(table, rows)
     }
 
-    fn normed(&mut self, hidden: &Value) -> Value {
-        let squares = self.node("Mul", &[hidden, hidden]);
-        let over_last = vec![Attribute::integers("axes", &[-1])];
-        let mean = self.node_with("ReduceMean", &[&squares], over_last);
-        let epsilon = self.float(self.layer.norm_epsilon as f32);
-        let variance = self.node("Add", &[&mean, &epsilon]);
-        let deviation = self.node("Sqrt", &[&variance]);
-        let scaled = self.node("Div", &[hidden, &deviation]);
-        self.node("Mul", &[&scaled, NORM])
+    fn input_normed(&mut self, hidden: &Value) -> Value {
+        if self.decoder.architecture.norm != Norm::Layer {
+            return self.root_mean_square_normed(hidden, NORM);
+        }
+        let epsilon = Attribute::float("epsilon", self.decoder.norm_epsilon as f32);
+        self.node_with("LayerNormalization", &[hidden, NORM, NORM_BIAS], vec![epsilon])
     }
 
-    /// Turns the pairs (i, i + head_size / 2) of `[.., length, head_size]` by their positions `[length]`.
-    fn rotated(&mut self, vectors: &Value, positions: &Value) -> Value {
-        let angles = self.angles(positions);
-        let cosine = self.node("Cos", &[&angles]);
-        let sine = self.node("Sin", &[&angles]);
+    /// Over the last axis.
+    fn root_mean_square_normed(&mut self, numbers: &Value, weights: &str) -> Value {
+        let squares = self.node("Mul", &[numbers, numbers]);
+        let over_last = vec![Attribute::integers("axes", &[-1])];
+        let mean = self.node_with("ReduceMean", &[&squares], over_last);
+        let epsilon = self.float(self.decoder.norm_epsilon as f32);
+        let variance = self.node("Add", &[&mean, &epsilon]);
+        let deviation = self.node("Sqrt", &[&variance]);
+        let scaled = self.node("Div", &[numbers, &deviation]);
+        self.node("Mul", &[&scaled, weights])
+    }
+
+    /// Turns the pairs (i, i + head_size / 2) of `[.., length, head_size]` by their positions.
+    fn turned(&mut self, vectors: &Value, rotary: &Rotary, tokens: &Tokens) -> Value {
+        let angles = self.angles(rotary, tokens);
+        let mut cosine = self.node("Cos", &[&angles]);
+        let mut sine = self.node("Sin", &[&angles]);
+        if rotary.attention_factor != 1.0 {
+            let factors = self.for_pairs(&vec![rotary.attention_factor as f32; rotary.rotated / 2], 1.0);
+            [cosine, sine] = [cosine, sine].map(|part| self.node("Mul", &[&part, &factors]));
+        }
         let [first, second] = self.halves(vectors);
         let turned_first = self.difference_of_products([&first, &cosine], [&second, &sine]);
         let turned_second = self.sum_of_products([&second, &cosine], [&first, &sine]);
         self.node_with("Concat", &[&turned_first, &turned_second], vec![Attribute::integer("axis", -1)])
     }
 
-    fn angles(&mut self, positions: &Value) -> Value {
+    /// `[length, head_size / 2]`.
+    fn angles(&mut self, rotary: &Rotary, tokens: &Tokens) -> Value {
         let last = self.integers(&[-1]);
-        let column = self.node("Unsqueeze", &[positions, &last]);
+        let column = self.node("Unsqueeze", &[&tokens.positions, &last]);
         let column = self.cast(&column, ElementType::Float32);
-        let frequencies = self.layer.inverse_frequencies.clone();
-        let frequencies = self.floats(&[frequencies.len()], &frequencies);
+        let frequencies = self.frequencies(&rotary.frequencies, tokens);
         self.node("Mul", &[&column, &frequencies])
+    }
+
+    fn frequencies(&mut self, frequencies: &Frequencies, tokens: &Tokens) -> Value {
+        match frequencies {
+            Frequencies::Fixed(fixed) => self.for_pairs(fixed, 0.0),
+            Frequencies::ByLength { limit, short, long } => {
+                let length = self.window_length(tokens);
+                let limit = self.integer(*limit as i64);
+                let is_long = self.node("Greater", &[&length, &limit]);
+                let (short, long) = (self.for_pairs(short, 0.0), self.for_pairs(long, 0.0));
+                self.node("Where", &[&is_long, &long, &short])
+            }
+            Frequencies::Dynamic { limit, factor, base, exponents } => {
+                let (limit, factor) = (*limit as f32, *factor as f32);
+                let [lowest, slope, shift] = [limit, factor / limit, factor - 1.0].map(|number| self.float(number));
+                let length = self.window_length(tokens);
+                let length = self.cast(&length, ElementType::Float32);
+                let length = self.node("Max", &[&length, &lowest]);
+                let stretched = self.node("Mul", &[&length, &slope]);
+                let stretch = self.node("Sub", &[&stretched, &shift]);
+                let exponents = self.for_pairs(exponents, 0.0);
+                let factors = self.node("Pow", &[&stretch, &exponents]);
+                let base = self.for_pairs(base, 0.0);
+                self.node("Mul", &[&base, &factors])
+            }
+        }
+    }
+
+    /// Tokens of the whole window, which the contract `query-key` is asked for in parts.
+    fn window_length(&mut self, tokens: &Tokens) -> Value {
+        if tokens.axes == 2 {
+            return self.length(&tokens.ids);
+        }
+        match self.graph.input.iter().any(|input| input.name == WINDOW_LENGTH) {
+            true => WINDOW_LENGTH.to_owned(),
+            false => self.input(WINDOW_LENGTH, &[]),
+        }
+    }
+
+    /// One number for each pair of a head, with `still` for those that do not turn.
+    fn for_pairs(&mut self, turning: &[f32], still: f32) -> Value {
+        let pairs = self.decoder.head_size / 2;
+        let mut numbers = turning.to_vec();
+        numbers.resize(pairs, still);
+        self.floats(&[pairs], &numbers)
     }
 
     fn halves(&mut self, vectors: &Value) -> [Value; 2] {
@@ -159,25 +259,36 @@ impl Builder<'_> {
 
     /// 0, 1, … for ids `[batch, length]`.
     fn positions(&mut self, ids: &Value) -> Value {
-        let shape = self.node("Shape", &[ids]);
         let (zero, one) = (self.integer(0), self.integer(1));
-        let length = self.node("Gather", &[&shape, &one]);
+        let length = self.length(ids);
         self.node("Range", &[&zero, &length, &one])
+    }
+
+    fn length(&mut self, ids: &Value) -> Value {
+        let shape = self.node("Shape", &[ids]);
+        let one = self.integer(1);
+        self.node("Gather", &[&shape, &one])
     }
 
     /// Each head's keys once for every query head that shares them.
     fn repeated(&mut self, key: &Value) -> Value {
-        let group = self.layer.heads / self.layer.key_value_heads;
-        let heads: Vec<i64> = (0..self.layer.heads).map(|head| (head / group) as i64).collect();
+        let group = self.decoder.heads / self.decoder.key_value_heads;
+        let heads: Vec<i64> = (0..self.decoder.heads).map(|head| (head / group) as i64).collect();
         let heads = self.integers(&heads);
         self.node_with("Gather", &[key, &heads], vec![Attribute::integer("axis", 1)])
     }
 
     fn causal_attention(&mut self, query: &Value, key: &Value, positions: &Value) -> Value {
-        let scale = self.float(self.layer.attention_scale as f32);
+        let scale = self.float(self.decoder.attention_scale as f32);
         let query = self.node("Mul", &[query, &scale]);
         let key = self.node_with("Transpose", &[key], vec![Attribute::integers("perm", &[0, 1, 3, 2])]);
-        let logits = self.node("MatMul", &[&query, &key]);
+        let mut logits = self.node("MatMul", &[&query, &key]);
+        if let Some(cap) = self.decoder.logit_softcap {
+            let cap = self.float(cap as f32);
+            let parts = self.node("Div", &[&logits, &cap]);
+            let parts = self.node("Tanh", &[&parts]);
+            logits = self.node("Mul", &[&parts, &cap]);
+        }
         let last = self.integers(&[-1]);
         let rows = self.node("Unsqueeze", &[positions, &last]);
         let visible = self.node("LessOrEqual", &[positions, &rows]);
@@ -188,11 +299,18 @@ impl Builder<'_> {
 
     /// `value`, which has the number format of the initializer `weights`, in float32.
     fn float32(&mut self, weights: &str, value: Value) -> Value {
-        let stored = self.graph.initializer.iter().find(|tensor| tensor.name == weights);
-        if stored.is_some_and(|tensor| tensor.data_type == ElementType::Float32 as i32) {
+        if self.stored(weights).is_some_and(|tensor| tensor.data_type == ElementType::Float32 as i32) {
             return value;
         }
         self.cast(&value, ElementType::Float32)
+    }
+
+    fn has(&self, weights: &str) -> bool {
+        self.stored(weights).is_some()
+    }
+
+    fn stored(&self, weights: &str) -> Option<&Tensor> {
+        self.graph.initializer.iter().find(|tensor| tensor.name == weights)
     }
 
     fn cast(&mut self, value: &Value, to: ElementType) -> Value {

@@ -1,27 +1,37 @@
 //! Checkpoints to scorer packages.
 
+mod architecture;
+mod checkpoint;
+mod decoder;
+mod files;
 mod fold;
 mod gguf;
+mod gguf_decoder;
 mod graph;
-mod llama;
+#[cfg(feature = "hub")]
+pub mod hub;
+mod huggingface;
 mod onnx;
 mod package;
 mod rotary;
+mod safetensors;
 mod tokenizer;
 mod weights;
 
+use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 
-use ndarray::ArrayView2;
 use prost::Message;
+use tokenizers::Tokenizer;
 
 use crate::choice::Choice;
-use crate::error::Result;
+use crate::error::{Error, ErrorKind, Result};
 use crate::model::metadata::{Contract, Metadata};
-use fold::Norm;
-use gguf::Checkpoint;
-use graph::Projection;
-use llama::Llama;
+use checkpoint::Checkpoint;
+use decoder::{Decoder, LAYER, LayerWeights, ProjectionWeights};
+use files::{Directory, Files};
+use gguf::Gguf;
+use graph::ProjectionNames;
 use package::Draft;
 use weights::WeightFile;
 
@@ -29,18 +39,20 @@ use weights::WeightFile;
 const OPSET_VERSION: i64 = 17;
 const IR_VERSION: i64 = 8;
 
-/// Number format of the stored weights; the model computes in float32 with either.
+/// Number format of the stored weights; the model computes in float32 with any.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum WeightType {
     /// 32-bit floating point.
     #[default]
     F32,
-    /// 16-bit floating point: half the size, three significant digits.
+    /// 16-bit floating point: half the size, three significant digits, up to 65504.
     F16,
+    /// The 16-bit format that most models are trained in: half the size, two significant digits, the range of float32.
+    Bf16,
 }
 
 impl Choice for WeightType {
-    const NAMES: &'static [(&'static str, Self)] = &[("f32", Self::F32), ("f16", Self::F16)];
+    const NAMES: &'static [(&'static str, Self)] = &[("f32", Self::F32), ("f16", Self::F16), ("bf16", Self::Bf16)];
 }
 
 /// How to export a checkpoint.
@@ -51,10 +63,13 @@ pub struct ExportOptions {
     /// Number format of the stored weights.
     pub weights: WeightType,
     /// Fold embedding, norm and projections into a table of queries and one of keys by token id, so that the model looks
-    /// up what it would otherwise compute.
+    /// up what it would otherwise compute. Models with learned positions cannot be folded and are kept apart in any case.
     pub fold: bool,
     /// Base of the rotary embedding, above 0; the checkpoint's own where `None`.
     pub rope_theta: Option<f64>,
+    /// Positions that the model is for, in the place of the checkpoint's own number: what longer windows are warned of
+    /// by, and what scalings of the rotary embedding start from that say nothing else.
+    pub max_positions: Option<NonZeroUsize>,
     /// A `tokenizer.json` to take instead of making one from the checkpoint.
     pub tokenizer: Option<PathBuf>,
     /// Replace a scorer package that is already at the target.
@@ -69,139 +84,182 @@ impl Default for ExportOptions {
             weights: WeightType::F32,
             fold: true,
             rope_theta: None,
+            max_positions: None,
             tokenizer: None,
             overwrite: false,
         }
     }
 }
 
-/// Turns the first layer of a Llama-architecture GGUF file into a scorer package.
+/// Turns the first layer of a checkpoint into a scorer package.
 ///
-/// The directory `target` appears with all its files, `model.onnx`, `model.onnx.data` and `tokenizer.json`, or not at
-/// all. Returns what the package says of itself.
+/// `source` is a Llama-architecture GGUF file, or a directory as Hugging Face publishes checkpoints, with `config.json`,
+/// safetensors and `tokenizer.json`. The directory `target` appears with all its files, `model.onnx`, `model.onnx.data` and
+/// `tokenizer.json`, or not at all. Returns what the package says of itself.
 ///
 /// # Errors
-/// - [`ErrorKind::InvalidModel`] where `source` is no GGUF file, was cut short or contradicts itself.
-/// - [`ErrorKind::Unsupported`] where its architecture, rotary scaling or tokenizer is not among the known ones.
-/// - [`ErrorKind::NonFinite`] where a weight is NaN or infinite, in the file or in the chosen number format.
-/// - [`ErrorKind::InvalidArgument`] where `target` exists and may not be replaced, or `rope_theta` is out of range.
+/// - [`ErrorKind::InvalidModel`] where `source` is no checkpoint, was cut short or contradicts itself.
+/// - [`ErrorKind::Unsupported`] where its architecture, rotary scaling, number format or tokenizer is not among the known
+///   ones.
+/// - [`ErrorKind::NonFinite`] where a weight is NaN or infinite, in the checkpoint or in the chosen number format.
+/// - [`ErrorKind::InvalidArgument`] where `target` exists and may not be replaced, `rope_theta` is out of range, or it or
+///   `max_positions` is given for a model with learned positions.
 /// - [`ErrorKind::Io`] where a file cannot be read or written.
-///
-/// [`ErrorKind::InvalidModel`]: crate::ErrorKind::InvalidModel
-/// [`ErrorKind::Unsupported`]: crate::ErrorKind::Unsupported
-/// [`ErrorKind::NonFinite`]: crate::ErrorKind::NonFinite
-/// [`ErrorKind::InvalidArgument`]: crate::ErrorKind::InvalidArgument
-/// [`ErrorKind::Io`]: crate::ErrorKind::Io
 pub fn export(source: &Path, target: &Path, options: &ExportOptions) -> Result<Metadata> {
+    check_options(options)?;
     package::check_target(target, options.overwrite)?;
-    let checkpoint = Checkpoint::open(source)?;
-    let layer = Llama::read(&checkpoint, options.rope_theta)?;
-    let tokenizer = tokenizer(&checkpoint, &layer, options)?;
-    let draft = Draft::begin(target)?;
-    draft.write(package::TOKENIZER, tokenizer.as_bytes())?;
-    let weights = write_weights(&checkpoint, &layer, options, &draft.path(package::WEIGHTS))?;
-    let metadata = metadata(&layer, options);
-    let model = model(&metadata, graph::build(options.contract, &layer, options.fold, weights));
-    draft.write(package::MODEL, &model.encode_to_vec())?;
-    draft.finish()?;
-    Ok(metadata)
+    if source.is_dir() {
+        return export_files(&Directory::new(source), target, options);
+    }
+    let gguf = Gguf::open(source)?;
+    let decoder = gguf_decoder::decoder(&gguf, options)?;
+    write_package(&decoder, &gguf, target, options, || tokenizer::from_gguf(&gguf))
 }
 
-/// The text of `tokenizer.json`, all of whose ids are embedded.
-fn tokenizer(checkpoint: &Checkpoint, layer: &Llama, options: &ExportOptions) -> Result<String> {
-    let (tokenizer, json) = match &options.tokenizer {
-        Some(path) => tokenizer::load(path)?,
-        None => tokenizer::from_checkpoint(checkpoint)?,
-    };
-    let ids = tokenizer.get_vocab(true).into_values().max().map_or(0, |id| id as usize + 1);
-    if ids > layer.vocabulary_size {
-        let rows = layer.vocabulary_size;
-        return Err(checkpoint.invalid(format!("the tokenizer has {ids} token ids, but only {rows} are embedded")));
+/// Exports a checkpoint of `config.json`, safetensors and `tokenizer.json`.
+fn export_files(files: &dyn Files, target: &Path, options: &ExportOptions) -> Result<Metadata> {
+    let (decoder, tensors) = huggingface::open(files, options)?;
+    write_package(&decoder, &tensors, target, options, || huggingface::tokenizer(files))
+}
+
+fn check_options(options: &ExportOptions) -> Result<()> {
+    match options.rope_theta {
+        Some(theta) if !theta.is_finite() || theta <= 0.0 => {
+            let message = format!("rope_theta must be a positive number, not {theta}");
+            Err(Error::new(ErrorKind::InvalidArgument, message))
+        }
+        _ => Ok(()),
     }
-    Ok(json)
+}
+
+fn write_package(
+    decoder: &Decoder,
+    checkpoint: &dyn Checkpoint,
+    target: &Path,
+    options: &ExportOptions,
+    own_tokenizer: impl FnOnce() -> Result<(Tokenizer, String)>,
+) -> Result<Metadata> {
+    decoder.check(checkpoint)?;
+    let tokenizer = match &options.tokenizer {
+        Some(path) => tokenizer::load(path)?,
+        None => own_tokenizer()?,
+    };
+    let tokenizer = checked_tokenizer(tokenizer, decoder)?;
+    let draft = Draft::begin(target)?;
+    draft.write(package::TOKENIZER, tokenizer.as_bytes())?;
+    let weights = write_weights(decoder, checkpoint, options, &draft.path(package::WEIGHTS))?;
+    let metadata = metadata(decoder, options);
+    let model = model(&metadata, graph::build(options.contract, decoder, weights));
+    draft.write(package::MODEL, &model.encode_to_vec())?;
+    draft.finish()?;
+    if let Some(limit) = metadata.sliding_window_limit() {
+        log::warn!("{limit}");
+    }
+    Ok(metadata)
 }
 
 /// Writes what the graph reads, and gives its initializers.
 fn write_weights(
-    checkpoint: &Checkpoint,
-    layer: &Llama,
+    decoder: &Decoder,
+    checkpoint: &dyn Checkpoint,
     options: &ExportOptions,
     path: &Path,
 ) -> Result<Vec<onnx::Tensor>> {
+    let weights = decoder.read(checkpoint)?;
     let mut file = WeightFile::create(path)?;
-    let write = if options.fold { write_folded } else { write_apart };
-    let initializers = write(checkpoint, layer, options.weights, &mut file)?;
+    let write = if options.fold && decoder.folds() { write_folded } else { write_apart };
+    let initializers = write(decoder, checkpoint, &weights, options.weights, &mut file)?;
     file.finish()?;
     Ok(initializers)
 }
 
-/// The embedding, the norm and the projections as they are.
+/// All weights as they are; those of norms and biases, which are few, in float32.
 fn write_apart(
-    checkpoint: &Checkpoint,
-    layer: &Llama,
-    weights: WeightType,
+    decoder: &Decoder,
+    checkpoint: &dyn Checkpoint,
+    weights: &LayerWeights,
+    format: WeightType,
     file: &mut WeightFile,
 ) -> Result<Vec<onnx::Tensor>> {
-    let shape = [layer.vocabulary_size, layer.embedding_size];
-    let embedding = file.append(graph::TOKEN_EMBEDDING, &shape, weights, |write| {
-        checkpoint.read_in_parts(llama::TOKEN_EMBEDDING, &shape, write)
-    })?;
-    let shape = [layer.embedding_size];
-    let norm = file
-        .append(graph::NORM, &shape, WeightType::F32, |write| checkpoint.read_in_parts(llama::NORM, &shape, write))?;
-    let mut initializers = vec![embedding, norm];
-    for projection in graph::projections(layer) {
-        let numbers = projection_weights(checkpoint, layer, &projection)?;
-        let shape = [layer.embedding_size, projection.heads * layer.head_size];
-        initializers.push(file.append(projection.weights, &shape, weights, |write| write(&numbers))?);
-    }
-    Ok(initializers)
-}
-
-/// One table a projection.
-fn write_folded(
-    checkpoint: &Checkpoint,
-    layer: &Llama,
-    weights: WeightType,
-    file: &mut WeightFile,
-) -> Result<Vec<onnx::Tensor>> {
-    let norm = Norm { weights: checkpoint.read(llama::NORM, &[layer.embedding_size])?, epsilon: layer.norm_epsilon };
-    let embedding_shape = [layer.vocabulary_size, layer.embedding_size];
     let mut initializers = Vec::new();
-    for projection in graph::projections(layer) {
-        let numbers = projection_weights(checkpoint, layer, &projection)?;
-        let rows = projection.heads * layer.head_size;
-        let matrix = ArrayView2::from_shape((layer.embedding_size, rows), &numbers).expect("a whole projection");
-        let table = file.append(projection.table, &[layer.vocabulary_size, rows], weights, |write| {
-            checkpoint.read_in_parts(llama::TOKEN_EMBEDDING, &embedding_shape, |part| {
-                write(&fold::folded(part, &norm, matrix))
-            })
-        })?;
-        initializers.push(table);
+    let embedding = (graph::TOKEN_EMBEDDING, decoder.token_embedding());
+    let positions = decoder.position_embedding().map(|positions| (graph::POSITION_EMBEDDING, positions));
+    for (name, (tensor, shape)) in [embedding].into_iter().chain(positions) {
+        let mut place = file.reserve(name, &shape, format);
+        checkpoint.read_in_parts(&tensor, &shape, |part| file.write(&mut place, part))?;
+        initializers.push(file.tensor(place));
+    }
+    if let Some(norm) = &weights.input_norm {
+        initializers.push(file.append_vector(graph::NORM, &norm.weights)?);
+        if let Some(bias) = &norm.bias {
+            initializers.push(file.append_vector(graph::NORM_BIAS, bias)?);
+        }
+    }
+    for ProjectionWeights { projection, matrix, bias, norm } in &weights.projections {
+        let names = ProjectionNames::new(projection.name);
+        let numbers = matrix.as_slice().expect("a new array is contiguous");
+        initializers.push(file.append(&names.weights, matrix.shape(), format, numbers)?);
+        for (name, numbers) in [(names.bias, bias), (names.norm, norm)] {
+            if let Some(numbers) = numbers {
+                initializers.push(file.append_vector(&name, numbers)?);
+            }
+        }
     }
     Ok(initializers)
 }
 
-/// A projection as `[embedding_size, rows]`, each head's numbers in the order of rotary halves.
-fn projection_weights(checkpoint: &Checkpoint, layer: &Llama, projection: &Projection) -> Result<Vec<f32>> {
-    let (rows, columns) = (projection.heads * layer.head_size, layer.embedding_size);
-    let stored = checkpoint.read(projection.tensor, &[rows, columns])?;
-    Ok(rotary::transposed_to_halves(&stored, columns, layer.head_size))
+/// One table a projection, both in one pass over the embedding.
+fn write_folded(
+    decoder: &Decoder,
+    checkpoint: &dyn Checkpoint,
+    weights: &LayerWeights,
+    format: WeightType,
+    file: &mut WeightFile,
+) -> Result<Vec<onnx::Tensor>> {
+    let mut tables = weights.projections.each_ref().map(|ProjectionWeights { projection, matrix, .. }| {
+        let table = ProjectionNames::new(projection.name).table;
+        file.reserve(&table, &[decoder.vocabulary_size, matrix.ncols()], format)
+    });
+    let (embedding, shape) = decoder.token_embedding();
+    checkpoint.read_in_parts(&embedding, &shape, |part| {
+        for rows in fold::folded(part, decoder, weights) {
+            for (table, rows) in tables.iter_mut().zip(rows) {
+                file.write(table, rows.as_slice().expect("a new array is contiguous"))?;
+            }
+        }
+        Ok(())
+    })?;
+    Ok(tables.map(|table| file.tensor(table)).into())
 }
 
-fn metadata(layer: &Llama, options: &ExportOptions) -> Metadata {
+/// The text of `tokenizer.json`, all of whose ids are embedded.
+fn checked_tokenizer((tokenizer, json): (Tokenizer, String), decoder: &Decoder) -> Result<String> {
+    let ids = tokenizer.get_vocab(true).into_values().max().map_or(0, |id| id as usize + 1);
+    let rows = decoder.vocabulary_size;
+    if ids <= rows {
+        return Ok(json);
+    }
+    let message = format!("the tokenizer has {ids} token ids, but only {rows} are embedded");
+    Err(Error::new(ErrorKind::InvalidModel, message).at(&decoder.name))
+}
+
+fn metadata(decoder: &Decoder, options: &ExportOptions) -> Metadata {
+    let sliding_window = decoder.sliding_window();
     Metadata {
         contract: options.contract,
-        name: layer.name.clone(),
-        architecture: llama::ARCHITECTURE.to_owned(),
-        layer: 0,
-        heads: layer.heads,
-        key_value_heads: layer.key_value_heads,
-        head_size: layer.head_size,
-        vocabulary_size: layer.vocabulary_size,
-        max_positions: layer.max_positions,
-        rope_theta: layer.rope_theta,
-        attention_scale: layer.attention_scale,
+        name: decoder.name.clone(),
+        architecture: decoder.architecture.name.to_owned(),
+        layer: LAYER,
+        heads: decoder.heads,
+        key_value_heads: decoder.key_value_heads,
+        head_size: decoder.head_size,
+        vocabulary_size: decoder.vocabulary_size,
+        max_positions: decoder.max_positions,
+        rope_theta: decoder.rotary.as_ref().map(|rotary| rotary.theta),
+        attention_scale: decoder.attention_scale,
+        logit_softcap: decoder.logit_softcap,
+        sliding_window,
+        full_attention_layer: sliding_window.and(decoder.first_full_layer()),
         weights: options.weights.name().to_owned(),
     }
 }

@@ -9,6 +9,7 @@ pub(super) enum ElementType {
     Float32 = 1,
     Int64 = 7,
     Float16 = 10,
+    BFloat16 = 16,
 }
 
 #[derive(Clone, PartialEq, Message)]
@@ -75,6 +76,8 @@ pub(super) struct Node {
 pub(super) struct Attribute {
     #[prost(string, tag = "1")]
     pub name: String,
+    #[prost(float, optional, tag = "2")]
+    pub f: Option<f32>,
     #[prost(int64, optional, tag = "3")]
     pub i: Option<i64>,
     #[prost(int64, repeated, packed = "false", tag = "8")]
@@ -84,6 +87,10 @@ pub(super) struct Attribute {
 }
 
 impl Attribute {
+    pub(super) fn float(name: &str, value: f32) -> Self {
+        Self { name: name.to_owned(), f: Some(value), r#type: 1, ..Self::default() }
+    }
+
     pub(super) fn integer(name: &str, value: i64) -> Self {
         Self { name: name.to_owned(), i: Some(value), r#type: 2, ..Self::default() }
     }

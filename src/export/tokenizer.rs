@@ -1,5 +1,6 @@
-//! `tokenizer.json` from the metadata of a GGUF file.
+//! `tokenizer.json`: as it is, or made from the metadata of a GGUF file.
 
+use std::fmt::Display;
 use std::fs;
 use std::path::Path;
 
@@ -19,7 +20,7 @@ use tokenizers::processors::template::{SpecialToken, TemplateProcessing};
 use tokenizers::tokenizer::SplitDelimiterBehavior;
 use tokenizers::{AddedToken, Tokenizer};
 
-use super::gguf::Checkpoint;
+use super::gguf::Gguf;
 use crate::error::{Error, ErrorKind, Result};
 
 const MODEL: &str = "tokenizer.ggml.model";
@@ -75,16 +76,21 @@ const SPLITTERS: &[Splitter] = &[
 /// Reads a `tokenizer.json`; gives its text as well.
 pub(super) fn load(path: &Path) -> Result<(Tokenizer, String)> {
     let failed = |cause| Error::io(format_args!("read the tokenizer {}", path.display()), cause);
-    let json = fs::read_to_string(path).map_err(failed)?;
-    let tokenizer = json.parse().map_err(|cause| {
+    parse(fs::read(path).map_err(failed)?, path.display())
+}
+
+/// Reads the bytes of the `tokenizer.json` at `place`; gives its text as well.
+pub(super) fn parse(bytes: Vec<u8>, place: impl Display) -> Result<(Tokenizer, String)> {
+    let parsed = String::from_utf8(bytes).map_err(tokenizers::Error::from);
+    let parsed = parsed.and_then(|json| Ok((json.parse()?, json)));
+    parsed.map_err(|cause| {
         let message = format!("not a tokenizer.json that can be read: {cause}");
-        Error::new(ErrorKind::InvalidModel, message).at(path.display())
-    })?;
-    Ok((tokenizer, json))
+        Error::new(ErrorKind::InvalidModel, message).at(place)
+    })
 }
 
 /// Makes the tokenizer that the checkpoint describes; gives the text of its `tokenizer.json` as well.
-pub(super) fn from_checkpoint(checkpoint: &Checkpoint) -> Result<(Tokenizer, String)> {
+pub(super) fn from_gguf(checkpoint: &Gguf) -> Result<(Tokenizer, String)> {
     let model = checkpoint.required(MODEL, checkpoint.text(MODEL)?)?;
     let vocabulary = Vocabulary::read(checkpoint)?;
     let tokenizer = match model {
@@ -112,7 +118,7 @@ struct Vocabulary<'a> {
 }
 
 impl<'a> Vocabulary<'a> {
-    fn read(checkpoint: &'a Checkpoint) -> Result<Self> {
+    fn read(checkpoint: &'a Gguf) -> Result<Self> {
         let tokens = checkpoint.required(TOKENS, checkpoint.texts(TOKENS)?)?;
         let types = checkpoint.numbers(TYPES)?.unwrap_or_else(|| vec![TokenType::Normal as u8 as f64; tokens.len()]);
         check_length(checkpoint, TYPES, types.len(), tokens.len())?;
@@ -139,7 +145,7 @@ impl<'a> Vocabulary<'a> {
     }
 
     /// The token whose id the metadata key holds.
-    fn token(&self, checkpoint: &Checkpoint, key: &str) -> Result<Option<(u32, &'a str)>> {
+    fn token(&self, checkpoint: &Gguf, key: &str) -> Result<Option<(u32, &'a str)>> {
         let Some(id) = checkpoint.whole(key)? else { return Ok(None) };
         let token = self.tokens.get(id).ok_or_else(|| {
             let message = format!("the metadata key {key} is {id}, but there are {} tokens", self.tokens.len());
@@ -149,7 +155,7 @@ impl<'a> Vocabulary<'a> {
     }
 }
 
-fn byte_level(checkpoint: &Checkpoint, vocabulary: &Vocabulary) -> Result<Tokenizer> {
+fn byte_level(checkpoint: &Gguf, vocabulary: &Vocabulary) -> Result<Tokenizer> {
     let name = checkpoint.text(SPLITTER)?.unwrap_or("default");
     let splitter = SPLITTERS.iter().find(|splitter| splitter.names.contains(&name));
     let splitter = splitter.ok_or_else(|| {
@@ -166,7 +172,7 @@ fn byte_level(checkpoint: &Checkpoint, vocabulary: &Vocabulary) -> Result<Tokeni
     finish(tokenizer, checkpoint, vocabulary, splitter.begin)
 }
 
-fn split_merge(checkpoint: &Checkpoint, merge: &str) -> Result<(String, String)> {
+fn split_merge(checkpoint: &Gguf, merge: &str) -> Result<(String, String)> {
     let (left, right) =
         merge.split_once(' ').ok_or_else(|| checkpoint.invalid(format!("the merge {merge:?} is no pair of tokens")))?;
     Ok((left.to_owned(), right.to_owned()))
@@ -182,7 +188,7 @@ fn pre_tokenizer(splitter: &Splitter) -> tokenizers::Result<PreTokenizerWrapper>
     Ok(PreTokenizerSequence::new(steps).into())
 }
 
-fn sentence_piece(checkpoint: &Checkpoint, vocabulary: &Vocabulary) -> Result<Tokenizer> {
+fn sentence_piece(checkpoint: &Gguf, vocabulary: &Vocabulary) -> Result<Tokenizer> {
     let scores = checkpoint.required(SCORES, checkpoint.numbers(SCORES)?)?;
     check_length(checkpoint, SCORES, scores.len(), vocabulary.tokens.len())?;
     let mut model = BPE::builder()
@@ -239,12 +245,7 @@ fn space_decoder(prefixed: bool) -> tokenizers::Result<DecoderWrapper> {
 }
 
 /// Adds the special tokens, and the token that texts begin with where they do.
-fn finish(
-    mut tokenizer: Tokenizer,
-    checkpoint: &Checkpoint,
-    vocabulary: &Vocabulary,
-    begin: bool,
-) -> Result<Tokenizer> {
+fn finish(mut tokenizer: Tokenizer, checkpoint: &Gguf, vocabulary: &Vocabulary, begin: bool) -> Result<Tokenizer> {
     tokenizer.add_tokens(vocabulary.added()).map_err(|cause| malformed(checkpoint, cause))?;
     if !checkpoint.flag(ADD_BEGIN)?.unwrap_or(begin) {
         return Ok(tokenizer);
@@ -264,21 +265,21 @@ fn begin_with(id: u32, token: &str) -> tokenizers::Result<TemplateProcessing> {
     Ok(builder.build()?)
 }
 
-fn check_length(checkpoint: &Checkpoint, key: &str, length: usize, tokens: usize) -> Result<()> {
+fn check_length(checkpoint: &Gguf, key: &str, length: usize, tokens: usize) -> Result<()> {
     if length == tokens {
         return Ok(());
     }
     Err(checkpoint.invalid(format!("the metadata key {key} has {length} entries for {tokens} tokens")))
 }
 
-fn unsupported(checkpoint: &Checkpoint, key: &str, found: &str, known: &[&str]) -> Error {
+fn unsupported(checkpoint: &Gguf, key: &str, found: &str, known: &[&str]) -> Error {
     let known = known.join(", ");
     let message =
         format!("{key} is {found:?}, and only {known} are known: pass the model's own tokenizer.json with --tokenizer");
     checkpoint.error(ErrorKind::Unsupported, message)
 }
 
-fn malformed(checkpoint: &Checkpoint, cause: impl std::fmt::Display) -> Error {
+fn malformed(checkpoint: &Gguf, cause: impl std::fmt::Display) -> Error {
     let message = format!("no tokenizer can be made of it ({cause}): pass a tokenizer.json with --tokenizer");
     checkpoint.invalid(message)
 }

@@ -8,8 +8,10 @@ use ndarray::{Array, Dimension, Ix4, s};
 use ort::session::SessionInputValue;
 use ort::value::{PrimitiveTensorElementType, Tensor, TensorElementType};
 
+use super::metadata::Contract;
 use super::session::{Graph, Port, floats};
-use crate::attention::{FarRegion, map_far_mass, map_profiled_mass};
+use super::verify::Comparison;
+use crate::attention::{FarMass, FarRegion, map_far_mass, map_profiled_mass, normalized_map_far_mass};
 use crate::config::Config;
 use crate::error::{Error, ErrorKind, Result};
 use crate::score::{Score, VarianceDomain};
@@ -52,6 +54,22 @@ impl Attentions {
         }
     }
 
+    /// Compares the map's sums with those of its rows normalized in double precision, on one window of token ids.
+    pub(super) fn verify(
+        &self,
+        graph: &Graph,
+        ids: &[u32],
+        far: FarRegion,
+        domain: VarianceDomain,
+    ) -> Result<Vec<Comparison>> {
+        self.check_memory(ids.len())?;
+        let map = run(graph, &self.output, ids)?;
+        let map = map.slice(s![0, .., .., ..]);
+        let score = |heads: Vec<FarMass>| Score::new(&heads, ids.len(), far, domain);
+        let (found, reference) = (score(map_far_mass(map, far))?, score(normalized_map_far_mass(map, far))?);
+        Ok(vec![Comparison::new(Contract::Attentions, "the model's map".to_owned(), &found, &reference)])
+    }
+
     /// Bytes that the maps of a window take.
     fn memory(&self, length: usize) -> u64 {
         let numbers = (length as u64).saturating_pow(2).saturating_mul(self.heads as u64);
@@ -78,13 +96,19 @@ impl Attentions {
     }
 }
 
-/// Whether an output can be an attention map by its name and rank.
-pub(super) fn is_map(port: &Port) -> bool {
-    port.shape.len() == 4 && port.name.to_lowercase().contains("attention")
+/// The outputs that can be attention maps: those that are named so, or else those that look so.
+pub(super) fn maps(outputs: &[Port]) -> Vec<&Port> {
+    let is_named = |port: &&Port| port.shape.len() == 4 && port.name.to_lowercase().contains("attention");
+    let named: Vec<_> = outputs.iter().filter(is_named).collect();
+    if !named.is_empty() {
+        return named;
+    }
+    // Exporters that are told no names give numbers. Cached keys and values end in the size of a head, which is known.
+    outputs.iter().filter(|port| matches!(port.shape[..], [_, _, None, None])).collect()
 }
 
 fn choose_output(outputs: &[Port], layer: Option<&str>) -> Result<String> {
-    let maps: Vec<_> = outputs.iter().filter(|port| is_map(port)).collect();
+    let maps = maps(outputs);
     let chosen = match layer {
         None => maps.first().copied(),
         Some(layer) => {
@@ -122,7 +146,7 @@ fn feed(port: &Port, ids: &[u32]) -> Result<SessionInputValue<'static>> {
         "position_ids" => batch((0..length as i64).collect()),
         "cache_position" => integers(port, Array::from_iter(0..length as i64)),
         "use_cache_branch" => tensor(Array::from_elem(1, false)),
-        name if name.starts_with("past_key_values") => empty_past(port),
+        name if name.starts_with("past") => empty_past(port),
         name => {
             let message = format!("the model wants an input {name:?}, which is not known here");
             Err(Error::new(ErrorKind::Unsupported, message))

@@ -41,6 +41,9 @@ fn metadata(metadata: &Metadata) -> Value {
         "max_positions": metadata.max_positions,
         "rope_theta": metadata.rope_theta,
         "attention_scale": metadata.attention_scale,
+        "logit_softcap": metadata.logit_softcap,
+        "sliding_window": metadata.sliding_window,
+        "full_attention_layer": metadata.full_attention_layer,
         "weights": metadata.weights,
     })
 }

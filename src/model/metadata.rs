@@ -37,11 +37,17 @@ pub struct Metadata {
     pub vocabulary_size: usize,
     /// Positions that the model was trained for.
     pub max_positions: usize,
-    /// Base of the rotary embedding.
-    pub rope_theta: f64,
+    /// Base of the rotary embedding; `None` where positions are learned, so that there are no more than `max_positions`.
+    pub rope_theta: Option<f64>,
     /// Factor on the product of a query and a key before the softmax.
     pub attention_scale: f64,
-    /// Number format of the stored weights, `f32` or `f16`.
+    /// The number `c` where a logit `x` becomes `c · tanh(x / c)` before the softmax.
+    pub logit_softcap: Option<f64>,
+    /// Tokens that a token of the scored layer sees, itself included, where it does not see all before it.
+    pub sliding_window: Option<usize>,
+    /// The first layer that attends to all tokens, where the scored one does not but another does.
+    pub full_attention_layer: Option<usize>,
+    /// Number format of the stored weights, `f32`, `f16` or `bf16`.
     pub weights: String,
 }
 
@@ -49,20 +55,38 @@ impl Metadata {
     /// The keys and values that go into `metadata_props`.
     pub fn to_properties(&self) -> Vec<(String, String)> {
         let pairs = [
-            ("contract", self.contract.name().to_owned()),
-            ("name", self.name.clone()),
-            ("architecture", self.architecture.clone()),
-            ("layer", self.layer.to_string()),
-            ("heads", self.heads.to_string()),
-            ("key_value_heads", self.key_value_heads.to_string()),
-            ("head_size", self.head_size.to_string()),
-            ("vocabulary_size", self.vocabulary_size.to_string()),
-            ("max_positions", self.max_positions.to_string()),
-            ("rope_theta", self.rope_theta.to_string()),
-            ("attention_scale", self.attention_scale.to_string()),
-            ("weights", self.weights.clone()),
+            ("contract", Some(self.contract.name().to_owned())),
+            ("name", Some(self.name.clone())),
+            ("architecture", Some(self.architecture.clone())),
+            ("layer", Some(self.layer.to_string())),
+            ("heads", Some(self.heads.to_string())),
+            ("key_value_heads", Some(self.key_value_heads.to_string())),
+            ("head_size", Some(self.head_size.to_string())),
+            ("vocabulary_size", Some(self.vocabulary_size.to_string())),
+            ("max_positions", Some(self.max_positions.to_string())),
+            ("rope_theta", self.rope_theta.map(|theta| theta.to_string())),
+            ("attention_scale", Some(self.attention_scale.to_string())),
+            ("logit_softcap", self.logit_softcap.map(|cap| cap.to_string())),
+            ("sliding_window", self.sliding_window.map(|window| window.to_string())),
+            ("full_attention_layer", self.full_attention_layer.map(|layer| layer.to_string())),
+            ("weights", Some(self.weights.clone())),
         ];
-        pairs.into_iter().map(|(key, value)| (format!("longattn.{key}"), value)).collect()
+        pairs.into_iter().filter_map(|(key, value)| Some((format!("longattn.{key}"), value?))).collect()
+    }
+
+    /// What a sliding window of the scored layer means for those who score; `None` where there is none.
+    pub(crate) fn sliding_window_limit(&self) -> Option<String> {
+        let window = self.sliding_window?;
+        let other_layer = match self.full_attention_layer {
+            Some(layer) => {
+                format!("the first layer with full attention is {layer}, and only layer {} can be exported", self.layer)
+            }
+            None => "no layer has full attention".to_owned(),
+        };
+        Some(format!(
+            "layer {} attends through a sliding window, so it can score windows of at most {window} tokens; {other_layer}",
+            self.layer
+        ))
     }
 
     /// Reads the keys through `lookup`; `None` where the model carries no `longattn.contract`.
@@ -87,20 +111,28 @@ impl Metadata {
             head_size: required(text, "head_size")?,
             vocabulary_size: required(text, "vocabulary_size")?,
             max_positions: required(text, "max_positions")?,
-            rope_theta: required(text, "rope_theta")?,
+            rope_theta: optional(text, "rope_theta")?,
             attention_scale: required(text, "attention_scale")?,
+            logit_softcap: optional(text, "logit_softcap")?,
+            sliding_window: optional(text, "sliding_window")?,
+            full_attention_layer: optional(text, "full_attention_layer")?,
             weights: required(text, "weights")?,
         }))
     }
 }
 
 fn required<T: std::str::FromStr>(text: impl Fn(&str) -> Option<String>, key: &str) -> Result<T> {
-    let value = text(key);
-    value.as_deref().and_then(|value| value.parse().ok()).ok_or_else(|| {
-        let found = value.map_or("is missing".to_owned(), |value| format!("cannot be {value:?}"));
-        let message = format!("the model's metadata key longattn.{key} {found}: export the model again");
-        Error::new(ErrorKind::InvalidModel, message)
-    })
+    optional(text, key)?.ok_or_else(|| malformed(key, "is missing"))
+}
+
+fn optional<T: std::str::FromStr>(text: impl Fn(&str) -> Option<String>, key: &str) -> Result<Option<T>> {
+    let Some(value) = text(key) else { return Ok(None) };
+    value.parse().map(Some).map_err(|_| malformed(key, &format!("cannot be {value:?}")))
+}
+
+fn malformed(key: &str, found: &str) -> Error {
+    let message = format!("the model's metadata key longattn.{key} {found}: export the model again");
+    Error::new(ErrorKind::InvalidModel, message)
 }
 
 #[cfg(test)]
@@ -118,8 +150,11 @@ mod tests {
             head_size: 8,
             vocabulary_size: 100,
             max_positions: 2048,
-            rope_theta: 100_000.0,
+            rope_theta: Some(100_000.0),
             attention_scale: 8f64.sqrt().recip(),
+            logit_softcap: Some(50.0),
+            sliding_window: None,
+            full_attention_layer: None,
             weights: "f32".to_owned(),
         }
     }

@@ -10,8 +10,11 @@ mod query_key;
 mod runtime;
 mod scorer;
 mod session;
+mod verify;
 
 pub use metadata::{Contract, Metadata};
+pub(crate) use query_key::WINDOW_LENGTH;
 pub use runtime::loaded_from;
 pub use scorer::{Description, Input, Progress, Scorer};
 pub use session::Port;
+pub use verify::{Comparison, TOLERANCE, Verification};

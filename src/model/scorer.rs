@@ -10,6 +10,7 @@ use super::attentions::{self, Attentions};
 use super::metadata::{Contract, Metadata};
 use super::query_key::{self, QueryKey};
 use super::session::{Graph, Port};
+use super::verify::Verification;
 use crate::attention::FarRegion;
 use crate::cancel::Cancel;
 use crate::config::{Config, Rows};
@@ -108,6 +109,7 @@ impl Scorer {
         let model = match contract {
             Contract::QueryKey => Model::QueryKey(QueryKey {
                 attention_scale: metadata.as_ref().map(|metadata| metadata.attention_scale),
+                logit_softcap: metadata.as_ref().and_then(|metadata| metadata.logit_softcap),
                 instruction_set: config.instruction_set,
                 precision: config.precision,
                 rows: config.rows,
@@ -193,7 +195,8 @@ impl Scorer {
     ///
     /// # Errors
     /// Those of [`Scorer::tokenize`]; [`ErrorKind::TooShort`] below [`MIN_TOKENS`](crate::score::MIN_TOKENS),
-    /// [`ErrorKind::InvalidArgument`] for an id outside the model's vocabulary, [`ErrorKind::MemoryLimit`] for maps
+    /// [`ErrorKind::InvalidArgument`] for an id outside the model's vocabulary, [`ErrorKind::InvalidSetting`] for a window
+    /// longer than the scored layer's sliding window or than learned positions reach, [`ErrorKind::MemoryLimit`] for maps
     /// that would not fit, [`ErrorKind::NonFinite`] for damaged weights, [`ErrorKind::Runtime`] where ONNX Runtime
     /// fails, [`ErrorKind::Cancelled`].
     pub fn score(&self, input: Input, cancel: &Cancel) -> Result<Score> {
@@ -251,21 +254,47 @@ impl Scorer {
         }
     }
 
+    /// Scores a text as one window in every way that this package and this machine have, and compares each with double
+    /// precision; of a longer text than the setting `window` or the model allows, the first tokens: the streaming kernels with the attention computed from the model's own queries and keys, and a map with
+    /// its rows normalized. The settings `rows`, `profile` and `instruction_set` play no part.
+    ///
+    /// # Errors
+    /// Those of [`Scorer::score`].
+    pub fn verify(&self, text: &str, cancel: &Cancel) -> Result<Verification> {
+        let limits = self.description.metadata.as_ref().map(|metadata| {
+            metadata.sliding_window.map_or(metadata.max_positions, |window| window.min(metadata.max_positions))
+        });
+        let window = limits.map_or(self.config.window.get(), |limit| limit.min(self.config.window.get()));
+        let ids = self.window(self.tokenize(text)?.ids(), window)?;
+        let far = self.far_region(ids.len());
+        let domain = self.config.variance_domain;
+        let comparisons = self.pool.install(|| match &self.model {
+            Model::QueryKey(model) => model.verify(&self.graph, &ids, far, domain, cancel),
+            Model::Attentions(model) => model.verify(&self.graph, &ids, far, domain),
+        })?;
+        Ok(Verification { token_count: ids.len(), comparisons })
+    }
+
     fn score_ids(&self, ids: &[u32], cancel: &Cancel) -> Result<Score> {
-        let window = self.config.window.get();
-        let ids = match &self.tokenizer {
-            Some(tokenizer) => tokenizer.frame(ids, window),
-            None => ids[..ids.len().min(window)].to_vec(),
-        };
-        check_length(ids.len())?;
-        self.check_ids(&ids)?;
-        self.warn_of_untrained_positions(ids.len());
+        let ids = self.window(ids, self.config.window.get())?;
         let far = self.far_region(ids.len());
         let domain = self.config.variance_domain;
         self.pool.install(|| match &self.model {
             Model::QueryKey(model) => model.score(&self.graph, &ids, far, domain, cancel),
             Model::Attentions(model) => model.score(&self.graph, &ids, far, domain),
         })
+    }
+
+    /// Token ids as one window of at most `window` tokens that can be scored: framed, truncated and checked.
+    fn window(&self, ids: &[u32], window: usize) -> Result<Vec<u32>> {
+        let ids = match &self.tokenizer {
+            Some(tokenizer) => tokenizer.frame(ids, window),
+            None => ids[..ids.len().min(window)].to_vec(),
+        };
+        check_length(ids.len())?;
+        self.check_ids(&ids)?;
+        self.check_positions(ids.len())?;
+        Ok(ids)
     }
 
     /// Which entries count as far in a window of `length` tokens.
@@ -278,17 +307,34 @@ impl Scorer {
         }
     }
 
-    fn warn_of_untrained_positions(&self, length: usize) {
-        let Some(metadata) = &self.description.metadata else { return };
-        if length > metadata.max_positions {
-            self.position_warning.call_once(|| {
-                let trained = metadata.max_positions;
-                log::warn!(
-                    "windows of {length} tokens are longer than the {trained} positions that the model was trained for: \
-                     its attention there is a guess; use windows of at most {trained}, or raise --rope-theta at export"
-                );
-            });
+    /// Refuses windows that the scored layer cannot see whole, and warns of those that it was not trained for.
+    fn check_positions(&self, length: usize) -> Result<()> {
+        let Some(metadata) = &self.description.metadata else { return Ok(()) };
+        if metadata.sliding_window.is_some_and(|window| length > window)
+            && let Some(limit) = metadata.sliding_window_limit()
+        {
+            let message = format!("a window of {length} tokens cannot be scored: {limit}");
+            return Err(Error::new(ErrorKind::InvalidSetting, message));
         }
+        let trained = metadata.max_positions;
+        if length <= trained {
+            return Ok(());
+        }
+        if metadata.rope_theta.is_none() {
+            let message = format!(
+                "a window of {length} tokens cannot be scored: the model has learned {trained} positions, and no others; \
+                 set window to at most {trained}"
+            );
+            return Err(Error::new(ErrorKind::InvalidSetting, message));
+        }
+        self.position_warning.call_once(|| {
+            log::warn!(
+                "windows of {length} tokens are longer than the {trained} positions that the model was trained for: its \
+                 attention there is a guess; use windows of at most {trained}, or raise --rope-theta and --max-positions \
+                 at export"
+            );
+        });
+        Ok(())
     }
 
     fn check_ids(&self, ids: &[u32]) -> Result<()> {
@@ -341,7 +387,7 @@ fn contract(graph: &Graph, metadata: Option<&Metadata>) -> Result<Contract> {
     if has(&inputs, &query_key::INPUTS) && has(&outputs, &query_key::OUTPUTS) {
         return Ok(Contract::QueryKey);
     }
-    if has(&inputs, &["input_ids"]) && graph.outputs.iter().any(attentions::is_map) {
+    if has(&inputs, &["input_ids"]) && !attentions::maps(&graph.outputs).is_empty() {
         return Ok(Contract::Attentions);
     }
     let message = format!(

@@ -1,24 +1,35 @@
 //! `longattn export`: a checkpoint to a scorer package.
 
+use std::num::NonZeroUsize;
 use std::path::PathBuf;
 
 use clap::builder::PossibleValuesParser;
 use clap::{Arg, ArgMatches, Command, value_parser};
-use longattn::Result;
 use longattn::choice::Choice;
+use longattn::export::hub::{Repository, export_from_hub};
 use longattn::export::{ExportOptions, WeightType, export};
 use longattn::model::Contract;
+use longattn::{Error, ErrorKind, Result};
 
+use crate::progress::{self, Download, INTERRUPT};
 use crate::{flags, inspect};
 
 pub fn command(command: Command) -> Command {
     command
         .about("Make a scorer package from a checkpoint")
         .long_about(
-            "Reads a Llama-architecture GGUF file and writes a scorer package: a directory with model.onnx, its weights \
-             and tokenizer.json. Only what the scored layer needs is read and kept.",
+            "Reads a checkpoint, a Llama-architecture GGUF file or a directory with config.json, safetensors and \
+             tokenizer.json, and writes a scorer package: a directory with model.onnx, its weights and tokenizer.json. \
+             Only what the scored layer needs is read and kept. Of a checkpoint on the Hugging Face hub, named owner/name, \
+             no more than that is fetched; HF_TOKEN, HF_ENDPOINT, HF_HOME, HF_HUB_CACHE and HF_HUB_OFFLINE count.",
         )
-        .arg(flags::path("source", "MODEL.gguf", "The checkpoint").required(true))
+        .arg(flags::path("source", "CHECKPOINT", "The checkpoint: a directory, a GGUF file, or a name on the hub").required(true))
+        .arg(
+            Arg::new("revision")
+                .long("revision")
+                .value_name("REVISION")
+                .help("Branch, tag or commit on the hub [default: main]"),
+        )
         .arg(flags::path("output", "DIR", "The directory to make").short('o').long("output").required(true))
         .arg(choice::<Contract>("contract", "How the model gives its attention", Contract::QueryKey))
         .arg(choice::<WeightType>("dtype", "Number format of the weights", WeightType::F32))
@@ -29,6 +40,13 @@ pub fn command(command: Command) -> Command {
                 .value_name("BASE")
                 .help("Base of the rotary embedding [default: the checkpoint's]")
                 .value_parser(value_parser!(f64)),
+        )
+        .arg(
+            Arg::new("max-positions")
+                .long("max-positions")
+                .value_name("TOKENS")
+                .help("Positions that the model is for [default: the checkpoint's]")
+                .value_parser(value_parser!(NonZeroUsize)),
         )
         .arg(flags::path("tokenizer", "FILE", "A tokenizer.json to use in place of the checkpoint's").long("tokenizer"))
         .arg(flags::switch("overwrite", "Replace the directory if it exists"))
@@ -52,13 +70,45 @@ pub fn execute(matches: &ArgMatches) -> Result<()> {
         weights: choice_of(matches, "dtype"),
         fold: !matches.get_flag("no-fold"),
         rope_theta: matches.get_one("rope-theta").copied(),
+        max_positions: matches.get_one("max-positions").copied(),
         tokenizer: matches.get_one::<PathBuf>("tokenizer").cloned(),
         overwrite: matches.get_flag("overwrite"),
     };
-    let metadata = export(flags::path_of(matches, "source"), target, &options)?;
+    let metadata = match repository(matches)? {
+        None => export(flags::path_of(matches, "source"), target, &options)?,
+        Some(repository) => {
+            progress::catch_interrupts()?;
+            let download = Download::new(flags::is_quiet(matches));
+            export_from_hub(&repository, target, &options, &INTERRUPT, &|fetched| download.show(fetched))?
+        }
+    };
     if !flags::is_quiet(matches) {
         let rows = inspect::metadata_rows(&metadata);
         eprintln!("wrote {}\n{}", target.display(), inspect::table(&rows));
     }
     Ok(())
+}
+
+/// The repository that the source names; `None` where it is a path. What exists here is no name.
+fn repository(matches: &ArgMatches) -> Result<Option<Repository>> {
+    let source = flags::path_of(matches, "source");
+    let revision = matches.get_one::<String>("revision");
+    let wrong = |message: String| Err(Error::new(ErrorKind::InvalidArgument, message));
+    if source.exists() {
+        return match revision {
+            None => Ok(None),
+            Some(_) => wrong(format!("--revision is for names on the hub, and {} lies here", source.display())),
+        };
+    }
+    let is_gguf = source.extension().is_some_and(|end| end.eq_ignore_ascii_case("gguf"));
+    let revision = revision.map_or(Repository::MAIN, String::as_str);
+    let repository = source.to_str().filter(|_| !is_gguf).and_then(|name| Repository::parse(name, revision));
+    match repository {
+        Some(repository) => Ok(Some(repository)),
+        None => wrong(format!(
+            "{} is no checkpoint: name a GGUF file, or a directory with config.json, safetensors and tokenizer.json, or a \
+             repository of the Hugging Face hub as owner/name",
+            source.display()
+        )),
+    }
 }

@@ -39,19 +39,22 @@ pub fn table(rows: &[Row]) -> String {
 
 /// What a model says of itself.
 pub fn metadata_rows(metadata: &Metadata) -> Vec<Row> {
-    vec![
-        ("name", metadata.name.clone()),
-        ("architecture", metadata.architecture.clone()),
-        ("contract", metadata.contract.name().to_owned()),
-        ("layer", metadata.layer.to_string()),
-        ("heads", metadata.heads.to_string()),
-        ("key-value heads", metadata.key_value_heads.to_string()),
-        ("head size", metadata.head_size.to_string()),
-        ("vocabulary", metadata.vocabulary_size.to_string()),
-        ("positions", metadata.max_positions.to_string()),
-        ("rope theta", metadata.rope_theta.to_string()),
-        ("weights", metadata.weights.clone()),
-    ]
+    let rows = [
+        ("name", Some(metadata.name.clone())),
+        ("architecture", Some(metadata.architecture.clone())),
+        ("contract", Some(metadata.contract.name().to_owned())),
+        ("layer", Some(metadata.layer.to_string())),
+        ("heads", Some(metadata.heads.to_string())),
+        ("key-value heads", Some(metadata.key_value_heads.to_string())),
+        ("head size", Some(metadata.head_size.to_string())),
+        ("vocabulary", Some(metadata.vocabulary_size.to_string())),
+        ("positions", Some(metadata.max_positions.to_string())),
+        ("rope theta", metadata.rope_theta.map(|theta| theta.to_string())),
+        ("logit soft cap", metadata.logit_softcap.map(|cap| cap.to_string())),
+        ("sliding window", metadata.sliding_window.map(|window| window.to_string())),
+        ("weights", Some(metadata.weights.clone())),
+    ];
+    rows.into_iter().filter_map(|(name, value)| Some((name, value?))).collect()
 }
 
 fn rows(description: &Description) -> Vec<Row> {

@@ -12,6 +12,7 @@ mod run;
 mod score;
 mod select;
 mod table;
+mod verify;
 mod windows;
 
 use std::process::ExitCode;
@@ -26,10 +27,11 @@ struct Subcommand {
     execute: fn(&ArgMatches) -> Result<()>,
 }
 
-const SUBCOMMANDS: [Subcommand; 6] = [
+const SUBCOMMANDS: [Subcommand; 7] = [
     Subcommand { name: "run", command: run::command, execute: run::execute },
     Subcommand { name: "export", command: export::command, execute: export::execute },
     Subcommand { name: "inspect", command: inspect::command, execute: inspect::execute },
+    Subcommand { name: "verify", command: verify::command, execute: verify::execute },
     Subcommand { name: "windows", command: windows::command, execute: windows::execute },
     Subcommand { name: "score", command: score::command, execute: score::execute },
     Subcommand { name: "select", command: select::command, execute: select::execute },

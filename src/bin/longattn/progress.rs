@@ -1,11 +1,13 @@
 //! What the user sees while the work goes on, all of it on standard error.
 
+use std::cell::Cell;
 use std::io::IsTerminal;
 use std::sync::LazyLock;
 use std::time::{Duration, Instant};
 
 use indicatif::{HumanBytes, HumanCount, HumanDuration, ProgressBar, ProgressStyle};
 use log::{LevelFilter, Log, Metadata, Record};
+use longattn::export::hub::Fetched;
 use longattn::{Cancel, Error, ErrorKind, Result};
 
 use crate::EXIT_INTERRUPTED;
@@ -111,6 +113,41 @@ fn bar(total_bytes: Option<u64>) -> ProgressBar {
     match total_bytes {
         Some(bytes) => ProgressBar::new(bytes).with_style(style),
         None => ProgressBar::new_spinner(),
+    }
+}
+
+/// What is fetched, piece by piece: a bar on a terminal, plain lines elsewhere, nothing when quiet.
+pub struct Download {
+    bar: Option<ProgressBar>,
+    plain: bool,
+    told: Cell<Instant>,
+}
+
+impl Download {
+    pub fn new(quiet: bool) -> Self {
+        let terminal = std::io::stderr().is_terminal();
+        let style = ProgressStyle::with_template("{msg}  {bar:30} {bytes}/{total_bytes}  {bytes_per_sec}  {eta} left");
+        let bar = || ProgressBar::new(0).with_style(style.expect("a valid template"));
+        Self { bar: (terminal && !quiet).then(bar), plain: !terminal && !quiet, told: Cell::new(Instant::now()) }
+    }
+
+    /// Says how far a piece of a file has come.
+    pub fn show(&self, fetched: Fetched) {
+        if let Some(bar) = &self.bar {
+            let is_next = bar.length() != Some(fetched.of) || bar.position() > fetched.bytes;
+            if is_next {
+                bar.reset();
+                bar.set_length(fetched.of);
+                bar.set_message(fetched.file.to_owned());
+            }
+            bar.set_position(fetched.bytes);
+            if fetched.bytes == fetched.of {
+                bar.finish_and_clear();
+            }
+        } else if self.plain && self.told.get().elapsed() >= PLAIN_INTERVAL {
+            self.told.set(Instant::now());
+            eprintln!("{}: {} of {}", fetched.file, bytes(fetched.bytes), bytes(fetched.of));
+        }
     }
 }
 

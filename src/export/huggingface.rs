@@ -1,0 +1,368 @@
+//! Checkpoints as Hugging Face publishes them: `config.json`, safetensors and `tokenizer.json`.
+
+use serde_json::{Map, Value};
+use tokenizers::Tokenizer;
+
+use super::ExportOptions;
+use super::architecture::{self, Architecture, Sliding};
+use super::decoder::{Decoder, LAYER};
+use super::files::Files;
+use super::package;
+use super::rotary::{CorrectionRange, Rotary, RowOrder, SCALINGS, Scaling};
+use super::safetensors::Tensors;
+use super::tokenizer;
+use crate::error::{Error, ErrorKind, Result};
+
+const CONFIG: &str = "config.json";
+const CONFIG_LIMIT: u64 = 10_000_000;
+
+/// The largest tokenizers have some ten megabytes.
+const TOKENIZER_LIMIT: u64 = 500_000_000;
+
+/// What vocabularies are stored in that only Python code turns into a tokenizer.
+const SLOW_TOKENIZERS: [&str; 4] = ["tokenizer.model", "spiece.model", "vocab.json", "vocab.txt"];
+
+/// More layers than any decoder has.
+const MAX_LAYERS: usize = 10_000;
+
+/// What tensor names begin with: of a model with a head, of a bare one, of the text part of a multimodal one.
+const PREFIXES: [&str; 6] =
+    ["model.", "", "language_model.model.", "model.language_model.", "gpt_neox.", "transformer."];
+
+/// The decoder that `config.json` tells of, and the tensors.
+pub(super) fn open<'a>(files: &'a dyn Files, options: &ExportOptions) -> Result<(Decoder, Tensors<'a>)> {
+    let config = Config::read(files)?;
+    let mut tensors = Tensors::open(files)?;
+    config.check_kind()?;
+    let architecture = config.architecture;
+    tensors.choose_prefix(&PREFIXES, &format!("{}.weight", architecture.tensors.token_embedding))?;
+    let embedding_size = config.size("hidden_size")?;
+    let heads = config.size("num_attention_heads")?;
+    let head_size = config.size_or("head_dim", embedding_size / heads)?;
+    let sliding_windows = config.sliding_windows()?;
+    let sliding = sliding_windows.get(LAYER).copied().flatten().is_some();
+    let learned = architecture.tensors.position_embedding.is_some();
+    let max_positions = match options.max_positions {
+        Some(_) if learned => return Err(learned_positions("max_positions")),
+        Some(positions) => positions.get(),
+        None => config.size("max_position_embeddings")?,
+    };
+    let rotary = match options.rope_theta {
+        Some(_) if learned => return Err(learned_positions("rope_theta")),
+        _ if learned => None,
+        theta => Some(config.rotary(head_size, max_positions, sliding, theta)?),
+    };
+    let decoder = Decoder {
+        name: files.name(),
+        architecture,
+        tensors: &architecture.tensors,
+        row_order: if rotary.is_some() { RowOrder::Halves } else { RowOrder::Plain },
+        bias: config.flag("attention_bias")?.unwrap_or(architecture.bias),
+        embedding_size,
+        vocabulary_size: config.size("vocab_size")?,
+        heads,
+        key_value_heads: config.size_or("num_key_value_heads", heads)?,
+        head_size,
+        max_positions,
+        norm_epsilon: config.real("rms_norm_eps")?,
+        attention_scale: config.attention_scale(head_size)?,
+        logit_softcap: config.optional_real("attn_logit_softcapping")?,
+        rotary,
+        sliding_windows,
+    };
+    decoder.check_heads().map_err(|error| error.at(&config.place))?;
+    Ok((decoder, tensors))
+}
+
+fn learned_positions(option: &str) -> Error {
+    let message = format!("the model has learned its positions, which {option} cannot change: leave it out");
+    Error::new(ErrorKind::InvalidArgument, message)
+}
+
+/// The checkpoint's own tokenizer, and the text of its `tokenizer.json`.
+pub(super) fn tokenizer(files: &dyn Files) -> Result<(Tokenizer, String)> {
+    match files.whole(package::TOKENIZER, TOKENIZER_LIMIT)? {
+        Some(bytes) => tokenizer::parse(bytes, files.place(package::TOKENIZER)),
+        None => Err(no_tokenizer(files)?),
+    }
+}
+
+fn no_tokenizer(files: &dyn Files) -> Result<Error> {
+    let mut message = format!("there is no {}", package::TOKENIZER);
+    for slow in SLOW_TOKENIZERS {
+        if files.size(slow)?.is_some() {
+            message += &format!(", only {slow}, which takes Python to read");
+            break;
+        }
+    }
+    message += ": save it once with AutoTokenizer.from_pretrained(…).save_pretrained(…), or pass one with --tokenizer";
+    Ok(Error::new(ErrorKind::Unsupported, message).at(files.place("")))
+}
+
+/// The configuration of a language model, or a part of it.
+struct Config {
+    values: Map<String, Value>,
+    architecture: &'static Architecture,
+    place: String,
+}
+
+impl Config {
+    fn read(files: &dyn Files) -> Result<Self> {
+        let Some(bytes) = files.whole(CONFIG, CONFIG_LIMIT)? else {
+            let message = "there is none: a checkpoint is a GGUF file, or a directory with config.json, safetensors and \
+                           tokenizer.json";
+            return Err(files.invalid(CONFIG, message));
+        };
+        let config: Map<String, Value> = serde_json::from_slice(&bytes)
+            .map_err(|cause| files.invalid(CONFIG, format!("not a JSON object ({cause}): get the file again")))?;
+        let place = files.place(CONFIG);
+        if let Some(quantization) = config.get("quantization_config").and_then(Value::as_object) {
+            let method = quantization.get("quant_method").and_then(Value::as_str).unwrap_or("unknown");
+            let message = format!(
+                "the checkpoint is quantized (quant_method {method:?}), which is not supported: take the one that it was \
+                 made from, or a GGUF file"
+            );
+            return Err(Error::new(ErrorKind::Unsupported, message).at(place));
+        }
+        // The language model of a multimodal one.
+        let values = match config.get("text_config") {
+            Some(Value::Object(text)) => text.clone(),
+            _ => config,
+        };
+        let Some(name) = values.get("model_type").and_then(Value::as_str) else {
+            return Err(Error::new(ErrorKind::InvalidModel, "model_type is missing: get the file again").at(place));
+        };
+        let architecture = Architecture::find(name).ok_or_else(|| {
+            let message =
+                format!("the architecture {name:?} is not supported: those that work are {}", architecture::names());
+            Error::new(ErrorKind::Unsupported, message).at(&place)
+        })?;
+        Ok(Self { values, architecture, place })
+    }
+
+    /// Refuses what would make attention another than this library takes it to be.
+    fn check_kind(&self) -> Result<()> {
+        if self.flag("use_bidirectional_attention")? == Some(true) {
+            let message = "use_bidirectional_attention is set: only attention to earlier tokens is scored";
+            return Err(Error::new(ErrorKind::Unsupported, message).at(&self.place));
+        }
+        Ok(())
+    }
+
+    fn attention_scale(&self, head_size: usize) -> Result<f64> {
+        if self.flag("scale_attn_weights")? == Some(false) {
+            return Ok(1.0);
+        }
+        Ok(self.optional_real("query_pre_attn_scalar")?.unwrap_or(head_size as f64).sqrt().recip())
+    }
+
+    /// The sliding window of each layer that has one.
+    fn sliding_windows(&self) -> Result<Vec<Option<usize>>> {
+        let layers = self.size("num_hidden_layers")?;
+        if layers > MAX_LAYERS {
+            return Err(self.invalid("num_hidden_layers", &layers));
+        }
+        let window = self.optional_size("sliding_window")?;
+        let slides: Box<dyn Fn(usize) -> bool> = match (self.values.get("layer_types"), self.architecture.sliding) {
+            (Some(Value::Array(types)), _) => {
+                if types.len() != layers {
+                    return Err(self.invalid("layer_types", &format!("{} for {layers} layers", types.len())));
+                }
+                Box::new(move |layer| types[layer] == "sliding_attention")
+            }
+            (_, Sliding::No) => Box::new(|_| false),
+            (_, Sliding::All) => Box::new(|_| true),
+            (_, Sliding::FromLayer) => {
+                let first = match self.flag("use_sliding_window")? {
+                    Some(true) => self.whole("max_window_layers")?.unwrap_or(layers),
+                    _ => layers,
+                };
+                Box::new(move |layer| layer >= first)
+            }
+            (_, Sliding::AllButLastOf(usual)) => {
+                let pattern = self.size_or("sliding_window_pattern", usual)?;
+                Box::new(move |layer| !(layer + 1).is_multiple_of(pattern))
+            }
+        };
+        Ok((0..layers).map(|layer| window.filter(|_| slides(layer))).collect())
+    }
+
+    /// The rotary embedding of the scored layer.
+    fn rotary(&self, head_size: usize, max_positions: usize, sliding: bool, theta: Option<f64>) -> Result<Rotary> {
+        let rope = self.rope(sliding)?;
+        let own_theta = rope.optional_real("rope_theta")?.unwrap_or(10_000.0);
+        let rotated_part = rope.optional_real("partial_rotary_factor")?.unwrap_or(1.0);
+        let rotated = (head_size as f64 * rotated_part) as usize;
+        let scaling = self.scaling(&rope, rotated, max_positions)?;
+        let rotary = Rotary::new(theta.unwrap_or(own_theta), rotated, head_size, &scaling);
+        rotary.map_err(|error| error.at(&self.place))
+    }
+
+    /// The configuration with the parameters of a kind of layers' rotary embedding put into it, from the spelling of
+    /// `transformers` 5 or an earlier one.
+    fn rope(&self, sliding: bool) -> Result<Self> {
+        let mut values = self.values.clone();
+        let section = ["rope_parameters", "rope_scaling"].iter().find_map(|key| self.values.get(*key)?.as_object());
+        let kind = if sliding { "sliding_attention" } else { "full_attention" };
+        let of_kind = section.and_then(|section| section.get(kind)?.as_object());
+        let local = if sliding { self.optional_real("rope_local_base_freq")? } else { None };
+        match (of_kind, local) {
+            (Some(of_kind), _) => values.extend(of_kind.clone()),
+            // No scaling stretches layers that have a base of their own.
+            (None, Some(theta)) => drop(values.insert("rope_theta".to_owned(), theta.into())),
+            (None, None) => values.extend(section.cloned().unwrap_or_default()),
+        }
+        Ok(Self { values, place: self.place.clone(), ..*self })
+    }
+
+    fn scaling(&self, rope: &Self, rotated: usize, max_positions: usize) -> Result<Scaling> {
+        let kind = match rope.text("rope_type")? {
+            Some(kind) => kind,
+            None => rope.text("type")?.unwrap_or("default"),
+        };
+        // What was called so in the first configurations of phi3.
+        let kind = if self.architecture.name == "phi3" && ["su", "yarn"].contains(&kind) { "longrope" } else { kind };
+        let original_positions = || {
+            // The whole configuration's own key takes precedence, as in `transformers`.
+            let own = self.optional_size("original_max_position_embeddings")?;
+            let original = own.or(rope.optional_size("original_max_position_embeddings")?);
+            Ok::<_, Error>(original.unwrap_or(max_positions))
+        };
+        let stretch = |original: usize| match rope.optional_real("factor")? {
+            Some(factor) => Ok::<_, Error>(factor),
+            None => Ok(max_positions as f64 / original as f64),
+        };
+        match kind {
+            "default" => Ok(Scaling::None),
+            "linear" => Ok(Scaling::Linear { factor: rope.real("factor")? }),
+            "dynamic" => Ok(Scaling::Dynamic { factor: rope.real("factor")?, max_positions }),
+            "yarn" => {
+                let original_positions = original_positions()?;
+                let factor = stretch(original_positions)?;
+                let range = CorrectionRange {
+                    beta_fast: rope.optional_real("beta_fast")?.unwrap_or(32.0),
+                    beta_slow: rope.optional_real("beta_slow")?.unwrap_or(1.0),
+                    original_positions,
+                    truncate: rope.flag("truncate")?.unwrap_or(true),
+                };
+                Ok(Scaling::Yarn { factor, range, attention_factor: rope.yarn_attention_factor(factor)? })
+            }
+            "longrope" => {
+                let original_positions = original_positions()?;
+                let factor = stretch(original_positions)?;
+                let usual = (1.0 + factor.max(1.0).ln() / (original_positions as f64).ln()).sqrt();
+                Ok(Scaling::LongRope {
+                    original_positions,
+                    short: rope.factors("short_factor", rotated / 2)?,
+                    long: rope.factors("long_factor", rotated / 2)?,
+                    attention_factor: rope.optional_real("attention_factor")?.unwrap_or(usual),
+                })
+            }
+            "llama3" => Ok(Scaling::Llama3 {
+                factor: rope.real("factor")?,
+                low_frequency_factor: rope.real("low_freq_factor")?,
+                high_frequency_factor: rope.real("high_freq_factor")?,
+                original_positions: original_positions()?,
+            }),
+            other => {
+                let message = format!(
+                    "the rotary scaling {other:?} is not supported: those that work are {}",
+                    SCALINGS.join(", ")
+                );
+                Err(Error::new(ErrorKind::Unsupported, message).at(&self.place))
+            }
+        }
+    }
+
+    fn yarn_attention_factor(&self, factor: f64) -> Result<f64> {
+        if let Some(own) = self.optional_real("attention_factor")? {
+            return Ok(own);
+        }
+        let growth = |scale: f64| 0.1 * scale * factor.max(1.0).ln() + 1.0;
+        Ok(match (self.optional_real("mscale")?, self.optional_real("mscale_all_dim")?) {
+            (Some(scale), Some(all)) => growth(scale) / growth(all),
+            _ => growth(1.0),
+        })
+    }
+
+    /// One number above 0 for each pair.
+    fn factors(&self, key: &str, pairs: usize) -> Result<Vec<f32>> {
+        let values = self.required(key, self.get(key, "a list of numbers", Value::as_array)?)?;
+        let factors: Option<Vec<_>> =
+            values.iter().map(|value| value.as_f64().filter(|factor| *factor > 0.0)).collect();
+        match factors {
+            Some(factors) if factors.len() == pairs => Ok(factors.into_iter().map(|factor| factor as f32).collect()),
+            _ => Err(self.invalid(key, &format!("anything but {pairs} numbers above 0"))),
+        }
+    }
+
+    /// A number from 1.
+    fn size(&self, key: &str) -> Result<usize> {
+        self.required(key, self.optional_size(key)?)
+    }
+
+    fn size_or(&self, key: &str, otherwise: usize) -> Result<usize> {
+        Ok(self.optional_size(key)?.unwrap_or(otherwise))
+    }
+
+    fn optional_size(&self, key: &str) -> Result<Option<usize>> {
+        match self.whole(key)? {
+            // Larger numbers cannot be sizes, and smaller ones can be multiplied in pairs without overflow.
+            Some(size) if size == 0 || size > u32::MAX as usize => Err(self.invalid(key, &size)),
+            size => Ok(size),
+        }
+    }
+
+    fn whole(&self, key: &str) -> Result<Option<usize>> {
+        let default = self.default(key).map(|number| number as usize);
+        Ok(self.get(key, "a whole number", |value| usize::try_from(value.as_u64()?).ok())?.or(default))
+    }
+
+    /// A finite number above 0.
+    fn real(&self, key: &str) -> Result<f64> {
+        self.required(key, self.optional_real(key)?)
+    }
+
+    fn optional_real(&self, key: &str) -> Result<Option<f64>> {
+        let default = self.default(key);
+        match self.get(key, "a number", Value::as_f64)?.or(default) {
+            Some(number) if !number.is_finite() || number <= 0.0 => Err(self.invalid(key, &number)),
+            number => Ok(number),
+        }
+    }
+
+    fn flag(&self, key: &str) -> Result<Option<bool>> {
+        self.get(key, "true or false", Value::as_bool)
+    }
+
+    fn text(&self, key: &str) -> Result<Option<&str>> {
+        self.get(key, "a text", Value::as_str)
+    }
+
+    /// The value of a key or of its alias, `None` where it is absent or null.
+    fn get<'a, T>(&'a self, key: &str, expected: &str, convert: impl Fn(&'a Value) -> Option<T>) -> Result<Option<T>> {
+        let alias = self.architecture.aliases.iter().find(|row| row.0 == key).map(|row| row.1);
+        let value = self.values.get(key).or_else(|| self.values.get(alias?)).filter(|value| !value.is_null());
+        let Some(value) = value else { return Ok(None) };
+        let converted = convert(value);
+        converted.map(Some).ok_or_else(|| self.error(format!("{key} is not {expected}: get the file again")))
+    }
+
+    /// What is meant where a key is absent; null says that there is none.
+    fn default(&self, key: &str) -> Option<f64> {
+        let absent = !self.values.contains_key(key);
+        self.architecture.defaults.iter().find(|row| absent && row.0 == key).map(|row| row.1)
+    }
+
+    fn required<T>(&self, key: &str, value: Option<T>) -> Result<T> {
+        value.ok_or_else(|| self.error(format!("{key} is missing: get the file again")))
+    }
+
+    fn invalid(&self, key: &str, found: &dyn std::fmt::Display) -> Error {
+        self.error(format!("{key} cannot be {found}: get the file again"))
+    }
+
+    fn error(&self, message: String) -> Error {
+        Error::new(ErrorKind::InvalidModel, message).at(&self.place)
+    }
+}

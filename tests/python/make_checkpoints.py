@@ -1,0 +1,254 @@
+"""Makes the tiny checkpoints in tests/data/checkpoints, one for each architecture and each rotary scaling, with random weights.
+
+    pip install --require-hashes --requirement requirements/make-checkpoints.txt
+    python3 tests/python/make_checkpoints.py tests/data/checkpoints
+
+Each is a directory with `config.json`, in one of the spellings that are found in the wild, and `model.safetensors`. Beside
+them lies one `tokenizer.json` for all, and `expected.json`: for each checkpoint some windows of token ids with what the
+released code computes from the first layer's attention, `proportion` and `variance` of every head with min_distance L/4.
+The attention is that of transformers' eager implementation in float32.
+"""
+
+import json
+import pathlib
+import sys
+
+import torch
+from safetensors.torch import save_file
+from transformers import AutoConfig, AutoModelForCausalLM
+
+VOCABULARY = 64
+LENGTHS = [12, 40]
+
+LLAMA = {
+    "model_type": "llama",
+    "vocab_size": VOCABULARY,
+    "hidden_size": 16,
+    "intermediate_size": 8,
+    "num_hidden_layers": 1,
+    "num_attention_heads": 4,
+    "num_key_value_heads": 2,
+    "head_dim": 8,
+    "max_position_embeddings": 64,
+    "rms_norm_eps": 1e-5,
+    "rope_theta": 1000.0,
+}
+GEMMA = LLAMA | {"num_hidden_layers": 2, "query_pre_attn_scalar": 4, "sliding_window": 48}
+LONG = {"short_factor": [1.0, 1.1, 1.2, 1.5], "long_factor": [1.0, 2.0, 4.0, 8.0]}
+
+
+def changed(base, **changes):
+    """A configuration with changed keys; None takes one away."""
+    return {key: value for key, value in (base | changes).items() if value is not None}
+
+
+def scaled(rope_type, spelling="rope_type", **parameters):
+    """A Llama configuration with a rotary scaling in the older spelling."""
+    return LLAMA | {"rope_scaling": {spelling: rope_type} | parameters}
+
+
+# Name, configuration, number format, prefix of tensor names in place of the usual one.
+CHECKPOINTS = [
+    ("llama", LLAMA, torch.bfloat16, None),
+    ("llama-biased", LLAMA | {"attention_bias": True}, torch.float32, None),
+    ("llama-base", changed(LLAMA, head_dim=None, rope_theta=None, num_key_value_heads=None), torch.float16, ""),
+    ("mistral", LLAMA | {"model_type": "mistral", "sliding_window": 40}, torch.bfloat16, None),
+    ("qwen2", changed(LLAMA, model_type="qwen2", head_dim=None), torch.bfloat16, None),
+    ("qwen3", LLAMA | {"model_type": "qwen3"}, torch.bfloat16, None),
+    ("phi3", changed(LLAMA, model_type="phi3", head_dim=None, pad_token_id=0, hidden_size=32), torch.bfloat16, None),
+    (
+        "phi3-longrope",
+        changed(
+            LLAMA,
+            model_type="phi3",
+            head_dim=None,
+            pad_token_id=0,
+            hidden_size=32,
+            num_attention_heads=2,
+            num_key_value_heads=1,
+            partial_rotary_factor=0.5,
+            original_max_position_embeddings=16,
+            rope_scaling={"type": "longrope"} | LONG,
+        ),
+        torch.bfloat16,
+        None,
+    ),
+    ("gemma2", GEMMA | {"model_type": "gemma2", "attn_logit_softcapping": 2.0}, torch.bfloat16, None),
+    (
+        "gemma3",
+        GEMMA
+        | {
+            "model_type": "gemma3_text",
+            "rope_local_base_freq": 100.0,
+            "rope_scaling": {"rope_type": "linear", "factor": 8.0},
+            "sliding_window_pattern": 2,
+        },
+        torch.bfloat16,
+        None,
+    ),
+    (
+        "gemma3-full-attention",
+        GEMMA
+        | {
+            "model_type": "gemma3_text",
+            "layer_types": ["full_attention", "sliding_attention"],
+            "rope_parameters": {
+                "full_attention": {"rope_type": "linear", "factor": 8.0, "rope_theta": 1000.0},
+                "sliding_attention": {"rope_type": "default", "rope_theta": 100.0},
+            },
+        },
+        torch.bfloat16,
+        "language_model.model.",
+    ),
+    ("olmo2", LLAMA | {"model_type": "olmo2"}, torch.bfloat16, None),
+    (
+        "gpt_neox",
+        {
+            "model_type": "gpt_neox",
+            "vocab_size": VOCABULARY,
+            "hidden_size": 32,
+            "intermediate_size": 8,
+            "num_hidden_layers": 1,
+            "num_attention_heads": 2,
+            "max_position_embeddings": 64,
+            "layer_norm_eps": 1e-5,
+            "rotary_pct": 0.25,
+            "rotary_emb_base": 100,
+        },
+        torch.float16,
+        None,
+    ),
+    (
+        "gpt2",
+        {
+            "model_type": "gpt2",
+            "vocab_size": VOCABULARY,
+            "n_embd": 16,
+            "n_inner": 8,
+            "n_layer": 1,
+            "n_head": 2,
+            "n_positions": 40,
+            "layer_norm_epsilon": 1e-5,
+        },
+        torch.float32,
+        None,
+    ),
+    ("linear", scaled("linear", "type", factor=4.0), torch.bfloat16, None),
+    ("dynamic", scaled("dynamic", "type", factor=2.0) | {"max_position_embeddings": 16}, torch.bfloat16, None),
+    ("yarn", scaled("yarn", factor=4.0, original_max_position_embeddings=16), torch.bfloat16, None),
+    (
+        "yarn-tuned",
+        changed(
+            LLAMA,
+            rope_theta=None,
+            rope_parameters={
+                "rope_type": "yarn",
+                "rope_theta": 500.0,
+                "factor": 8.0,
+                "original_max_position_embeddings": 32,
+                "beta_fast": 4.0,
+                "beta_slow": 0.5,
+                "mscale": 1.5,
+                "mscale_all_dim": 0.5,
+                "truncate": False,
+            },
+        ),
+        torch.bfloat16,
+        None,
+    ),
+    (
+        "longrope",
+        scaled("longrope", factor=4.0, original_max_position_embeddings=16, **LONG),
+        torch.bfloat16,
+        None,
+    ),
+    (
+        "llama3",
+        scaled(
+            "llama3", factor=8.0, low_freq_factor=1.0, high_freq_factor=4.0, original_max_position_embeddings=32
+        ),
+        torch.bfloat16,
+        None,
+    ),
+]
+
+
+def randomize(model):
+    """Weights by which attention is neither flat nor all on one token."""
+    for name, parameter in model.named_parameters():
+        if name.endswith(("embed_tokens.weight", "embed_in.weight", "wte.weight", "wpe.weight")):
+            spread, center = 1.0, 0.0
+        elif parameter.dim() == 1:
+            spread, center = 0.3, parameter.mean().item()
+        else:
+            spread, center = 1.2 / model.config.hidden_size**0.5, 0.0
+        parameter.data.normal_(center, spread)
+
+
+def heads(attention):
+    """What the released code computes from a map [heads, length, length]."""
+    length = attention.shape[-1]
+    distance = torch.arange(length)[:, None] - torch.arange(length)
+    far = attention.double() * (distance >= length // 4)
+    return {
+        "proportion": (far.sum(dim=(1, 2)) / length).tolist(),
+        "variance": far.flatten(1).var(dim=1).tolist(),
+    }
+
+
+def make(name, config, number_format, prefix, seed, directory):
+    """Writes a checkpoint, and gives its windows."""
+    torch.manual_seed(seed)
+    directory.mkdir(parents=True, exist_ok=True)
+    (directory / "config.json").write_text(json.dumps(config, indent=1) + "\n")
+    parsed = AutoConfig.from_pretrained(directory)
+    model = AutoModelForCausalLM.from_config(parsed, attn_implementation="eager").float().eval()
+    randomize(model)
+    tensors = {name: tensor.to(number_format) for name, tensor in model.state_dict().items()}
+    model.load_state_dict({name: tensor.float() for name, tensor in tensors.items()})
+    usual = model.base_model_prefix + "."
+    new = usual if prefix is None else prefix
+    save_file(
+        {name.replace(usual, new, 1): tensor.clone() for name, tensor in tensors.items() if name.startswith(usual)},
+        directory / "model.safetensors",
+        {"format": "pt"},
+    )
+    if prefix == "language_model.model.":
+        nested = {"model_type": "gemma3", "text_config": config}
+        (directory / "config.json").write_text(json.dumps(nested, indent=1) + "\n")
+    windows = []
+    for length in LENGTHS:
+        ids = torch.randint(VOCABULARY, (1, length))
+        with torch.no_grad():
+            attention = model(ids, output_attentions=True, use_cache=False).attentions[0][0]
+        windows.append({"token_ids": ids[0].tolist()} | heads(attention))
+    return windows
+
+
+def tokenizer():
+    """One word for each token id."""
+    return {
+        "version": "1.0",
+        "truncation": None,
+        "padding": None,
+        "added_tokens": [],
+        "normalizer": None,
+        "pre_tokenizer": {"type": "Whitespace"},
+        "post_processor": None,
+        "decoder": None,
+        "model": {"type": "WordLevel", "vocab": {f"w{id}": id for id in range(VOCABULARY)}, "unk_token": "w0"},
+    }
+
+
+def main():
+    target = pathlib.Path(sys.argv[1])
+    expected = {}
+    for seed, (name, config, number_format, prefix) in enumerate(CHECKPOINTS):
+        expected[name] = make(name, config, number_format, prefix, seed, target / name)
+        print(name, [round(share, 4) for share in expected[name][-1]["proportion"]])
+    (target / "expected.json").write_text(json.dumps(expected) + "\n")
+    (target / "tokenizer.json").write_text(json.dumps(tokenizer()) + "\n")
+
+
+if __name__ == "__main__":
+    main()
