@@ -97,6 +97,13 @@ rust: $(onnxruntime) $(model_file) ## test the crate: format, lints, tests, docu
 	cargo test --release --locked
 	RUSTDOCFLAGS="-D warnings" cargo doc --release --no-deps --locked
 
+# What the other languages' tests compare with, beside what is checked in: scores to the bit, which need this machine.
+.PHONY: cases
+cases: $(onnxruntime)
+	@$(need_cargo)
+	@$(need_compiler)
+	cargo test --release --locked --test cases
+
 .PHONY: onnx
 test: onnx
 onnx: build $(model_file) target/python/.installed ## check exported models against the ONNX standard
