@@ -97,6 +97,16 @@ rust: $(onnxruntime) $(model_file) ## test the crate: format, lints, tests, docu
 	cargo test --release --locked
 	RUSTDOCFLAGS="-D warnings" cargo doc --release --no-deps --locked
 
+# What the other languages' tests compare with, beside what is checked in: scores to the bit, which need this machine. It is a
+# file, because Cargo compiles the library anew whenever it goes from building to testing; `make rust` writes it as well.
+cases_read := $(shell find src tests/data/cases tests/data/tiny tests/data/foreign -type f) Cargo.lock tests/cases.rs
+.PHONY: cases
+cases: target/cases/scores.tsv
+target/cases/scores.tsv: $(onnxruntime) $(cases_read)
+	@$(need_cargo)
+	@$(need_compiler)
+	cargo test --release --locked --test cases
+
 .PHONY: onnx
 test: onnx
 onnx: build $(model_file) target/python/.installed ## check exported models against the ONNX standard
@@ -124,7 +134,7 @@ $(1): build
 	else echo "$(1): SKIPPED, because $(2) is missing"; fi
 endef
 
--include install.mk
+-include install.mk bindings/*/*.mk
 
 .PHONY: test
 test: ## run the tests of all languages; without its toolchain a language is skipped
