@@ -132,6 +132,7 @@ $(1): build
 endef
 
 -include install.mk
+-include java.mk
 
 .PHONY: test
 test: ## run the tests of all languages; without its toolchain a language is skipped

@@ -14,17 +14,28 @@ import java.util.function.Function;
 
 /** Native memory and objects of one call, which go when it ends. */
 final class Arena implements AutoCloseable {
+    /** Most calls need less. */
+    private static final long BLOCK_BYTES = 1 << 10;
+
     private final Deque<Runnable> closers = new ArrayDeque<>();
+    private Memory block;
+    private long used;
 
     /** Where the call puts its error. */
     final Pointer error = allocate(Native.POINTER_SIZE);
 
-    /** Memory that is all zeros. */
+    /** Memory that is all zeros, aligned for any type. */
     Pointer allocate(long bytes) {
-        Memory memory = new Memory(Math.max(bytes, 1));
-        closers.push(memory::close);
-        memory.clear();
-        return memory;
+        if (block == null || bytes > block.size() - used) {
+            long grown = block == null ? BLOCK_BYTES : Math.min(2 * block.size(), 1 << 20);
+            block = new Memory(Math.max(bytes, grown));
+            block.clear();
+            closers.push(block::close);
+            used = 0;
+        }
+        Pointer place = block.share(used);
+        used = (used + bytes + Long.BYTES - 1) / Long.BYTES * Long.BYTES;
+        return place;
     }
 
     Pointer copy(byte[] bytes) {

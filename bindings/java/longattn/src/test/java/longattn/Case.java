@@ -11,15 +11,15 @@ import java.util.Map;
 import java.util.stream.Collectors;
 
 /** The cases that every language's tests read, and where the tests find the project's files. */
-final class Case {
-    static final Path ROOT = Path.of(System.getProperty("longattn.root")).toAbsolutePath().normalize();
-    static final Path TINY = ROOT.resolve("tests/data/tiny/query-key");
-    static final String SENTENCE = "It was a bright cold day in April, and the river ran high between its banks.";
+public final class Case {
+    public static final Path ROOT = Path.of(System.getProperty("longattn.root")).toAbsolutePath().normalize();
+    public static final Path TINY = ROOT.resolve("tests/data/tiny/query-key");
+    public static final String SENTENCE = "It was a bright cold day in April, and the river ran high between its banks.";
 
     private Case() {}
 
     /** The rows of a file of cases, which are divided by tabs. */
-    static List<String[]> read(String file) {
+    public static List<String[]> read(String file) {
         try {
             return Files.readAllLines(ROOT.resolve(file)).stream()
                     .filter(line -> !line.startsWith("#"))
@@ -31,7 +31,7 @@ final class Case {
     }
 
     /** Settings such as {@code window=60 alpha=0}. */
-    static Map<String, String> settings(String text) {
+    public static Map<String, String> settings(String text) {
         Map<String, String> settings = new LinkedHashMap<>();
         for (String setting : words(text)) {
             String[] parts = setting.split("=", 2);
@@ -40,16 +40,16 @@ final class Case {
         return settings;
     }
 
-    static int[] ids(String text) {
+    public static int[] ids(String text) {
         return Arrays.stream(words(text)).mapToInt(Integer::parseInt).toArray();
     }
 
-    static String[] words(String text) {
+    public static String[] words(String text) {
         return text.isBlank() ? new String[0] : text.trim().split(" +");
     }
 
     /** An empty path stays one. */
-    static Path packageOf(String name) {
+    public static Path packageOf(String name) {
         return name.isEmpty() ? Path.of("") : ROOT.resolve(name);
     }
 }

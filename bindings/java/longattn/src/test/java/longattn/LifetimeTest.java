@@ -89,13 +89,16 @@ class LifetimeTest {
 
     @Test
     void callsAndForgottenObjectsLeaveNoMemoryBehind() throws Exception {
-        long calls = Long.getLong("longattn.calls", 40_000);
-        callMany(calls / 2);
-        long before = residentBytes();
+        long calls = Long.getLong("longattn.calls", 20_000);
         callMany(calls);
-        double growth = (double) (residentBytes() - before) / calls;
-        System.out.printf("%d calls: %.1f bytes of growth a call%n", calls, growth);
-        assertTrue(growth < 16, growth + " bytes of growth a call");
+        // A leak grows in every round, and what the virtual machine takes to warm up in the first ones.
+        double growth = Double.POSITIVE_INFINITY;
+        for (int round = 0; round < 6 && growth > 4; round++) {
+            long before = residentBytes();
+            callMany(calls);
+            growth = (double) (residentBytes() - before) / calls;
+        }
+        assertTrue(growth <= 4, growth + " bytes of growth a call");
     }
 
     /** Each call makes and drops a text, an error, and objects that only the collector finds. */

@@ -77,7 +77,7 @@ class ScorerTest {
 
     @Test
     void hugeTexts() {
-        String text = (Case.SENTENCE + ' ').repeat(200_000);
+        String text = (Case.SENTENCE + ' ').repeat(10_000);
         assertEquals(SCORER.score(text.substring(0, 4000)).dependencyStrength(), SCORER.score(text).dependencyStrength());
         List<Window> windows = SCORER.cut(text);
         assertTrue(windows.size() >= text.length() / 1000);
@@ -124,11 +124,12 @@ class ScorerTest {
 
     @Test
     void anInterruptEndsTheWork() throws InterruptedException {
-        List<Input> inputs = Collections.nCopies(500_000, Input.text(Case.SENTENCE));
+        List<Input> inputs = Collections.nCopies(100_000, Input.text(Case.SENTENCE));
         List<Throwable> thrown = Collections.synchronizedList(new ArrayList<>());
+        Cancel cancel = new Cancel();
         Thread thread = new Thread(() -> {
             try {
-                SCORER.scoreAll(inputs);
+                SCORER.scoreAll(inputs, cancel);
             } catch (InterruptedException interrupt) {
                 thrown.add(interrupt);
             }
@@ -138,6 +139,7 @@ class ScorerTest {
         thread.interrupt();
         thread.join();
         assertEquals(1, thrown.size());
+        assertEquals(true, cancel.isRequested());
         assertEquals(4, SCORER.score(Case.SENTENCE).headCount());
     }
 }
