@@ -131,8 +131,7 @@ $(1): build
 	else echo "$(1): SKIPPED, because $(2) is missing"; fi
 endef
 
--include install.mk
--include java.mk
+-include install.mk bindings/*/*.mk
 
 .PHONY: test
 test: ## run the tests of all languages; without its toolchain a language is skipped

@@ -7,10 +7,13 @@ import java.io.File;
 import java.lang.System.Logger.Level;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.nio.file.StandardCopyOption;
 import java.util.ArrayList;
 import java.util.Collections;
 import java.util.List;
 import java.util.Map;
+import java.util.stream.Collectors;
+import java.util.stream.Stream;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 
@@ -37,27 +40,43 @@ class LibraryTest {
         }
     }
 
-    private static final String CLASS_PATH = System.getProperty("java.class.path");
     private static final Path LIBRARY = Path.of(System.getProperty(Abi.LIBRARY_PROPERTY));
 
+    @TempDir
+    private Path directory;
+
+    /** The class path, with none of the places in a jar where the library may be. */
+    private String classPath() throws Exception {
+        Path classes = Path.of(LongAttn.class.getProtectionDomain().getCodeSource().getLocation().toURI());
+        Path alone = Files.createDirectories(directory.resolve("alone/longattn"));
+        try (Stream<Path> files = Files.list(classes.resolve("longattn"))) {
+            for (Path file : files.collect(Collectors.toList())) {
+                Files.copy(file, alone.resolve(file.getFileName()), StandardCopyOption.REPLACE_EXISTING);
+            }
+        }
+        return System.getProperty("java.class.path").replace(classes.toString(), alone.getParent().toString());
+    }
+
     @Test
-    void theLibraryIsFoundInEachPlace(@TempDir Path directory) throws Exception {
+    void theLibraryIsFoundInEachPlace() throws Exception {
         String version = LongAttn.version();
+        String classPath = classPath();
         String folder = LIBRARY.getParent().toString();
         Path inJar = directory.resolve(com.sun.jna.Platform.RESOURCE_PREFIX).resolve("liblongattn.so");
         Files.createDirectories(inJar.getParent());
         Files.copy(LIBRARY, inJar);
-        assertEquals(version, printed(CLASS_PATH, "-Dlongattn.library=" + LIBRARY));
-        assertEquals(version, printed(CLASS_PATH, "-Djava.library.path=" + folder));
-        assertEquals(version, printed(CLASS_PATH, "-Djna.library.path=" + folder));
-        assertEquals(version, printed(directory + File.pathSeparator + CLASS_PATH));
+        assertEquals(version, printed(classPath, "-Dlongattn.library=" + LIBRARY));
+        assertEquals(version, printed(classPath, "-Djava.library.path=" + folder));
+        assertEquals(version, printed(classPath, "-Djna.library.path=" + folder));
+        assertEquals(version, printed(directory + File.pathSeparator + classPath));
     }
 
     @Test
     void aMissingLibraryIsToldWithThePlaces() throws Exception {
-        String named = printed(CLASS_PATH, "-Dlongattn.library=/no/such/file.so");
+        String classPath = classPath();
+        String named = printed(classPath, "-Dlongattn.library=/no/such/file.so");
         assertTrue(named.startsWith("RUNTIME: ") && named.contains("/no/such/file.so"), named);
-        String searched = printed(CLASS_PATH, "-Djava.library.path=/no/such/folder", "-Djna.library.path=/nor/this");
+        String searched = printed(classPath, "-Djava.library.path=/no/such/folder", "-Djna.library.path=/nor/this");
         assertTrue(searched.startsWith("RUNTIME: "), searched);
         for (String place : List.of("/no/such/folder", "/nor/this", "-Dlongattn.library=", "loader")) {
             assertTrue(searched.contains(place), searched);

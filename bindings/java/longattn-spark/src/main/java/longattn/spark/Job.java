@@ -105,9 +105,10 @@ public final class Job {
         Dataset<Row> best = LongAttnSpark.select(scores, settings).where("selected").drop("selected", "reason");
         Dataset<Row> selected = written("selected", LongAttnSpark.texts(best, documents));
 
-        long scored = scores.where("reason is null").count();
-        System.out.printf("%d windows = %d selected + %d not selected; %d rejects, which have a reason in scores%n",
-                scored, selected.count(), scored - selected.count(), scores.where("reason is not null").count());
+        long windowCount = scores.where("reason is null").count();
+        long selectedCount = selected.count();
+        System.out.printf("%d windows = %d selected + %d not selected; %d rejects, which have a reason in scores%n", windowCount,
+                selectedCount, windowCount - selectedCount, scores.where("reason is not null").count());
     }
 
     private int partitions(SparkSession spark) {

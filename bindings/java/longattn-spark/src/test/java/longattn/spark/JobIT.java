@@ -23,6 +23,7 @@ import org.apache.spark.launcher.JavaModuleOptions;
 import org.apache.spark.sql.Dataset;
 import org.apache.spark.sql.Row;
 import org.apache.spark.sql.SparkSession;
+import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 
@@ -41,6 +42,14 @@ class JobIT {
     @TempDir
     private Path directory;
 
+    private Process process;
+
+    @AfterEach
+    void endWhatWasStarted() {
+        process.descendants().forEach(ProcessHandle::destroyForcibly);
+        process.destroyForcibly();
+    }
+
     @Test
     void aJobWhoseExecutorIsKilledGivesWhatTheCommandLineGives() throws Exception {
         Path code = corpus("code.jsonl", "src", ".rs");
@@ -51,13 +60,13 @@ class JobIT {
         run(Stream.of(
                 List.of(COMMAND.toString(), "run", "--model", model.toString(), "-o", path("expected")), settings, inputs));
 
-        Process job = submit(List.of(), Stream.of(
+        submit(List.of(), Stream.of(
                 List.of("--model", model.toString(), "--output", path("found")), settings, inputs));
-        killOneExecutor(job);
-        String log = finish(job);
+        killOneExecutor();
+        String log = finish();
         assertTrue(log.contains("Lost executor"), log);
         assertSame(spark.read().json(path("found/scores")), spark.read().json(path("found/selected")));
-        assertEquals(3, spark.read().json(path("found/scores")).where("reason is not null").count());
+        assertEquals(4, spark.read().json(path("found/scores")).where("reason is not null").count());
     }
 
     @Test
@@ -68,10 +77,10 @@ class JobIT {
         run(Stream.of(List.of(COMMAND.toString(), "run", "--model", Case.TINY.toString(), "-o", path("expected")), settings,
                 List.of(corpus.toString())));
 
-        Process job = submit(List.of("--archives", zip(Case.TINY) + "#tiny"), Stream.of(
+        submit(List.of("--archives", zip(Case.TINY) + "#tiny"), Stream.of(
                 List.of("--model", "tiny", "--output", path("found"), "--input-format", "parquet", "--output-format", "parquet"),
                 settings, List.of(path("code"))));
-        finish(job);
+        finish();
         assertSame(spark.read().parquet(path("found/scores")), spark.read().parquet(path("found/selected")));
     }
 
@@ -106,7 +115,7 @@ class JobIT {
         try (Stream<Path> all = Files.walk(Case.ROOT.resolve(folder))) {
             files = all.filter(file -> file.toString().endsWith(suffix)).sorted().collect(Collectors.toList());
         }
-        List<String> lines = new ArrayList<>(List.of("{\"id\": \"without text\"}", "{\"id\": \"no object\""));
+        List<String> lines = new ArrayList<>(List.of("{\"id\": " + json(name) + '}', "{\"id\": \"no object\""));
         for (Path file : files) {
             String id = Case.ROOT.relativize(file).toString();
             lines.add("{\"id\": " + json(id) + ", \"text\": " + json(Files.readString(file)) + '}');
@@ -140,7 +149,7 @@ class JobIT {
                 .collect(Collectors.joining(File.pathSeparator));
     }
 
-    private Process submit(List<String> options, Stream<List<String>> arguments) throws IOException {
+    private void submit(List<String> options, Stream<List<String>> arguments) throws IOException {
         List<String> command = new ArrayList<>(List.of(Path.of(System.getProperty("java.home"), "bin/java").toString()));
         command.addAll(List.of(JavaModuleOptions.defaultModuleOptions().trim().split(" +")));
         command.addAll(List.of("-cp", sparkJars(), "org.apache.spark.deploy.SparkSubmit",
@@ -155,17 +164,17 @@ class JobIT {
         ProcessBuilder builder = new ProcessBuilder(command).redirectErrorStream(true).redirectOutput(new File(path("log")));
         Files.createDirectories(directory.resolve("spark/jars"));
         builder.environment().putAll(Map.of("SPARK_HOME", path("spark"), "SPARK_SCALA_VERSION", "2.12"));
-        return builder.start();
+        process = builder.start();
     }
 
     /** Waits until two tasks have handed in their scores, so that others are under way. */
-    private void killOneExecutor(Process job) throws Exception {
+    private void killOneExecutor() throws Exception {
         while (tasksDone() < 2) {
-            assertTrue(job.isAlive(), () -> log());
+            assertTrue(process.isAlive(), () -> log());
             Thread.sleep(20);
         }
-        ProcessHandle executor = job.descendants()
-                .filter(process -> process.info().commandLine().orElse("").contains("CoarseGrainedExecutorBackend"))
+        ProcessHandle executor = process.descendants()
+                .filter(child -> child.info().command().orElse("").endsWith("/java"))
                 .findFirst()
                 .orElseThrow();
         assertTrue(executor.destroyForcibly());
@@ -182,13 +191,10 @@ class JobIT {
         }
     }
 
-    private String finish(Process process) throws InterruptedException {
+    private String finish() throws InterruptedException {
         boolean ended = process.waitFor(5, TimeUnit.MINUTES);
-        process.descendants().forEach(ProcessHandle::destroyForcibly);
-        process.destroyForcibly();
-        String log = log();
-        assertTrue(ended && process.exitValue() == 0, log);
-        return log;
+        assertTrue(ended && process.exitValue() == 0, () -> log());
+        return log();
     }
 
     private String log() {
@@ -201,6 +207,7 @@ class JobIT {
 
     private void run(Stream<List<String>> arguments) throws Exception {
         List<String> command = arguments.flatMap(List::stream).collect(Collectors.toList());
-        finish(new ProcessBuilder(command).redirectErrorStream(true).redirectOutput(new File(path("log"))).start());
+        process = new ProcessBuilder(command).redirectErrorStream(true).redirectOutput(new File(path("log"))).start();
+        finish();
     }
 }

@@ -33,8 +33,7 @@ $(native):
 
 .PHONY: java-tests
 java-tests: cases $(check)/model/model.onnx $(native)
-	$(maven) --projects longattn,example verify
-	$(maven) --projects longattn javadoc:javadoc
+	$(maven) --projects longattn,example verify javadoc:javadoc
 	sed '/^```java$$/,/^```$$/!d; /^```java$$/d; /^```$$/Q' docs/java.md > target/java/First.java
 	java -cp '$(jars)' target/java/First.java $(check)/model README.md
 	$(check_java_example)
@@ -53,5 +52,5 @@ endef
 
 .PHONY: spark-tests
 spark-tests: build $(onnxruntime) $(check)/model/model.onnx $(native)
-	$(maven) --projects longattn,longattn-spark -Dtest='longattn.spark.*' -Dsurefire.failIfNoSpecifiedTests=false verify
-	$(maven) --projects longattn,longattn-spark javadoc:javadoc
+	$(maven) --projects longattn,longattn-spark -Dtest='longattn.spark.*' -Dsurefire.failIfNoSpecifiedTests=false \
+	    verify javadoc:javadoc
