@@ -97,9 +97,12 @@ rust: $(onnxruntime) $(model_file) ## test the crate: format, lints, tests, docu
 	cargo test --release --locked
 	RUSTDOCFLAGS="-D warnings" cargo doc --release --no-deps --locked
 
-# What the other languages' tests compare with, beside what is checked in: scores to the bit, which need this machine.
+# What the other languages' tests compare with, beside what is checked in: scores to the bit, which need this machine. It is a
+# file, because Cargo compiles the library anew whenever it goes from building to testing; `make rust` writes it as well.
+cases_read := $(shell find src tests/data/cases tests/data/tiny tests/data/foreign -type f) Cargo.lock tests/cases.rs
 .PHONY: cases
-cases: $(onnxruntime)
+cases: target/cases/scores.tsv
+target/cases/scores.tsv: $(onnxruntime) $(cases_read)
 	@$(need_cargo)
 	@$(need_compiler)
 	cargo test --release --locked --test cases

@@ -70,7 +70,7 @@ c_tests := $(wildcard tests/c/*.c)
 
 .PHONY: c
 test: c
-c: $(onnxruntime) $(check)/model/model.onnx $(check)/abi.so ## test the C library as it is installed
+c: cases $(check)/model/model.onnx $(check)/abi.so ## test the C library as it is installed
 	$(MAKE) --no-print-directory install PREFIX=$(prefix) DESTDIR=
 	$(check_header)
 	$(check_needed)
@@ -177,7 +177,7 @@ cpp: ## test the C++ header and its example as they are installed
 	else echo 'cpp: SKIPPED, because Debian packages are missing: $(cpp_missing)'; fi
 
 .PHONY: cpp-tests
-cpp-tests: $(onnxruntime) $(nlohmann_json) $(check)/model/model.onnx
+cpp-tests: cases $(nlohmann_json) $(check)/model/model.onnx
 	$(MAKE) --no-print-directory install PREFIX=$(prefix) DESTDIR=
 	mkdir -p target/cpp
 	for compiler in $(CXX) $$(command -v clang++ || true); do for standard in 17 20; do \

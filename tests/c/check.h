@@ -22,7 +22,7 @@ struct test {
 
 /* Each ends with a test without a name. */
 extern const struct test settings_tests[], statistics_tests[], scorer_tests[], thread_tests[], selector_tests[],
-    golden_tests[];
+    golden_tests[], case_tests[];
 
 /* Ends the process with what went wrong and where. */
 void fail_at(const char *file, int line, const char *what, const char *why);
@@ -58,6 +58,9 @@ longattn_config *config_with(const char *key, const char *value);
 
 /* An open scorer, with one setting unless `key` is NULL. */
 longattn_scorer *open_scorer(const char *path, const char *key, const char *value);
+
+/* A file with a NUL after it; to be freed. */
+char *read_file(const char *path);
 
 /* Text of `length` bytes, each a token of the tiny packages, different for each `seed`; to be freed. */
 char *random_text(size_t length, unsigned seed);

@@ -6,18 +6,6 @@
 
 enum { HEADS = 9, MOST_TOKENS = 2048 };
 
-static char *read_file(const char *path) {
-    FILE *file = fopen(path, "r");
-    CHECK(file != NULL && fseek(file, 0, SEEK_END) == 0);
-    long size = ftell(file);
-    rewind(file);
-    char *text = malloc((size_t)size + 1);
-    CHECK(text != NULL && fread(text, 1, (size_t)size, file) == (size_t)size);
-    text[size] = '\0';
-    fclose(file);
-    return text;
-}
-
 /* Reads the array that follows a key, and gives how many numbers it has. */
 static size_t numbers(const char *json, const char *key, double *into, size_t capacity) {
     const char *next = strstr(json, key);

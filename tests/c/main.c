@@ -53,6 +53,18 @@ char *random_text(size_t length, unsigned seed) {
     return text;
 }
 
+char *read_file(const char *path) {
+    FILE *file = fopen(path, "r");
+    CHECK(file != NULL && fseek(file, 0, SEEK_END) == 0);
+    long size = ftell(file);
+    rewind(file);
+    char *text = malloc((size_t)size + 1);
+    CHECK(text != NULL && fread(text, 1, (size_t)size, file) == (size_t)size);
+    text[size] = '\0';
+    fclose(file);
+    return text;
+}
+
 bool same(longattn_score a, longattn_score b) { return memcmp(&a, &b, sizeof a) == 0; }
 
 bool close_to(double found, double expected, double tolerance) {
@@ -67,7 +79,7 @@ static bool wanted(const char *name, int count, char **prefixes) {
 
 int main(int argc, char **argv) {
     const struct test *groups[] = {settings_tests, statistics_tests, scorer_tests, selector_tests, thread_tests,
-                                   golden_tests};
+                                   golden_tests,   case_tests};
     int run = 0;
     for (size_t group = 0; group < sizeof groups / sizeof *groups; group++) {
         for (const struct test *test = groups[group]; test->name != NULL; test++) {
