@@ -52,5 +52,5 @@ endef
 
 .PHONY: spark-tests
 spark-tests: build $(onnxruntime) $(check)/model/model.onnx $(native)
-	$(maven) --projects longattn,longattn-spark -Dtest='longattn.spark.*' -Dsurefire.failIfNoSpecifiedTests=false \
+	$(maven) --projects longattn,longattn-spark -Dtest='longattn/spark/*Test' -Dsurefire.failIfNoSpecifiedTests=false \
 	    verify javadoc:javadoc

@@ -35,7 +35,7 @@ public final class Job {
             "",
             "Writes the folders scores, where rows of what could not be used have a reason, and selected.",
             "",
-            "  --model PACKAGE         scorer package: a path on every executor, or a name given to --archives",
+            "  --model PACKAGE         scorer package: an absolute path on every executor, or a name given to --archives",
             "  --output FOLDER         where the result goes; it must not exist",
             "  --input-format FORMAT   json (lines) or parquet; json unless set",
             "  --output-format FORMAT  json (lines) or parquet; json unless set",

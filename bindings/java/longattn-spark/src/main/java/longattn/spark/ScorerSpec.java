@@ -25,7 +25,7 @@ public final class ScorerSpec implements Serializable {
     /**
      * Names a package and settings; nothing is opened yet.
      *
-     * @param scorerPackage a path on every executor's machine, or the name of what {@code spark-submit} was given by
+     * @param scorerPackage an absolute path on every executor's machine, or the name of what {@code spark-submit} was given by
      *     {@code --files} or {@code --archives}; the setting {@code onnxruntime} is looked for in the same way
      * @param settings those that are not to have their defaults
      */
