@@ -1,0 +1,84 @@
+package longattn;
+
+import com.sun.jna.Pointer;
+
+/** The score of one window. */
+public final class Score {
+    static final int BYTES = 104;
+
+    private final long tokenCount;
+    private final long minDistance;
+    private final long sinkTokens;
+    private final int headCount;
+    private final double dependencyStrength;
+    private final double distributionUniformity;
+    private final long rows;
+    private final double dependencyStrengthError;
+    private final double distributionUniformityError;
+
+    Score(Pointer score) {
+        tokenCount = score.getLong(0);
+        minDistance = score.getLong(8);
+        sinkTokens = score.getLong(16);
+        headCount = (int) score.getLong(24);
+        dependencyStrength = score.getDouble(32);
+        distributionUniformity = score.getDouble(40);
+        rows = score.getLong(48);
+        dependencyStrengthError = score.getDouble(56);
+        distributionUniformityError = score.getDouble(64);
+    }
+
+    /** A score with what a selection reads of it. */
+    static Pointer write(Arena arena, long tokenCount, double dependencyStrength, double distributionUniformity) {
+        Pointer score = arena.allocate(BYTES);
+        score.setLong(0, tokenCount);
+        score.setDouble(32, dependencyStrength);
+        score.setDouble(40, distributionUniformity);
+        return score;
+    }
+
+    /** {@return the tokens scored, special ones included} */
+    public long tokenCount() {
+        return tokenCount;
+    }
+
+    /** {@return the shortest distance that counted as far, in tokens} */
+    public long minDistance() {
+        return minDistance;
+    }
+
+    /** {@return how many first positions never counted as far} */
+    public long sinkTokens() {
+        return sinkTokens;
+    }
+
+    /** {@return the heads that were scored} */
+    public int headCount() {
+        return headCount;
+    }
+
+    /** {@return dependency strength DS: the mean of the heads' proportions; from 0 to 1, larger reaches farther} */
+    public double dependencyStrength() {
+        return dependencyStrength;
+    }
+
+    /** {@return distribution uniformity DU: minus the mean of the heads' variances; at most 0, larger is more even} */
+    public double distributionUniformity() {
+        return distributionUniformity;
+    }
+
+    /** {@return the rows of attention that are known; fewer than tokens where the setting {@code rows} asked for an estimate} */
+    public long rows() {
+        return rows;
+    }
+
+    /** {@return the standard error of DS; 0 where all rows are known} */
+    public double dependencyStrengthError() {
+        return dependencyStrengthError;
+    }
+
+    /** {@return the standard error of DU; 0 where all rows are known} */
+    public double distributionUniformityError() {
+        return distributionUniformityError;
+    }
+}
