@@ -11,7 +11,9 @@ use std::fs;
 use std::process::Command;
 use std::time::Instant;
 
-use longattn::attention::{FarMass, FarRegion, InstructionSet, PackedKeys, StreamingAttention, estimate, map_far_mass};
+use longattn::attention::{
+    FarMass, FarRegion, InstructionSet, PackedKeys, Precision, StreamingAttention, estimate, map_far_mass,
+};
 use longattn::config::Config;
 use longattn::model::Scorer;
 use ndarray::{Array2, Array3, ArrayView2, Axis, s};
@@ -64,8 +66,17 @@ fn main() {
 fn kernels() {
     println!("statistics from queries and keys, {} threads; medians of {ROUNDS}", rayon::current_num_threads());
     println!(
-        "{:<14} {:>7} {:>9} {:>8} {:>11} {:>10} {:>12} {:>10} {:>11}",
-        "shape", "tokens", "seconds", "GFLOP/s", "of product", "map takes", "with profile", "2 threads", "1 row in 16"
+        "{:<14} {:>7} {:>9} {:>8} {:>11} {:>10} {:>7} {:>12} {:>10} {:>11}",
+        "shape",
+        "tokens",
+        "seconds",
+        "GFLOP/s",
+        "of product",
+        "map takes",
+        "int16",
+        "with profile",
+        "2 threads",
+        "1 row in 16"
     );
     for shape in SHAPES {
         for length in LENGTHS {
@@ -78,29 +89,32 @@ fn kernel(shape: Shape, length: usize) {
     let inputs = Inputs::random(shape, length);
     let rows = inputs.timed_rows();
     let attention = inputs.attention();
+    let integers = inputs.attention().with_precision(Precision::Int16);
     let one_thread = ThreadPoolBuilder::new().num_threads(1).build().expect("a thread");
-    let mut seconds = [const { Vec::new() }; 5];
+    let mut seconds = [const { Vec::new() }; 6];
     for _ in 0..ROUNDS {
         seconds[0].push(time(|| matrix_product(MATRIX_SIZE)));
         seconds[1].push(time(|| inputs.streamed(&attention, &rows)));
         seconds[2].push(time(|| one_thread.install(|| inputs.streamed(&attention, &rows))));
+        seconds[3].push(time(|| inputs.streamed(&integers, &rows)));
         if length <= LONGEST_WHOLE {
-            seconds[3].push(time(|| inputs.estimated(&attention)));
-            seconds[4].push(time(|| inputs.profiled(&attention, &rows)));
+            seconds[4].push(time(|| inputs.estimated(&attention)));
+            seconds[5].push(time(|| inputs.profiled(&attention, &rows)));
         }
     }
-    let [product, streamed, single, estimated, profiled] = seconds.map(median);
+    let [product, streamed, single, integers, estimated, profiled] = seconds.map(median);
     let product_rate = 2.0 * (MATRIX_SIZE as f64).powi(3) / product;
     let rate = shape.operations(rows.iter().copied()) / streamed;
     let exact = shape.operations(0..length) / rate;
     let map = if length <= LONGEST_WHOLE { time(|| inputs.materialised()) / exact } else { f64::NAN };
     let times = |factor: f64| if factor.is_nan() { String::new() } else { format!("{factor:.2}×") };
     println!(
-        "{:<14} {length:>7} {exact:>9.3} {:>8.1} {:>11.2} {:>10} {:>12} {:>10} {:>11}",
+        "{:<14} {length:>7} {exact:>9.3} {:>8.1} {:>11.2} {:>10} {:>7} {:>12} {:>10} {:>11}",
         shape.name,
         rate / 1e9,
         rate / product_rate,
         times(map),
+        times(streamed / integers),
         times(profiled / streamed),
         times(single / streamed),
         times(exact / estimated)

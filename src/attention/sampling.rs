@@ -52,8 +52,8 @@ struct Corrected {
 }
 
 impl Estimate {
-    /// The standard error of `Σ weights(h).mass · S1[h] + weights(h).square_mass · S2[h]`, by the second
-    /// differences of neighbours in the order of drawing, as is usual for systematic samples (Wolter, *Introduction to Variance
+    /// The standard error of `Σ weights(h).mass · S1[h] + weights(h).square_mass · S2[h]`, by the differences of
+    /// neighbours in the order of drawing, as is usual for systematic samples (Wolter, *Introduction to Variance
     /// Estimation*, 2007, chapter 8). It rather errs on the large side.
     pub fn standard_error(&self, weights: impl Fn(usize) -> FarMass) -> f64 {
         let variances = self.samples.iter().enumerate().map(|(head, sample)| sample.variance(weights(head)));
@@ -66,12 +66,11 @@ impl Corrected {
         let combined =
             |correction: &FarMass| correction.mass * weights.mass + correction.square_mass * weights.square_mass;
         let combined: Vec<_> = self.corrections.iter().map(combined).collect();
-        let drawn = combined.len() as f64;
-        let differences = combined.windows(3).zip(self.probabilities.iter().skip(1));
-        let squares = differences.map(|(neighbours, probability)| {
-            (neighbours[0] - 2.0 * neighbours[1] + neighbours[2]).powi(2) * (1.0 - probability)
-        });
-        squares.sum::<f64>() * drawn / (6.0 * (drawn - 2.0).max(1.0))
+        let drawn = combined.len();
+        let differences = combined.windows(2).zip(&self.probabilities[1.min(drawn)..]);
+        let squares: f64 =
+            differences.map(|(pair, probability)| (pair[1] - pair[0]).powi(2) * (1.0 - probability)).sum();
+        squares * drawn as f64 / (2.0 * (drawn.max(2) - 1) as f64)
     }
 }
 
