@@ -6,7 +6,7 @@ mod ranges;
 
 use std::cell::RefCell;
 use std::collections::HashMap;
-use std::fs::{self, File};
+use std::fs;
 use std::io::{self, Read};
 use std::ops::Range;
 use std::path::{Path, PathBuf};
@@ -21,7 +21,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::model::metadata::Metadata;
 use client::{Client, Failure};
 use environment::Environment;
-use ranges::Ranges;
+use ranges::{Part, Ranges};
 
 /// The file by which a repository is found.
 const CONFIG: &str = "config.json";
@@ -178,41 +178,46 @@ impl<'a> Hub<'a> {
         let address = client.address(&self.commit, name);
         let size = self.size(name)?.unwrap_or_default();
         client.persist(|| {
-            let before = part.length()?;
-            let missing = range.start + before..range.end;
+            let missing = range.start + part.length()?..range.end;
             if missing.is_empty() {
                 return Ok(());
             }
-            let asked = format!("bytes={}-{}", missing.start, missing.end - 1);
-            let response = client.get(&address, &asked)?;
-            let mut body = self.body(name, response, &missing, size)?;
-            let mut chunk = vec![0; CHUNK];
-            loop {
-                client.check()?;
-                let here = part.length()? - before;
-                let wanted = (missing.end - missing.start - here) as usize;
-                if wanted == 0 {
-                    return Ok(());
-                }
-                let broken = |cause: &str| Failure::Passing {
-                    error: Error::new(
-                        ErrorKind::Io,
-                        format!("{}: the connection broke off ({cause})", self.place(name)),
-                    ),
-                    wait: None,
-                    progress: here > 0,
-                };
-                let count = match body.read(&mut chunk[..wanted.min(CHUNK)]) {
-                    Ok(0) => return Err(broken("too few bytes came")),
-                    Ok(count) => count,
-                    Err(cause) => return Err(broken(&cause.to_string())),
-                };
-                part.append(&chunk[..count])?;
-                let bytes = part.length()?;
-                (self.on_fetched)(Fetched { file: name, bytes, of: range.end - range.start });
-            }
+            let response = client.get(&address, &format!("bytes={}-{}", missing.start, missing.end - 1))?;
+            let body = self.body(name, response, &missing, size)?;
+            self.receive(client, name, body, &mut part, range.end - range.start)
         })?;
         part.finish()
+    }
+
+    /// Appends what comes to a part, until it has `of` bytes.
+    fn receive(
+        &self,
+        client: &Client,
+        name: &str,
+        mut body: impl Read,
+        part: &mut Part,
+        of: u64,
+    ) -> Result<(), Failure> {
+        let before = part.length()?;
+        let mut bytes = before;
+        let mut chunk = vec![0; CHUNK];
+        while bytes < of {
+            client.check()?;
+            let wanted = CHUNK.min((of - bytes) as usize);
+            let count = body.read(&mut chunk[..wanted]).and_then(|count| match count {
+                0 => Err(io::ErrorKind::UnexpectedEof.into()),
+                _ => Ok(count),
+            });
+            let count = count.map_err(|cause| Failure::Passing {
+                error: self.lies(name, format!("the connection broke off ({cause})")),
+                wait: None,
+                progress: bytes > before,
+            })?;
+            part.append(&chunk[..count])?;
+            bytes += count as u64;
+            (self.on_fetched)(Fetched { file: name, bytes, of });
+        }
+        Ok(())
     }
 
     /// The bytes of a response from the first that was asked for.
@@ -279,14 +284,17 @@ impl Files for Hub<'_> {
     }
 
     fn read(&self, name: &str, range: Range<u64>) -> Result<Box<dyn Read + '_>> {
+        if range.is_empty() {
+            return Ok(Box::new(io::empty()));
+        }
         let client = match &self.client {
-            Some(client) if !range.is_empty() && self.cached.size(name)?.is_none() => client,
+            Some(client) if self.cached.size(name)?.is_none() => client,
             _ => return self.cached.read(name, range),
         };
         if self.ranges.whole(name, &range).is_none() {
             self.fetch(client, name, &range)?;
         }
-        let file: Option<File> = self.ranges.whole(name, &range);
+        let file = self.ranges.whole(name, &range);
         let file = file.ok_or_else(|| self.lies(name, "what was fetched is gone: run the command again"))?;
         Ok(Box::new(file))
     }
