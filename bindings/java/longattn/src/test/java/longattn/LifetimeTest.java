@@ -4,8 +4,8 @@ import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
-import java.nio.file.Files;
-import java.nio.file.Path;
+import com.sun.jna.NativeLibrary;
+import com.sun.jna.Structure;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
@@ -88,51 +88,64 @@ class LifetimeTest {
     }
 
     @Test
-    void callsAndForgottenObjectsLeaveNoMemoryBehind() throws Exception {
-        long calls = Long.getLong("longattn.calls", 20_000);
-        callMany(calls);
-        // A leak grows in every round, and what the virtual machine takes to warm up in the first ones.
-        double growth = Double.POSITIVE_INFINITY;
-        for (int round = 0; round < 6 && growth > 4; round++) {
-            long before = residentBytes();
-            callMany(calls);
-            growth = (double) (residentBytes() - before) / calls;
+    void smallCallsAndForgottenScorersLeaveNoMemoryBehind() throws Exception {
+        long calls = Long.getLong("longattn.calls", 60_000);
+        try (Scorer scorer = Scorer.open(Case.TINY)) {
+            assertNoGrowth(calls, 20, () -> callMany(scorer, calls));
         }
-        assertTrue(growth <= 4, growth + " bytes of growth a call");
+        assertNoGrowth(20, 50_000, () -> {
+            for (int index = 0; index < 20; index++) {
+                Scorer.open(Case.TINY);
+            }
+        });
     }
 
-    /** Each call makes and drops a text, an error, and objects that only the collector finds. */
-    private static void callMany(long calls) throws Exception {
-        try (Scorer scorer = Scorer.open(Case.TINY)) {
-            for (long call = 0; call < calls; call++) {
-                switch ((int) (call % 5)) {
-                    case 0:
-                        scorer.score("It was a bright cold day");
-                        break;
-                    case 1:
-                        assertThrows(LongAttnException.class, () -> scorer.score(""));
-                        break;
-                    case 2:
-                        scorer.cut("abc".getBytes(), 2);
-                        break;
-                    case 3:
-                        new Selector().add("a", "books", 100, 0.1, -0.1);
-                        break;
-                    default:
-                        Setting.values(Map.of("window", "60"));
-                }
-                if (call % 10_000 == 0) {
-                    Scorer.open(Case.TINY);
-                }
+    /** What the virtual machine takes to warm up is left out. */
+    private static void assertNoGrowth(long calls, double limit, Runnable round) throws Exception {
+        long before = 0;
+        for (int rounds = 0; rounds < 6; rounds++) {
+            if (rounds == 2) {
+                before = allocatedBytes();
+            }
+            round.run();
+            System.gc();
+            Thread.sleep(500); // for the cleaner
+        }
+        double growth = (double) (allocatedBytes() - before) / (4 * calls);
+        assertTrue(growth <= limit, growth + " bytes of growth a call");
+    }
+
+    /** Each makes and drops a text, an error, or an object that only the collector finds. */
+    private static void callMany(Scorer scorer, long calls) {
+        for (long call = 0; call < calls; call++) {
+            switch ((int) (call % 4)) {
+                case 0:
+                    scorer.score("It was a bright cold day");
+                    break;
+                case 1:
+                    assertThrows(LongAttnException.class, () -> scorer.score(""));
+                    break;
+                case 2:
+                    scorer.cut("abc".getBytes(), 2);
+                    break;
+                default:
+                    Selector selector = new Selector();
+                    selector.add("a", "books", 100, 0.1, -0.1);
+                    selector.toJson();
             }
         }
-        System.gc();
-        Thread.sleep(500); // for the cleaner
-        System.gc();
     }
 
-    private static long residentBytes() throws Exception {
-        String[] pages = Files.readString(Path.of("/proc/self/statm")).split(" ");
-        return Long.parseLong(pages[1]) * 4096;
+    /** Bytes that were allocated and not freed, which the process's memory tells less exactly. */
+    private static long allocatedBytes() {
+        MallocStatistics now = (MallocStatistics)
+                NativeLibrary.getInstance("c").getFunction("mallinfo2").invoke(MallocStatistics.class, new Object[0]);
+        return now.fields[7] + now.fields[4]; // in heaps, and mapped alone
+    }
+
+    /** {@code struct mallinfo2} of the GNU C library. */
+    @Structure.FieldOrder("fields")
+    public static final class MallocStatistics extends Structure implements Structure.ByValue {
+        public long[] fields = new long[10];
     }
 }
