@@ -8,7 +8,6 @@ import com.sun.jna.NativeLibrary;
 import com.sun.jna.Structure;
 import java.util.ArrayList;
 import java.util.List;
-import java.util.Map;
 import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.ExecutorService;
 import java.util.concurrent.Executors;
