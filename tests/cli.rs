@@ -318,7 +318,7 @@ fn an_adaptive_run_selects_what_an_exact_one_does() {
     let workplace = Workplace::new();
     sources(&workplace);
     // Dependency strength is estimated far better than uniformity: the first saves more.
-    let arguments = "run --model MODEL --window 1024 --ratio 0.25 --alpha 0 sources.jsonl";
+    let arguments = "run --model MODEL --window 2048 --ratio 0.25 --alpha 0 sources.jsonl";
     workplace.succeed(&format!("{arguments} -o exact"));
     let told = workplace.succeed(&format!("{arguments} --adaptive -o adaptive"));
     let (exact, adaptive) = (workplace.lines("exact/selected.jsonl"), workplace.lines("adaptive/selected.jsonl"));
