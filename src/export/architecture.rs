@@ -29,18 +29,31 @@ pub(super) struct TensorNames {
     pub input_norm: Option<&'static str>,
     pub projections: Projections,
     pub query_key_norms: QueryKeyNorms,
+    /// What follows in the layer; without it, layers after the first cannot be scored.
+    pub block: Option<BlockNames>,
 }
 
-/// Where the projections to queries and keys lie.
+/// Where the projections to queries, keys and values lie.
 pub(super) enum Projections {
     /// In a tensor each.
-    Apart([&'static str; 2]),
+    Apart([&'static str; 3]),
     /// In one tensor: the rows of all queries, of all keys, of all values.
     Fused(&'static str),
     /// The same, stored as `[columns, rows]`.
     FusedTransposed(&'static str),
     /// In one tensor: head by head the rows of its query, its key, its value.
     FusedByHead(&'static str),
+}
+
+/// What a layer adds to the hidden state: attention, projected by `attention_output`, and then, normed anew, a
+/// feed-forward network, the SiLU of `gate` times `up`, projected by `down`.
+#[derive(Clone, Copy)]
+pub(super) struct BlockNames {
+    pub attention_output: &'static str,
+    pub feed_forward_norm: &'static str,
+    pub gate: &'static str,
+    pub up: &'static str,
+    pub down: &'static str,
 }
 
 /// Norms of queries and of keys, before the rotary embedding.
@@ -104,13 +117,18 @@ pub(super) const ARCHITECTURES: &[Architecture] = &[
     },
     Architecture {
         name: "phi3",
-        tensors: TensorNames { projections: Projections::Fused("layers.{}.self_attn.qkv_proj"), ..LLAMA.tensors },
+        tensors: TensorNames {
+            projections: Projections::Fused("layers.{}.self_attn.qkv_proj"),
+            block: None,
+            ..LLAMA.tensors
+        },
         sliding: Sliding::All,
         defaults: &[("original_max_position_embeddings", 4096.0)],
         ..LLAMA
     },
     Architecture {
         name: "gemma2",
+        tensors: TensorNames { block: None, ..LLAMA.tensors },
         norm: Norm::RmsOnePlus,
         scaled_embedding: true,
         sliding: Sliding::AllButLastOf(2),
@@ -124,7 +142,7 @@ pub(super) const ARCHITECTURES: &[Architecture] = &[
     },
     Architecture {
         name: "gemma3_text",
-        tensors: TensorNames { query_key_norms: QueryKeyNorms::ByHead(QUERY_KEY_NORMS), ..LLAMA.tensors },
+        tensors: TensorNames { query_key_norms: QueryKeyNorms::ByHead(QUERY_KEY_NORMS), block: None, ..LLAMA.tensors },
         norm: Norm::RmsOnePlus,
         scaled_embedding: true,
         sliding: Sliding::AllButLastOf(6),
@@ -150,6 +168,7 @@ pub(super) const ARCHITECTURES: &[Architecture] = &[
         tensors: TensorNames {
             input_norm: None,
             query_key_norms: QueryKeyNorms::AllHeads(QUERY_KEY_NORMS),
+            block: None,
             ..LLAMA.tensors
         },
         ..LLAMA
@@ -159,6 +178,7 @@ pub(super) const ARCHITECTURES: &[Architecture] = &[
         tensors: TensorNames {
             token_embedding: "embed_in",
             projections: Projections::FusedByHead("layers.{}.attention.query_key_value"),
+            block: None,
             ..LLAMA.tensors
         },
         norm: Norm::Layer,
@@ -178,6 +198,7 @@ pub(super) const ARCHITECTURES: &[Architecture] = &[
             position_embedding: Some("wpe"),
             input_norm: Some("h.{}.ln_1"),
             projections: Projections::FusedTransposed("h.{}.attn.c_attn"),
+            block: None,
             ..LLAMA.tensors
         },
         norm: Norm::Layer,
@@ -199,8 +220,19 @@ pub(super) const LLAMA: Architecture = Architecture {
         token_embedding: "embed_tokens",
         position_embedding: None,
         input_norm: Some("layers.{}.input_layernorm"),
-        projections: Projections::Apart(["layers.{}.self_attn.q_proj", "layers.{}.self_attn.k_proj"]),
+        projections: Projections::Apart([
+            "layers.{}.self_attn.q_proj",
+            "layers.{}.self_attn.k_proj",
+            "layers.{}.self_attn.v_proj",
+        ]),
         query_key_norms: QueryKeyNorms::None,
+        block: Some(BlockNames {
+            attention_output: "layers.{}.self_attn.o_proj",
+            feed_forward_norm: "layers.{}.post_attention_layernorm",
+            gate: "layers.{}.mlp.gate_proj",
+            up: "layers.{}.mlp.up_proj",
+            down: "layers.{}.mlp.down_proj",
+        }),
     },
     norm: Norm::Rms,
     bias: false,
@@ -221,7 +253,16 @@ impl Architecture {
 
 /// The names of all architectures, for messages.
 pub(super) fn names() -> String {
-    let names: Vec<_> = ARCHITECTURES.iter().map(|architecture| architecture.name).collect();
+    names_of(|_| true)
+}
+
+/// The names of those architectures whose layers after the first can be scored, for messages.
+pub(super) fn names_with_deeper_layers() -> String {
+    names_of(|architecture| architecture.tensors.block.is_some())
+}
+
+fn names_of(wanted: impl Fn(&Architecture) -> bool) -> String {
+    let names: Vec<_> = ARCHITECTURES.iter().filter(|row| wanted(row)).map(|row| row.name).collect();
     names.join(", ")
 }
 

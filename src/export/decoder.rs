@@ -2,13 +2,16 @@
 
 use ndarray::Array2;
 
-use super::architecture::{Architecture, Norm, Projections, QueryKeyNorms, TensorNames};
+use super::architecture::{self, Architecture, BlockNames, Norm, Projections, QueryKeyNorms, TensorNames};
 use super::checkpoint::Checkpoint;
 use super::rotary::{Rotary, RowOrder};
 use crate::error::{Error, ErrorKind, Result};
 
-/// The layer that is scored.
-pub(super) const LAYER: usize = 0;
+/// More layers than any decoder has.
+pub(super) const MAX_LAYERS: usize = 10_000;
+
+/// Sizes of heads that ONNX Runtime's fused attention takes are multiples of this.
+const FUSED_ATTENTION_HEAD: usize = 8;
 
 /// The sizes and constants of a decoder, and how its checkpoint stores its tensors.
 pub(super) struct Decoder {
@@ -32,12 +35,16 @@ pub(super) struct Decoder {
     pub rotary: Option<Rotary>,
     /// The sliding window of each layer that attends through one.
     pub sliding_windows: Vec<Option<usize>>,
+    /// The layer that is scored, from 0.
+    pub layer: usize,
+    /// Rows of the feed-forward network's gate; 0 where no layer lies before the scored one.
+    pub feed_forward_size: usize,
 }
 
-/// One of the two projections, and where in the checkpoint it lies.
+/// The projection to queries, keys or values, and where in the checkpoint it lies.
 #[derive(Clone)]
 pub(super) struct Projection {
-    /// What it gives, `query` or `key`.
+    /// What it gives, `query`, `key` or `value`.
     pub name: &'static str,
     pub heads: usize,
     tensor: String,
@@ -48,6 +55,7 @@ pub(super) struct Projection {
     first_row: usize,
     /// From one head's first row to the next head's.
     stride: usize,
+    row_order: RowOrder,
     norm: Option<QueryKeyNorm>,
 }
 
@@ -78,14 +86,32 @@ pub(super) struct ProjectionWeights {
 
 /// A tensor of one projection or several, and its bias, as they are stored.
 struct Stored {
+    tensor: String,
     matrix: Vec<f32>,
     bias: Option<Vec<f32>>,
 }
 
-/// All that queries and keys are computed with but the embedding.
+/// All that a layer's queries and keys, and its values where they are needed, are computed with from its input.
 pub(super) struct LayerWeights {
     pub input_norm: Option<NormWeights>,
-    pub projections: [ProjectionWeights; 2],
+    pub projections: Vec<ProjectionWeights>,
+}
+
+/// A matrix of what follows attention, and its bias where the checkpoint has one.
+pub(super) struct Linear {
+    /// What it is called in the graph.
+    pub name: &'static str,
+    tensor: String,
+    rows: usize,
+    columns: usize,
+}
+
+/// The weights of a [`Linear`].
+pub(super) struct LinearWeights {
+    /// `[columns, rows]`.
+    pub matrix: Array2<f32>,
+    /// For each row.
+    pub bias: Option<Vec<f32>>,
 }
 
 impl Decoder {
@@ -103,19 +129,57 @@ impl Decoder {
         self.architecture.scaled_embedding.then(|| (self.embedding_size as f64).sqrt() as f32)
     }
 
+    /// What names of a layer's initializers begin with; nothing for those of the scored one.
+    pub(super) fn prefix(&self, layer: usize) -> String {
+        if layer == self.layer { String::new() } else { format!("layer_{layer}_") }
+    }
+
     /// Whether queries and keys before the rotary embedding depend on the token id alone.
     pub(super) fn folds(&self) -> bool {
-        self.tensors.position_embedding.is_none()
+        self.layer == 0 && self.tensors.position_embedding.is_none()
     }
 
     /// The sliding window of the scored layer.
     pub(super) fn sliding_window(&self) -> Option<usize> {
-        self.sliding_windows.get(LAYER).copied().flatten()
+        self.sliding_windows.get(self.layer).copied().flatten()
     }
 
     /// The first layer that attends without a sliding window.
     pub(super) fn first_full_layer(&self) -> Option<usize> {
         self.sliding_windows.iter().position(Option::is_none)
+    }
+
+    /// Checks that there is such a layer, and that what comes before it is known.
+    pub(super) fn check_layer(&self) -> Result<()> {
+        let (layer, layers) = (self.layer, self.sliding_windows.len());
+        if layer >= layers {
+            let message = format!("there is no layer {layer}: the model has {layers}, counted from 0");
+            return Err(Error::new(ErrorKind::InvalidArgument, message));
+        }
+        if layer > 0 && self.tensors.block.is_none() {
+            let message = format!(
+                "of the architecture {:?} only layer 0 can be exported, not layer {layer}: deeper ones can of {}",
+                self.architecture.name,
+                architecture::names_with_deeper_layers()
+            );
+            return Err(Error::new(ErrorKind::Unsupported, message));
+        }
+        if let Some(sliding) = self.sliding_windows[..layer].iter().position(Option::is_some) {
+            let message = format!(
+                "layer {layer} cannot be exported, because layer {sliding} before it attends through a sliding window: only \
+                 layers behind full attention alone can"
+            );
+            return Err(Error::new(ErrorKind::Unsupported, message));
+        }
+        if layer > 0 && !self.head_size.is_multiple_of(FUSED_ATTENTION_HEAD) {
+            let message = format!(
+                "layers after the first cannot be exported with heads of {} numbers: ONNX Runtime's fused attention takes \
+                 multiples of {FUSED_ATTENTION_HEAD}",
+                self.head_size
+            );
+            return Err(Error::new(ErrorKind::Unsupported, message));
+        }
+        Ok(())
     }
 
     /// Checks that heads can share keys.
@@ -135,10 +199,18 @@ impl Decoder {
         if let Some((positions, shape)) = self.position_embedding() {
             checkpoint.check_shape(&positions, &shape)?;
         }
-        if let Some(norm) = self.tensors.input_norm {
-            checkpoint.check_shape(&weight(&of_layer(norm)), &[self.embedding_size])?;
+        (0..=self.layer).try_for_each(|layer| self.check_tensors(checkpoint, layer))
+    }
+
+    fn check_tensors(&self, checkpoint: &dyn Checkpoint, layer: usize) -> Result<()> {
+        let norms = [self.tensors.input_norm, self.block(layer).map(|block| block.feed_forward_norm)];
+        for norm in norms.into_iter().flatten() {
+            checkpoint.check_shape(&weight(&of_layer(norm, layer)), &[self.embedding_size])?;
         }
-        for projection in self.projections() {
+        for linear in self.linears(layer) {
+            checkpoint.check_shape(&weight(&linear.tensor), &[linear.rows, linear.columns])?;
+        }
+        for projection in self.projections(layer) {
             checkpoint.check_shape(&weight(&projection.tensor), &projection.shape(self.embedding_size))?;
             let bias = bias(&projection.tensor);
             if !self.bias && checkpoint.shape(&bias)?.is_some() {
@@ -149,24 +221,66 @@ impl Decoder {
         Ok(())
     }
 
-    pub(super) fn read(&self, checkpoint: &dyn Checkpoint) -> Result<LayerWeights> {
-        let input_norm = self.tensors.input_norm.map(|norm| self.input_norm(checkpoint, &of_layer(norm)));
-        let [query, key] = self.projections();
-        let of_query = self.stored(checkpoint, &query)?;
-        let of_key = match key.tensor == query.tensor {
-            true => None,
-            false => Some(self.stored(checkpoint, &key)?),
-        };
-        Ok(LayerWeights {
-            input_norm: input_norm.transpose()?,
-            projections: [
-                self.projection(checkpoint, query, &of_query)?,
-                self.projection(checkpoint, key, of_key.as_ref().unwrap_or(&of_query))?,
-            ],
-        })
+    pub(super) fn read(&self, checkpoint: &dyn Checkpoint, layer: usize) -> Result<LayerWeights> {
+        let input_norm = self.tensors.input_norm.map(|norm| self.norm(checkpoint, &of_layer(norm, layer)));
+        let mut projections = Vec::new();
+        let mut last: Option<Stored> = None;
+        for projection in self.projections(layer) {
+            let stored = match last.take().filter(|stored| stored.tensor == projection.tensor) {
+                Some(stored) => stored,
+                None => self.stored(checkpoint, &projection)?,
+            };
+            projections.push(self.projection(checkpoint, projection, &stored)?);
+            last = Some(stored);
+        }
+        Ok(LayerWeights { input_norm: input_norm.transpose()?, projections })
     }
 
-    fn projections(&self) -> [Projection; 2] {
+    /// The norm before the feed-forward network of a layer before the scored one.
+    pub(super) fn feed_forward_norm(&self, checkpoint: &dyn Checkpoint, layer: usize) -> Result<Option<NormWeights>> {
+        let norm = self.block(layer).map(|block| of_layer(block.feed_forward_norm, layer));
+        norm.map(|norm| self.norm(checkpoint, &norm)).transpose()
+    }
+
+    pub(super) fn read_linear(&self, checkpoint: &dyn Checkpoint, linear: &Linear) -> Result<LinearWeights> {
+        let stored = checkpoint.read(&weight(&linear.tensor), &[linear.rows, linear.columns])?;
+        let stored = Array2::from_shape_vec((linear.rows, linear.columns), stored).expect("the shape is checked");
+        let bias = bias(&linear.tensor);
+        let bias = match checkpoint.shape(&bias)? {
+            Some(_) => Some(checkpoint.read(&bias, &[linear.rows])?),
+            None => None,
+        };
+        Ok(LinearWeights { matrix: stored.t().as_standard_layout().into_owned(), bias })
+    }
+
+    /// What follows queries, keys and values in a layer before the scored one.
+    pub(super) fn linears(&self, layer: usize) -> Vec<Linear> {
+        let Some(block) = self.block(layer) else { return Vec::new() };
+        let (hidden, inner) = (self.embedding_size, self.feed_forward_size);
+        let linear = |name, tensor, rows, columns| Linear { name, tensor: of_layer(tensor, layer), rows, columns };
+        vec![
+            linear("attention_output", block.attention_output, hidden, self.heads * self.head_size),
+            linear("gate", block.gate, inner, hidden),
+            linear("up", block.up, inner, hidden),
+            linear("down", block.down, hidden, inner),
+        ]
+    }
+
+    /// The rest of a layer before the scored one; of that no more than queries and keys is needed.
+    fn block(&self, layer: usize) -> Option<&BlockNames> {
+        self.tensors.block.as_ref().filter(|_| layer < self.layer)
+    }
+
+    /// The projections to queries and keys, and to values in layers before the scored one.
+    fn projections(&self, layer: usize) -> Vec<Projection> {
+        let mut projections = self.all_projections(layer).to_vec();
+        if layer == self.layer {
+            projections.truncate(2);
+        }
+        projections
+    }
+
+    fn all_projections(&self, layer: usize) -> [Projection; 3] {
         let (queries, keys) = (self.heads * self.head_size, self.key_value_heads * self.head_size);
         let norm = |index: usize, all_heads| {
             let (names, heads) = match self.tensors.query_key_norms {
@@ -174,7 +288,7 @@ impl Decoder {
                 QueryKeyNorms::ByHead(names) => (names, 1),
                 QueryKeyNorms::AllHeads(names) => (names, all_heads),
             };
-            Some(QueryKeyNorm { tensor: of_layer(names[index]), heads })
+            Some(QueryKeyNorm { tensor: of_layer(names[index], layer), heads })
         };
         let query = Projection {
             name: "query",
@@ -184,6 +298,7 @@ impl Decoder {
             transposed: false,
             first_row: 0,
             stride: self.head_size,
+            row_order: self.row_order,
             norm: norm(0, self.heads),
         };
         let key = Projection {
@@ -193,36 +308,39 @@ impl Decoder {
             norm: norm(1, self.key_value_heads),
             ..query.clone()
         };
+        // Values are not rotated, so no checkpoint regroups their rows.
+        let value = Projection { name: "value", row_order: RowOrder::Plain, norm: None, ..key.clone() };
         match self.tensors.projections {
-            Projections::Apart([query_tensor, key_tensor]) => [
-                Projection { tensor: of_layer(query_tensor), ..query },
-                Projection { tensor: of_layer(key_tensor), ..key },
+            Projections::Apart([query_tensor, key_tensor, value_tensor]) => [
+                Projection { tensor: of_layer(query_tensor, layer), ..query },
+                Projection { tensor: of_layer(key_tensor, layer), ..key },
+                Projection { tensor: of_layer(value_tensor, layer), ..value },
             ],
             Projections::Fused(tensor) | Projections::FusedTransposed(tensor) => {
                 let transposed = matches!(self.tensors.projections, Projections::FusedTransposed(_));
                 let fused = |projection, first_row| Projection {
-                    tensor: of_layer(tensor),
+                    tensor: of_layer(tensor, layer),
                     stored_rows: queries + 2 * keys,
                     transposed,
                     first_row,
                     ..projection
                 };
-                [fused(query, 0), fused(key, queries)]
+                [fused(query, 0), fused(key, queries), fused(value, queries + keys)]
             }
             Projections::FusedByHead(tensor) => {
                 let fused = |projection, first_row| Projection {
-                    tensor: of_layer(tensor),
+                    tensor: of_layer(tensor, layer),
                     stored_rows: 3 * queries,
                     stride: 3 * self.head_size,
                     first_row,
                     ..projection
                 };
-                [fused(query, 0), fused(key, self.head_size)]
+                [fused(query, 0), fused(key, self.head_size), fused(value, 2 * self.head_size)]
             }
         }
     }
 
-    fn input_norm(&self, checkpoint: &dyn Checkpoint, name: &str) -> Result<NormWeights> {
+    fn norm(&self, checkpoint: &dyn Checkpoint, name: &str) -> Result<NormWeights> {
         let weights = self.norm_weights(checkpoint, name, self.embedding_size)?;
         let bias = match self.architecture.norm {
             Norm::Layer => Some(checkpoint.read(&bias(name), &[self.embedding_size])?),
@@ -245,7 +363,7 @@ impl Decoder {
             true => Some(checkpoint.read(&bias(&projection.tensor), &[projection.stored_rows])?),
             false => None,
         };
-        Ok(Stored { matrix, bias })
+        Ok(Stored { tensor: projection.tensor.clone(), matrix, bias })
     }
 
     fn projection(
@@ -267,19 +385,19 @@ impl Decoder {
 
     fn query_key_norm(&self, checkpoint: &dyn Checkpoint, norm: &QueryKeyNorm) -> Result<Vec<f32>> {
         let stored = self.norm_weights(checkpoint, &norm.tensor, norm.heads * self.head_size)?;
-        let rows = (0..norm.heads).flat_map(|head| self.rows_of_head(head * self.head_size));
+        let rows = (0..norm.heads).flat_map(|head| self.rows_of_head(head * self.head_size, self.row_order));
         Ok(rows.map(|row| stored[row]).collect())
     }
 
     /// Where each row of a projection lies in its tensor.
     fn stored_rows(&self, projection: &Projection) -> Vec<usize> {
         let first_rows = (0..projection.heads).map(|head| projection.first_row + head * projection.stride);
-        first_rows.flat_map(|first| self.rows_of_head(first)).collect()
+        first_rows.flat_map(|first| self.rows_of_head(first, projection.row_order)).collect()
     }
 
-    fn rows_of_head(&self, first: usize) -> impl Iterator<Item = usize> {
+    fn rows_of_head(&self, first: usize, order: RowOrder) -> impl Iterator<Item = usize> {
         let rotated = self.rotary.as_ref().map_or(0, |rotary| rotary.rotated);
-        (0..self.head_size).map(move |row| first + self.row_order.stored_row(row, self.head_size, rotated))
+        (0..self.head_size).map(move |row| first + order.stored_row(row, self.head_size, rotated))
     }
 }
 
@@ -289,9 +407,9 @@ impl Projection {
     }
 }
 
-/// The name of a tensor of the scored layer.
-fn of_layer(name: &str) -> String {
-    name.replace("{}", &LAYER.to_string())
+/// The name of a tensor of a layer.
+fn of_layer(name: &str, layer: usize) -> String {
+    name.replace("{}", &layer.to_string())
 }
 
 fn weight(name: &str) -> String {

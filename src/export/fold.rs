@@ -13,7 +13,7 @@ const TOKENS_AT_A_TIME: usize = 128;
 
 /// The rows of the tables of queries and keys that belong to `embeddings` `[tokens, embedding_size]`: for some tokens at a
 /// time, `[tokens, rows]` of both.
-pub(super) fn folded(embeddings: &[f32], decoder: &Decoder, weights: &LayerWeights) -> Vec<[Array2<f32>; 2]> {
+pub(super) fn folded(embeddings: &[f32], decoder: &Decoder, weights: &LayerWeights) -> Vec<Vec<Array2<f32>>> {
     let parts = embeddings.par_chunks(TOKENS_AT_A_TIME * decoder.embedding_size);
     parts.map(|part| project(normed(part, decoder, weights), decoder, weights)).collect()
 }
@@ -34,8 +34,8 @@ fn normed(embeddings: &[f32], decoder: &Decoder, weights: &LayerWeights) -> Arra
     hidden
 }
 
-fn project(hidden: Array2<f32>, decoder: &Decoder, weights: &LayerWeights) -> [Array2<f32>; 2] {
-    weights.projections.each_ref().map(|ProjectionWeights { matrix, bias, norm, .. }| {
+fn project(hidden: Array2<f32>, decoder: &Decoder, weights: &LayerWeights) -> Vec<Array2<f32>> {
+    let rows = |ProjectionWeights { matrix, bias, norm, .. }: &ProjectionWeights| {
         let mut rows = hidden.dot(matrix);
         if let Some(bias) = bias {
             rows += &ArrayView1::from(bias);
@@ -46,7 +46,8 @@ fn project(hidden: Array2<f32>, decoder: &Decoder, weights: &LayerWeights) -> [A
             }
         }
         rows
-    })
+    };
+    weights.projections.iter().map(rows).collect()
 }
 
 /// The architecture's norm over all numbers of `row`, times `weights`.

@@ -1,9 +1,9 @@
 //! What the metadata of a GGUF file says of its decoder.
 
 use super::ExportOptions;
-use super::architecture::{Architecture, LLAMA, Projections, QueryKeyNorms, TensorNames};
+use super::architecture::{Architecture, BlockNames, LLAMA, Projections, QueryKeyNorms, TensorNames};
 use super::checkpoint::Checkpoint;
-use super::decoder::Decoder;
+use super::decoder::{Decoder, MAX_LAYERS};
 use super::gguf::Gguf;
 use super::rotary::{Rotary, RowOrder, Scaling};
 use crate::error::{ErrorKind, Result};
@@ -14,8 +14,15 @@ static TENSORS: TensorNames = TensorNames {
     token_embedding: "token_embd",
     position_embedding: None,
     input_norm: Some("blk.{}.attn_norm"),
-    projections: Projections::Apart(["blk.{}.attn_q", "blk.{}.attn_k"]),
+    projections: Projections::Apart(["blk.{}.attn_q", "blk.{}.attn_k", "blk.{}.attn_v"]),
     query_key_norms: QueryKeyNorms::None,
+    block: Some(BlockNames {
+        attention_output: "blk.{}.attn_output",
+        feed_forward_norm: "blk.{}.ffn_norm",
+        gate: "blk.{}.ffn_gate",
+        up: "blk.{}.ffn_up",
+        down: "blk.{}.ffn_down",
+    }),
 };
 
 const TOKEN_EMBEDDING: &str = "token_embd.weight";
@@ -28,6 +35,11 @@ pub(super) fn decoder(gguf: &Gguf, options: &ExportOptions) -> Result<Decoder> {
     let heads = positive(gguf, "llama.attention.head_count", None)?;
     let head_size = positive(gguf, "llama.attention.key_length", Some(embedding_size / heads))?;
     let max_positions = positive(gguf, "llama.context_length", None)?;
+    let layers = layers(gguf)?;
+    let feed_forward_size = match options.layer {
+        0 => 0,
+        _ => positive(gguf, "llama.feed_forward_length", None)?,
+    };
     let scale = real(gguf, "llama.attention.scale", Some(0.0))?;
     let decoder = Decoder {
         name: name(gguf)?,
@@ -45,8 +57,11 @@ pub(super) fn decoder(gguf: &Gguf, options: &ExportOptions) -> Result<Decoder> {
         attention_scale: if scale > 0.0 { scale } else { (head_size as f64).sqrt().recip() },
         logit_softcap: None,
         rotary: Some(rotary(gguf, head_size, options.rope_theta)?),
-        sliding_windows: vec![None],
+        sliding_windows: vec![None; layers],
+        layer: options.layer,
+        feed_forward_size,
     };
+    decoder.check_layer().map_err(|error| error.at(gguf.place("")))?;
     decoder.check_heads().map_err(|error| error.at(gguf.place("")))?;
     Ok(decoder)
 }
@@ -75,6 +90,14 @@ fn vocabulary_size(gguf: &Gguf) -> Result<usize> {
         Some(&[rows, _]) if rows > 0 => Ok(rows),
         Some(shape) => Err(gguf.invalid(format!("the tensor {TOKEN_EMBEDDING} cannot be {shape:?}"))),
         None => Err(gguf.invalid(format!("the tensor {TOKEN_EMBEDDING} is missing"))),
+    }
+}
+
+fn layers(gguf: &Gguf) -> Result<usize> {
+    let key = "llama.block_count";
+    match positive(gguf, key, Some(1))? {
+        layers if layers > MAX_LAYERS => Err(gguf.invalid(format!("the metadata key {key} cannot be {layers}"))),
+        layers => Ok(layers),
     }
 }
 

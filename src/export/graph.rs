@@ -10,11 +10,29 @@ use crate::model::metadata::Contract;
 /// Names of the initializers that belong to no projection.
 pub(super) const TOKEN_EMBEDDING: &str = "token_embedding";
 pub(super) const POSITION_EMBEDDING: &str = "position_embedding";
-pub(super) const NORM: &str = "input_norm";
-pub(super) const NORM_BIAS: &str = "input_norm_bias";
 
-/// Names of the initializers of a projection.
-pub(super) struct ProjectionNames {
+/// What norms are called.
+pub(super) const NORM: &str = "input_norm";
+pub(super) const FEED_FORWARD_NORM: &str = "feed_forward_norm";
+
+/// Operators of ONNX Runtime's own.
+pub(super) const RUNTIME_DOMAIN: &str = "com.microsoft";
+
+/// Names of the initializers of a norm.
+pub(super) struct NormNames {
+    pub weights: String,
+    pub bias: String,
+}
+
+impl NormNames {
+    /// `prefix` is [`Decoder::prefix`].
+    pub(super) fn new(prefix: &str, norm: &str) -> Self {
+        Self { weights: format!("{prefix}{norm}"), bias: format!("{prefix}{norm}_bias") }
+    }
+}
+
+/// Names of the initializers of a projection or another matrix.
+pub(super) struct LinearNames {
     /// It alone, `[embedding_size, rows]`.
     pub weights: String,
     pub bias: String,
@@ -23,23 +41,24 @@ pub(super) struct ProjectionNames {
     pub table: String,
 }
 
-impl ProjectionNames {
-    /// `projection` is `query` or `key`.
-    pub(super) fn new(projection: &str) -> Self {
-        let name = |part: &str| format!("{projection}_{part}");
+impl LinearNames {
+    /// `prefix` is [`Decoder::prefix`], `linear` what is computed, such as `query`.
+    pub(super) fn new(prefix: &str, linear: &str) -> Self {
+        let name = |part: &str| format!("{prefix}{linear}_{part}");
         Self { weights: name("projection"), bias: name("bias"), norm: name("norm"), table: name("table") }
     }
 }
 
-/// The graph of the first layer up to its queries and keys, or to its attention maps.
+/// The graph up to the queries and keys of the scored layer, or to its attention maps.
 ///
 /// `weights` holds the initializers, and what it holds is computed with: either each projection's table, or the embedding
-/// `[vocabulary_size, embedding_size]`, the projections, and those of norms, biases and positions that the model has.
+/// `[vocabulary_size, embedding_size]`, the matrices, and those of norms, biases and positions that the model has.
 pub(super) fn build(contract: Contract, decoder: &Decoder, weights: Vec<Tensor>) -> Graph {
     let graph = Graph { name: "longattn".to_owned(), initializer: weights, ..Graph::default() };
     let mut builder = Builder { graph, decoder };
     match contract {
-        Contract::QueryKey => builder.query_key(),
+        Contract::QueryKey if decoder.layer == 0 => builder.query_key(),
+        Contract::QueryKey => builder.deeper_query_key(),
         Contract::Attentions => builder.attentions(),
     }
     builder.graph
@@ -70,46 +89,150 @@ impl Builder<'_> {
             let ids = self.input(&format!("{name}_ids"), &[&length]);
             let positions = self.input(&format!("{name}_positions"), &[&length]);
             let tokens = Tokens { ids, axes: 1, positions };
-            let rotated = self.rotated(name, heads, &tokens);
-            let shape = vec![heads.into(), length.as_str().into(), self.decoder.head_size.into()];
-            self.output(name, &rotated, shape);
+            let hidden = self.scored_input(&tokens);
+            let rotated = self.scored(name, heads, &hidden, &tokens);
+            self.query_or_key(name, heads, &length, &rotated);
         }
+    }
+
+    /// Queries and keys of a window at once, since they depend on all tokens before.
+    fn deeper_query_key(&mut self) {
+        let ids = self.input("input_ids", &["length"]);
+        let first = self.integers(&[0]);
+        let ids = self.node("Unsqueeze", &[&ids, &first]);
+        let tokens = self.whole_windows(ids);
+        let hidden = self.scored_input(&tokens);
+        for (name, heads) in [("key", self.decoder.key_value_heads), ("query", self.decoder.heads)] {
+            let rotated = self.scored(name, heads, &hidden, &tokens);
+            let rotated = self.node("Squeeze", &[&rotated, &first]);
+            self.query_or_key(name, heads, "length", &rotated);
+        }
+    }
+
+    fn query_or_key(&mut self, name: &str, heads: usize, length: &str, vectors: &Value) {
+        self.output(name, vectors, vec![heads.into(), length.into(), self.decoder.head_size.into()]);
     }
 
     fn attentions(&mut self) {
         let ids = self.input("input_ids", &["batch", "length"]);
-        let positions = self.positions(&ids);
-        let tokens = Tokens { ids, axes: 2, positions };
-        let query = self.rotated("query", self.decoder.heads, &tokens);
-        let key = self.rotated("key", self.decoder.key_value_heads, &tokens);
+        let tokens = self.whole_windows(ids);
+        let hidden = self.scored_input(&tokens);
+        let query = self.scored("query", self.decoder.heads, &hidden, &tokens);
+        let key = self.scored("key", self.decoder.key_value_heads, &hidden, &tokens);
         let key = self.repeated(&key);
         let attentions = self.causal_attention(&query, &key, &tokens.positions);
         let shape = vec!["batch".into(), self.decoder.heads.into(), "length".into(), "length".into()];
         self.output("attentions", &attentions, shape);
     }
 
-    /// Queries or keys `[.., heads, length, head_size]`.
-    fn rotated(&mut self, projection: &str, heads: usize, tokens: &Tokens) -> Value {
-        let projected = self.projected(projection, heads, tokens);
+    /// Windows of ids `[batch, length]` from their beginning on.
+    fn whole_windows(&mut self, ids: Value) -> Tokens {
+        let positions = self.positions(&ids);
+        Tokens { ids, axes: 2, positions }
+    }
+
+    /// What the projections of the scored layer read, `[.., length, embedding_size]`; `None` where they are folded.
+    fn scored_input(&mut self, tokens: &Tokens) -> Option<Value> {
+        if !self.has(TOKEN_EMBEDDING) {
+            return None;
+        }
+        let mut hidden = self.embedded(tokens);
+        for layer in 0..self.decoder.layer {
+            hidden = self.block(layer, &hidden, tokens);
+        }
+        Some(self.normed(&hidden, &NormNames::new("", NORM)))
+    }
+
+    /// Queries or keys `[.., heads, length, head_size]` of the scored layer.
+    fn scored(&mut self, projection: &str, heads: usize, hidden: &Option<Value>, tokens: &Tokens) -> Value {
+        let names = LinearNames::new("", projection);
+        let rows = match hidden {
+            Some(hidden) => self.linear(hidden, &names),
+            None => self.looked_up(&names.table, &tokens.ids),
+        };
+        self.rotated(&rows, &names, heads, tokens)
+    }
+
+    /// A layer before the scored one, from one hidden state `[batch, length, embedding_size]` to the next.
+    fn block(&mut self, layer: usize, hidden: &Value, tokens: &Tokens) -> Value {
+        let prefix = self.decoder.prefix(layer);
+        let normed = self.normed(hidden, &NormNames::new(&prefix, NORM));
+        let attended = self.attended(layer, &normed, tokens);
+        let hidden = self.node("Add", &[hidden, &attended]);
+        let normed = self.normed(&hidden, &NormNames::new(&prefix, FEED_FORWARD_NORM));
+        let fed_forward = self.fed_forward(&prefix, &normed);
+        self.node("Add", &[&hidden, &fed_forward])
+    }
+
+    /// What a layer's attention gives, by a fused operator, which holds no map.
+    fn attended(&mut self, layer: usize, normed: &Value, tokens: &Tokens) -> Value {
+        let (decoder, prefix) = (self.decoder, self.decoder.prefix(layer));
+        let names = ["query", "key", "value"].map(|name| LinearNames::new(&prefix, name));
+        let [query, key, value] = names.each_ref().map(|names| self.linear(normed, names));
+        let [query, key] = [(query, decoder.heads, &names[0]), (key, decoder.key_value_heads, &names[1])].map(
+            |(rows, heads, names)| {
+                let rotated = self.rotated(&rows, names, heads, tokens);
+                self.joined(&rotated, heads)
+            },
+        );
+        let [last, length] = self.extents(tokens);
+        let attributes = vec![
+            Attribute::integer("num_heads", decoder.heads as i64),
+            Attribute::integer("kv_num_heads", decoder.key_value_heads as i64),
+            Attribute::float("scale", decoder.attention_scale as f32),
+        ];
+        let outputs = ["attended", "present_key", "present_value"].map(|stem| self.fresh(stem));
+        let attended = outputs[0].clone();
+        let inputs = [&query, &key, &value, "", "", &last, &length];
+        self.push("GroupQueryAttention", &inputs, outputs.to_vec(), attributes);
+        self.graph.node.last_mut().expect("just pushed").domain = RUNTIME_DOMAIN.to_owned();
+        self.linear(&attended, &LinearNames::new(&prefix, "attention_output"))
+    }
+
+    /// `[batch, heads, length, head_size]` as `[batch, length, heads * head_size]`.
+    fn joined(&mut self, vectors: &Value, heads: usize) -> Value {
+        let by_token = self.node_with("Transpose", &[vectors], vec![Attribute::integers("perm", &[0, 2, 1, 3])]);
+        let shape = self.integers(&[0, 0, (heads * self.decoder.head_size) as i64]);
+        self.node("Reshape", &[&by_token, &shape])
+    }
+
+    /// The last position of each window `[batch]`, and the length of all.
+    fn extents(&mut self, tokens: &Tokens) -> [Value; 2] {
+        let length = self.length(&tokens.ids);
+        let one = self.integer(1);
+        let last = self.node("Sub", &[&length, &one]);
+        let shape = self.node("Shape", &[&tokens.ids]);
+        let first = self.integers(&[0]);
+        let batch = self.node("Gather", &[&shape, &first]);
+        let last = self.node("Expand", &[&last, &batch]);
+        [last, length].map(|number| self.cast(&number, ElementType::Int32))
+    }
+
+    fn fed_forward(&mut self, prefix: &str, normed: &Value) -> Value {
+        let [gate, up] = ["gate", "up"].map(|name| self.linear(normed, &LinearNames::new(prefix, name)));
+        let sigmoid = self.node("Sigmoid", &[&gate]);
+        let gate = self.node("Mul", &[&gate, &sigmoid]);
+        let inner = self.node("Mul", &[&gate, &up]);
+        self.linear(&inner, &LinearNames::new(prefix, "down"))
+    }
+
+    /// Rows `[.., length, rows]` of queries or keys as `[.., heads, length, head_size]`, rotary embedding applied.
+    fn rotated(&mut self, rows: &Value, names: &LinearNames, heads: usize, tokens: &Tokens) -> Value {
+        let split = self.split(rows, names, heads, tokens);
         let decoder = self.decoder;
         match &decoder.rotary {
-            Some(rotary) => self.turned(&projected, rotary, tokens),
-            None => projected,
+            Some(rotary) => self.turned(&split, rotary, tokens),
+            None => split,
         }
     }
 
     /// Queries or keys before the rotary embedding.
-    fn projected(&mut self, projection: &str, heads: usize, tokens: &Tokens) -> Value {
-        let names = ProjectionNames::new(projection);
-        let rows = match self.has(&names.table) {
-            true => self.looked_up(&names.table, &tokens.ids),
-            false => self.computed(&names, tokens),
-        };
+    fn split(&mut self, rows: &Value, names: &LinearNames, heads: usize, tokens: &Tokens) -> Value {
         // A size of 0 stands for the input's own, so lengths of 0 pass.
         let mut shape = vec![0; tokens.axes];
         shape.extend([heads as i64, self.decoder.head_size as i64]);
         let shape = self.integers(&shape);
-        let split = self.node("Reshape", &[&rows, &shape]);
+        let split = self.node("Reshape", &[rows, &shape]);
         let split = match self.has(&names.norm) && self.norms_by_head() {
             true => self.root_mean_square_normed(&split, &names.norm),
             false => split,
@@ -118,8 +241,7 @@ impl Builder<'_> {
         self.node_with("Transpose", &[&split], vec![Attribute::integers("perm", order)])
     }
 
-    /// The rows of a projection `[.., length, rows]`.
-    fn computed(&mut self, names: &ProjectionNames, tokens: &Tokens) -> Value {
+    fn embedded(&mut self, tokens: &Tokens) -> Value {
         let mut hidden = self.looked_up(TOKEN_EMBEDDING, &tokens.ids);
         if let Some(scale) = self.decoder.embedding_scale() {
             let scale = self.float(scale);
@@ -129,11 +251,13 @@ impl Builder<'_> {
             let positions = self.looked_up(POSITION_EMBEDDING, &tokens.positions);
             hidden = self.node("Add", &[&hidden, &positions]);
         }
-        if self.has(NORM) {
-            hidden = self.input_normed(&hidden);
-        }
+        hidden
+    }
+
+    /// `[.., length, columns]` times a matrix: `[.., length, rows]`.
+    fn linear(&mut self, hidden: &Value, names: &LinearNames) -> Value {
         let weights = self.float32(&names.weights, names.weights.clone());
-        let mut rows = self.node("MatMul", &[&hidden, &weights]);
+        let mut rows = self.node("MatMul", &[hidden, &weights]);
         if self.has(&names.bias) {
             rows = self.node("Add", &[&rows, &names.bias]);
         }
@@ -152,12 +276,16 @@ impl Builder<'_> {
         self.float32(table, rows)
     }
 
-    fn input_normed(&mut self, hidden: &Value) -> Value {
+    /// `hidden` itself where there is no such norm.
+    fn normed(&mut self, hidden: &Value, names: &NormNames) -> Value {
+        if !self.has(&names.weights) {
+            return hidden.clone();
+        }
         if self.decoder.architecture.norm != Norm::Layer {
-            return self.root_mean_square_normed(hidden, NORM);
+            return self.root_mean_square_normed(hidden, &names.weights);
         }
         let epsilon = Attribute::float("epsilon", self.decoder.norm_epsilon as f32);
-        self.node_with("LayerNormalization", &[hidden, NORM, NORM_BIAS], vec![epsilon])
+        self.node_with("LayerNormalization", &[hidden, &names.weights, &names.bias], vec![epsilon])
     }
 
     /// Over the last axis.
@@ -373,6 +501,13 @@ impl Builder<'_> {
     fn push(&mut self, operator: &str, inputs: &[&str], output: Vec<Value>, attribute: Vec<Attribute>) {
         let name = format!("{operator}_node_{}", self.graph.node.len());
         let input = inputs.iter().map(|&input| input.to_owned()).collect();
-        self.graph.node.push(Node { input, output, name, op_type: operator.to_owned(), attribute });
+        self.graph.node.push(Node {
+            input,
+            output,
+            name,
+            op_type: operator.to_owned(),
+            attribute,
+            domain: String::new(),
+        });
     }
 }

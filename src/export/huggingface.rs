@@ -5,7 +5,7 @@ use tokenizers::Tokenizer;
 
 use super::ExportOptions;
 use super::architecture::{self, Architecture, Sliding};
-use super::decoder::{Decoder, LAYER};
+use super::decoder::{Decoder, MAX_LAYERS};
 use super::files::Files;
 use super::package;
 use super::rotary::{CorrectionRange, Rotary, RowOrder, SCALINGS, Scaling};
@@ -22,9 +22,6 @@ const TOKENIZER_LIMIT: u64 = 500_000_000;
 /// What vocabularies are stored in that only Python code turns into a tokenizer.
 const SLOW_TOKENIZERS: [&str; 4] = ["tokenizer.model", "spiece.model", "vocab.json", "vocab.txt"];
 
-/// More layers than any decoder has.
-const MAX_LAYERS: usize = 10_000;
-
 /// What tensor names begin with: of a model with a head, of a bare one, of the text part of a multimodal one.
 const PREFIXES: [&str; 6] =
     ["model.", "", "language_model.model.", "model.language_model.", "gpt_neox.", "transformer."];
@@ -40,7 +37,7 @@ pub(super) fn open<'a>(files: &'a dyn Files, options: &ExportOptions) -> Result<
     let heads = config.size("num_attention_heads")?;
     let head_size = config.size_or("head_dim", embedding_size / heads)?;
     let sliding_windows = config.sliding_windows()?;
-    let sliding = sliding_windows.get(LAYER).copied().flatten().is_some();
+    let sliding = sliding_windows.get(options.layer).copied().flatten().is_some();
     let learned = architecture.tensors.position_embedding.is_some();
     let max_positions = match options.max_positions {
         Some(_) if learned => return Err(learned_positions("max_positions")),
@@ -51,6 +48,10 @@ pub(super) fn open<'a>(files: &'a dyn Files, options: &ExportOptions) -> Result<
         Some(_) if learned => return Err(learned_positions("rope_theta")),
         _ if learned => None,
         theta => Some(config.rotary(head_size, max_positions, sliding, theta)?),
+    };
+    let feed_forward_size = match options.layer > 0 && architecture.tensors.block.is_some() {
+        true => config.feed_forward_size()?,
+        false => 0,
     };
     let decoder = Decoder {
         name: files.name(),
@@ -69,7 +70,10 @@ pub(super) fn open<'a>(files: &'a dyn Files, options: &ExportOptions) -> Result<
         logit_softcap: config.optional_real("attn_logit_softcapping")?,
         rotary,
         sliding_windows,
+        layer: options.layer,
+        feed_forward_size,
     };
+    decoder.check_layer().map_err(|error| error.at(&config.place))?;
     decoder.check_heads().map_err(|error| error.at(&config.place))?;
     Ok((decoder, tensors))
 }
@@ -147,6 +151,18 @@ impl Config {
             return Err(Error::new(ErrorKind::Unsupported, message).at(&self.place));
         }
         Ok(())
+    }
+
+    /// Rows of the feed-forward network's gate.
+    fn feed_forward_size(&self) -> Result<usize> {
+        match self.text("hidden_act")? {
+            None | Some("silu") => self.size("intermediate_size"),
+            Some(other) => {
+                let message =
+                    format!("hidden_act is {other:?}: layers after the first can be exported with \"silu\" alone");
+                Err(Error::new(ErrorKind::Unsupported, message).at(&self.place))
+            }
+        }
     }
 
     fn attention_scale(&self, head_size: usize) -> Result<f64> {

@@ -28,10 +28,10 @@ use crate::choice::Choice;
 use crate::error::{Error, ErrorKind, Result};
 use crate::model::metadata::{Contract, Metadata};
 use checkpoint::Checkpoint;
-use decoder::{Decoder, LAYER, LayerWeights, ProjectionWeights};
+use decoder::{Decoder, LayerWeights, LinearWeights, NormWeights, ProjectionWeights};
 use files::{Directory, Files};
 use gguf::Gguf;
-use graph::ProjectionNames;
+use graph::LinearNames;
 use package::Draft;
 use weights::WeightFile;
 
@@ -60,10 +60,13 @@ impl Choice for WeightType {
 pub struct ExportOptions {
     /// How the model gives its attention.
     pub contract: Contract,
+    /// The layer that is scored, from 0. Those before it become part of the model.
+    pub layer: usize,
     /// Number format of the stored weights.
     pub weights: WeightType,
     /// Fold embedding, norm and projections into a table of queries and one of keys by token id, so that the model looks
-    /// up what it would otherwise compute. Models with learned positions cannot be folded and are kept apart in any case.
+    /// up what it would otherwise compute. Models with learned positions and layers after the first cannot be folded and
+    /// are kept apart in any case.
     pub fold: bool,
     /// Base of the rotary embedding, above 0; the checkpoint's own where `None`.
     pub rope_theta: Option<f64>,
@@ -77,10 +80,12 @@ pub struct ExportOptions {
 }
 
 impl Default for ExportOptions {
-    /// The contract `query-key` with folded weights in `f32`, everything else as the checkpoint says, replacing nothing.
+    /// The first layer by the contract `query-key` with folded weights in `f32`, everything else as the checkpoint says,
+    /// replacing nothing.
     fn default() -> Self {
         Self {
             contract: Contract::QueryKey,
+            layer: 0,
             weights: WeightType::F32,
             fold: true,
             rope_theta: None,
@@ -91,7 +96,7 @@ impl Default for ExportOptions {
     }
 }
 
-/// Turns the first layer of a checkpoint into a scorer package.
+/// Turns a layer of a checkpoint into a scorer package.
 ///
 /// `source` is a Llama-architecture GGUF file, or a directory as Hugging Face publishes checkpoints, with `config.json`,
 /// safetensors and `tokenizer.json`. The directory `target` appears with all its files, `model.onnx`, `model.onnx.data` and
@@ -100,10 +105,10 @@ impl Default for ExportOptions {
 /// # Errors
 /// - [`ErrorKind::InvalidModel`] where `source` is no checkpoint, was cut short or contradicts itself.
 /// - [`ErrorKind::Unsupported`] where its architecture, rotary scaling, number format or tokenizer is not among the known
-///   ones.
+///   ones, or a layer after the first is asked for and the architecture's are not.
 /// - [`ErrorKind::NonFinite`] where a weight is NaN or infinite, in the checkpoint or in the chosen number format.
-/// - [`ErrorKind::InvalidArgument`] where `target` exists and may not be replaced, `rope_theta` is out of range, or it or
-///   `max_positions` is given for a model with learned positions.
+/// - [`ErrorKind::InvalidArgument`] where `target` exists and may not be replaced, there is no such layer, `rope_theta` is
+///   out of range, or it or `max_positions` is given for a model with learned positions.
 /// - [`ErrorKind::Io`] where a file cannot be read or written.
 pub fn export(source: &Path, target: &Path, options: &ExportOptions) -> Result<Metadata> {
     check_options(options)?;
@@ -165,10 +170,9 @@ fn write_weights(
     options: &ExportOptions,
     path: &Path,
 ) -> Result<Vec<onnx::Tensor>> {
-    let weights = decoder.read(checkpoint)?;
     let mut file = WeightFile::create(path)?;
     let write = if options.fold && decoder.folds() { write_folded } else { write_apart };
-    let initializers = write(decoder, checkpoint, &weights, options.weights, &mut file)?;
+    let initializers = write(decoder, checkpoint, options.weights, &mut file)?;
     file.finish()?;
     Ok(initializers)
 }
@@ -177,7 +181,6 @@ fn write_weights(
 fn write_apart(
     decoder: &Decoder,
     checkpoint: &dyn Checkpoint,
-    weights: &LayerWeights,
     format: WeightType,
     file: &mut WeightFile,
 ) -> Result<Vec<onnx::Tensor>> {
@@ -189,20 +192,48 @@ fn write_apart(
         checkpoint.read_in_parts(&tensor, &shape, |part| file.write(&mut place, part))?;
         initializers.push(file.tensor(place));
     }
-    if let Some(norm) = &weights.input_norm {
-        initializers.push(file.append_vector(graph::NORM, &norm.weights)?);
-        if let Some(bias) = &norm.bias {
-            initializers.push(file.append_vector(graph::NORM_BIAS, bias)?);
+    for layer in 0..=decoder.layer {
+        initializers.extend(write_layer(decoder, checkpoint, layer, format, file)?);
+    }
+    Ok(initializers)
+}
+
+/// Whatever of a layer is computed, one matrix in memory at a time but for those of queries, keys and values.
+fn write_layer(
+    decoder: &Decoder,
+    checkpoint: &dyn Checkpoint,
+    layer: usize,
+    format: WeightType,
+    file: &mut WeightFile,
+) -> Result<Vec<onnx::Tensor>> {
+    let prefix = decoder.prefix(layer);
+    let LayerWeights { input_norm, projections } = decoder.read(checkpoint, layer)?;
+    let mut initializers = Vec::new();
+    for (name, norm) in
+        [(graph::NORM, input_norm), (graph::FEED_FORWARD_NORM, decoder.feed_forward_norm(checkpoint, layer)?)]
+    {
+        let Some(NormWeights { weights, bias }) = norm else { continue };
+        let names = graph::NormNames::new(&prefix, name);
+        initializers.push(file.append_vector(&names.weights, &weights)?);
+        if let Some(bias) = bias {
+            initializers.push(file.append_vector(&names.bias, &bias)?);
         }
     }
-    for ProjectionWeights { projection, matrix, bias, norm } in &weights.projections {
-        let names = ProjectionNames::new(projection.name);
-        let numbers = matrix.as_slice().expect("a new array is contiguous");
-        initializers.push(file.append(&names.weights, matrix.shape(), format, numbers)?);
+    for ProjectionWeights { projection, matrix, bias, norm } in projections {
+        let names = LinearNames::new(&prefix, projection.name);
+        initializers.push(file.append_matrix(&names.weights, &matrix, format)?);
         for (name, numbers) in [(names.bias, bias), (names.norm, norm)] {
             if let Some(numbers) = numbers {
-                initializers.push(file.append_vector(&name, numbers)?);
+                initializers.push(file.append_vector(&name, &numbers)?);
             }
+        }
+    }
+    for linear in decoder.linears(layer) {
+        let names = LinearNames::new(&prefix, linear.name);
+        let LinearWeights { matrix, bias } = decoder.read_linear(checkpoint, &linear)?;
+        initializers.push(file.append_matrix(&names.weights, &matrix, format)?);
+        if let Some(bias) = bias {
+            initializers.push(file.append_vector(&names.bias, &bias)?);
         }
     }
     Ok(initializers)
@@ -212,24 +243,25 @@ fn write_apart(
 fn write_folded(
     decoder: &Decoder,
     checkpoint: &dyn Checkpoint,
-    weights: &LayerWeights,
     format: WeightType,
     file: &mut WeightFile,
 ) -> Result<Vec<onnx::Tensor>> {
-    let mut tables = weights.projections.each_ref().map(|ProjectionWeights { projection, matrix, .. }| {
-        let table = ProjectionNames::new(projection.name).table;
-        file.reserve(&table, &[decoder.vocabulary_size, matrix.ncols()], format)
-    });
+    let weights = decoder.read(checkpoint, decoder.layer)?;
+    let table = |ProjectionWeights { projection, matrix, .. }: &ProjectionWeights| {
+        let name = LinearNames::new("", projection.name).table;
+        file.reserve(&name, &[decoder.vocabulary_size, matrix.ncols()], format)
+    };
+    let mut tables: Vec<_> = weights.projections.iter().map(table).collect();
     let (embedding, shape) = decoder.token_embedding();
     checkpoint.read_in_parts(&embedding, &shape, |part| {
-        for rows in fold::folded(part, decoder, weights) {
+        for rows in fold::folded(part, decoder, &weights) {
             for (table, rows) in tables.iter_mut().zip(rows) {
                 file.write(table, rows.as_slice().expect("a new array is contiguous"))?;
             }
         }
         Ok(())
     })?;
-    Ok(tables.map(|table| file.tensor(table)).into())
+    Ok(tables.into_iter().map(|table| file.tensor(table)).collect())
 }
 
 /// The text of `tokenizer.json`, all of whose ids are embedded.
@@ -249,7 +281,7 @@ fn metadata(decoder: &Decoder, options: &ExportOptions) -> Metadata {
         contract: options.contract,
         name: decoder.name.clone(),
         architecture: decoder.architecture.name.to_owned(),
-        layer: LAYER,
+        layer: decoder.layer,
         heads: decoder.heads,
         key_value_heads: decoder.key_value_heads,
         head_size: decoder.head_size,
@@ -268,10 +300,18 @@ fn model(metadata: &Metadata, graph: onnx::Graph) -> onnx::Model {
     let properties = metadata.to_properties().into_iter();
     onnx::Model {
         ir_version: IR_VERSION,
-        opset_import: vec![onnx::OperatorSet { domain: String::new(), version: OPSET_VERSION }],
+        opset_import: operator_sets(&graph),
         producer_name: env!("CARGO_PKG_NAME").to_owned(),
         producer_version: env!("CARGO_PKG_VERSION").to_owned(),
         graph: Some(graph),
         metadata_props: properties.map(|(key, value)| onnx::Property { key, value }).collect(),
     }
+}
+
+/// ONNX's own, and ONNX Runtime's where a node is of it.
+fn operator_sets(graph: &onnx::Graph) -> Vec<onnx::OperatorSet> {
+    let own = onnx::OperatorSet { domain: String::new(), version: OPSET_VERSION };
+    let runtime = onnx::OperatorSet { domain: graph::RUNTIME_DOMAIN.to_owned(), version: 1 };
+    let needed = graph.node.iter().any(|node| node.domain == runtime.domain);
+    [own].into_iter().chain(needed.then_some(runtime)).collect()
 }

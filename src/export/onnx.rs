@@ -7,6 +7,7 @@ use prost::Message;
 #[repr(i32)]
 pub(super) enum ElementType {
     Float32 = 1,
+    Int32 = 6,
     Int64 = 7,
     Float16 = 10,
     BFloat16 = 16,
@@ -70,6 +71,9 @@ pub(super) struct Node {
     pub op_type: String,
     #[prost(message, repeated, tag = "5")]
     pub attribute: Vec<Attribute>,
+    /// The operator set that `op_type` is of; ONNX's own where it is empty.
+    #[prost(string, tag = "7")]
+    pub domain: String,
 }
 
 #[derive(Clone, PartialEq, Message)]

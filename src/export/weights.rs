@@ -5,6 +5,7 @@ use std::io::{Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 
 use half::{bf16, f16};
+use ndarray::Array2;
 
 use super::WeightType;
 use super::onnx::{ElementType, Tensor};
@@ -70,6 +71,11 @@ impl WeightFile {
         let mut place = self.reserve(name, dims, weights);
         self.write(&mut place, numbers)?;
         Ok(self.tensor(place))
+    }
+
+    /// Appends a matrix that is at hand.
+    pub(super) fn append_matrix(&mut self, name: &str, matrix: &Array2<f32>, weights: WeightType) -> Result<Tensor> {
+        self.append(name, matrix.shape(), weights, matrix.as_slice().expect("a new array is contiguous"))
     }
 
     /// Appends the few numbers of a norm or bias, which are kept in float32.

@@ -126,7 +126,7 @@ fn choose_output(outputs: &[Port], layer: Option<&str>) -> Result<String> {
 
 fn run(graph: &Graph, output: &str, ids: &[u32]) -> Result<Array<f32, Ix4>> {
     let inputs = graph.inputs.iter().map(|port| Ok((port.name.clone(), feed(port, ids)?)));
-    let value = graph.run(inputs.collect::<Result<_>>()?, output)?;
+    let [value] = graph.run(inputs.collect::<Result<_>>()?, [output])?;
     let map = floats(&value)?;
     let shape = map.shape().to_vec();
     map.into_dimensionality::<Ix4>().map_err(|_| {

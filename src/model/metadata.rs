@@ -78,9 +78,10 @@ impl Metadata {
     pub(crate) fn sliding_window_limit(&self) -> Option<String> {
         let window = self.sliding_window?;
         let other_layer = match self.full_attention_layer {
-            Some(layer) => {
-                format!("the first layer with full attention is {layer}, and only layer {} can be exported", self.layer)
+            Some(layer) if layer < self.layer => {
+                format!("the first layer with full attention is {layer}: export it with --layer {layer}")
             }
+            Some(layer) => format!("the first layer with full attention is {layer}"),
             None => "no layer has full attention".to_owned(),
         };
         Some(format!(

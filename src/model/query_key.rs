@@ -1,9 +1,10 @@
 //! The contract `query-key`: queries and keys of one layer, from which the statistics are streamed.
 
-use std::ops::AddAssign;
+use std::borrow::Cow;
+use std::ops::{AddAssign, Range};
 
-use ndarray::{Array, Array1, Array2, Array3, Dimension, Ix3, arr0};
-use ort::value::Tensor;
+use ndarray::{Array, Array1, Array2, Array3, Axis, Dimension, Ix3, arr0, s};
+use ort::value::{DynValue, Tensor};
 
 use super::metadata::Contract;
 use super::session::{Graph, floats};
@@ -19,6 +20,10 @@ use crate::score::{Score, VarianceDomain};
 
 pub(super) const INPUTS: [&str; 4] = ["key_ids", "key_positions", "query_ids", "query_positions"];
 pub(super) const OUTPUTS: [&str; 2] = ["key", "query"];
+
+/// The input in the place of [`INPUTS`] of a model that scores a deeper layer, whose queries and keys depend on all
+/// tokens before.
+pub(super) const WINDOW_INPUT: &str = "input_ids";
 
 /// The input, a scalar, that models have whose rotary embedding depends on the length of the window.
 pub(crate) const WINDOW_LENGTH: &str = "window_length";
@@ -59,19 +64,18 @@ impl QueryKey {
         cancel: &Cancel,
     ) -> Result<Score> {
         let positions: Vec<_> = (0..ids.len()).collect();
-        let window = Window { graph, length: ids.len() };
-        let keys = window.packed_keys(ids, &positions, cancel)?;
+        let window = Window::open(graph, ids)?;
+        let keys = window.packed_keys(cancel)?;
         let scale = self.scale(keys.dim().2);
         let attention = StreamingAttention::new(keys, scale, far, self.instruction_set)?;
         let attention = attention.with_logit_softcap(self.logit_softcap).with_precision(self.precision);
         let mut queries = |rows: &[usize]| {
             cancel.check()?;
-            let ids: Vec<_> = rows.iter().map(|row| ids[*row]).collect();
-            window.ask("query", (&[], &[]), (&ids, rows))
+            window.queries(rows)
         };
 
         if let Rows::Sample(count) = self.rows
-            && let Some(estimate) = estimate(&attention, ids, count.get(), &mut queries)?
+            && let Some(estimate) = estimate(&attention, &window.groups(), count.get(), &mut queries)?
         {
             return Score::from_estimate(&estimate, ids.len(), far, domain);
         }
@@ -93,9 +97,9 @@ impl QueryKey {
         cancel: &Cancel,
     ) -> Result<Vec<Comparison>> {
         let positions: Vec<_> = (0..ids.len()).collect();
-        let window = Window { graph, length: ids.len() };
-        let keys = window.ask("key", (ids, &positions), (&[], &[]))?;
-        let queries = window.ask("query", (&[], &[]), (ids, &positions))?;
+        let window = Window::open(graph, ids)?;
+        let keys = window.keys(0..ids.len())?;
+        let queries = window.queries(&positions)?;
         let scale = self.scale(keys.dim().2);
         let reference = reference_far_mass(queries.view(), keys.view(), scale, self.logit_softcap, far)?;
         let reference = Score::new(&reference, ids.len(), far, domain)?;
@@ -129,47 +133,102 @@ fn totals<Mass: AddAssign + Copy + Default>(
     Ok(totals)
 }
 
+/// A window's queries and keys.
+enum Window<'a> {
+    /// Those of a first layer, asked for in parts.
+    Parts { graph: &'a Graph, ids: &'a [u32] },
+    /// Those of a deeper layer, which come all at once.
+    Whole { keys: Array3<f32>, queries: Array3<f32> },
+}
+
 /// Tokens and their positions.
 type Half<'a> = (&'a [u32], &'a [usize]);
 
-/// A window whose queries and keys are asked for in parts.
-struct Window<'a> {
-    graph: &'a Graph,
-    /// Tokens in all.
-    length: usize,
-}
+impl<'a> Window<'a> {
+    fn open(graph: &'a Graph, ids: &'a [u32]) -> Result<Self> {
+        if graph.inputs.iter().all(|port| port.name != WINDOW_INPUT) {
+            return Ok(Self::Parts { graph, ids });
+        }
+        let inputs = vec![(WINDOW_INPUT.to_owned(), integers(ids.iter().map(|id| i64::from(*id)))?.into())];
+        let values = graph.run(inputs, OUTPUTS)?;
+        let [keys, queries] = [0, 1].map(|index| vectors(OUTPUTS[index], &values[index], ids.len()));
+        Ok(Self::Whole { keys: keys?, queries: queries? })
+    }
 
-impl Window<'_> {
-    fn packed_keys(&self, ids: &[u32], positions: &[usize], cancel: &Cancel) -> Result<PackedKeys> {
+    fn length(&self) -> usize {
+        match self {
+            Self::Parts { ids, .. } => ids.len(),
+            Self::Whole { keys, .. } => keys.dim().1,
+        }
+    }
+
+    /// For each row a number that it shares with rows that are alike: those of one token in a first layer, and all in a
+    /// deeper one.
+    fn groups(&self) -> Cow<'a, [u32]> {
+        match self {
+            Self::Parts { ids, .. } => Cow::Borrowed(ids),
+            Self::Whole { .. } => Cow::Owned(vec![0; self.length()]),
+        }
+    }
+
+    fn packed_keys(&self, cancel: &Cancel) -> Result<PackedKeys> {
         let mut packed = None;
-        for (ids, positions) in ids.chunks(KEYS_AT_A_TIME).zip(positions.chunks(KEYS_AT_A_TIME)) {
+        for start in (0..self.length()).step_by(KEYS_AT_A_TIME) {
             cancel.check()?;
-            let keys = self.ask("key", (ids, positions), (&[], &[]))?;
+            let keys = self.keys(start..self.length().min(start + KEYS_AT_A_TIME))?;
             let (heads, _, head_size) = keys.dim();
-            let packed = packed.get_or_insert_with(|| PackedKeys::zeros((heads, self.length, head_size)));
-            packed.set(positions[0], keys.view())?;
+            let packed = packed.get_or_insert_with(|| PackedKeys::zeros((heads, self.length(), head_size)));
+            packed.set(start, keys.view())?;
         }
         packed.ok_or_else(|| Error::new(ErrorKind::TooShort, "no tokens have no keys"))
     }
 
-    fn ask(&self, output: &str, keys: Half, queries: Half) -> Result<Array3<f32>> {
-        let ids = |ids: &[u32]| integers(ids.iter().map(|id| i64::from(*id)));
-        let positions = |positions: &[usize]| integers(positions.iter().map(|position| *position as i64));
-        let values = [ids(keys.0)?, positions(keys.1)?, ids(queries.0)?, positions(queries.1)?];
-        let mut inputs: Vec<_> =
-            INPUTS.into_iter().zip(values).map(|(name, value)| (name.to_owned(), value.into())).collect();
-        if self.graph.inputs.iter().any(|port| port.name == WINDOW_LENGTH) {
-            inputs.push((WINDOW_LENGTH.to_owned(), tensor(arr0(self.length as i64))?.into()));
+    /// `[key_value_heads, positions, head_size]`.
+    fn keys(&self, positions: Range<usize>) -> Result<Array3<f32>> {
+        match self {
+            Self::Parts { graph, ids } => {
+                let all: Vec<_> = positions.clone().collect();
+                ask(graph, "key", ids.len(), (&ids[positions], &all), (&[], &[]))
+            }
+            Self::Whole { keys, .. } => Ok(keys.slice(s![.., positions, ..]).to_owned()),
         }
-        let value = self.graph.run(inputs, output)?;
-        let array = floats(&value)?;
-        let (tokens, shape) = (keys.0.len() + queries.0.len(), array.shape().to_vec());
-        let array = array.into_dimensionality::<Ix3>().ok().filter(|array| array.dim().1 == tokens);
-        array.ok_or_else(|| {
-            let message = format!("the output {output} has shape {shape:?} where [heads, {tokens}, head size] is due");
-            Error::new(ErrorKind::InvalidModel, message)
-        })
     }
+
+    /// `[heads, rows, head_size]`.
+    fn queries(&self, rows: &[usize]) -> Result<Array3<f32>> {
+        match self {
+            Self::Parts { graph, ids } => {
+                let of_rows: Vec<_> = rows.iter().map(|row| ids[*row]).collect();
+                ask(graph, "query", ids.len(), (&[], &[]), (&of_rows, rows))
+            }
+            Self::Whole { queries, .. } => Ok(queries.select(Axis(1), rows)),
+        }
+    }
+}
+
+/// Keys or queries of some tokens of a window of `length` tokens.
+fn ask(graph: &Graph, output: &str, length: usize, keys: Half, queries: Half) -> Result<Array3<f32>> {
+    let ids = |ids: &[u32]| integers(ids.iter().map(|id| i64::from(*id)));
+    let positions = |positions: &[usize]| integers(positions.iter().map(|position| *position as i64));
+    let values = [ids(keys.0)?, positions(keys.1)?, ids(queries.0)?, positions(queries.1)?];
+    let mut inputs: Vec<_> =
+        INPUTS.into_iter().zip(values).map(|(name, value)| (name.to_owned(), value.into())).collect();
+    if graph.inputs.iter().any(|port| port.name == WINDOW_LENGTH) {
+        inputs.push((WINDOW_LENGTH.to_owned(), tensor(arr0(length as i64))?.into()));
+    }
+    let [value] = graph.run(inputs, [output])?;
+    vectors(output, &value, keys.0.len() + queries.0.len())
+}
+
+/// An output as `[heads, tokens, head_size]`.
+fn vectors(output: &str, value: &DynValue, tokens: usize) -> Result<Array3<f32>> {
+    let array = floats(value)?;
+    let shape = array.shape().to_vec();
+    let array = array.into_dimensionality::<Ix3>().ok().filter(|array| array.dim().1 == tokens);
+    array.ok_or_else(|| {
+        let message = format!("the output {output} has shape {shape:?} where [heads, {tokens}, head size] is due");
+        Error::new(ErrorKind::InvalidModel, message)
+    })
 }
 
 fn integers(values: impl Iterator<Item = i64>) -> Result<Tensor<i64>> {

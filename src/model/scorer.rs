@@ -384,7 +384,8 @@ fn contract(graph: &Graph, metadata: Option<&Metadata>) -> Result<Contract> {
     let names = |ports: &[Port]| ports.iter().map(|port| port.name.clone()).collect::<Vec<_>>();
     let (inputs, outputs) = (names(&graph.inputs), names(&graph.outputs));
     let has = |ports: &[String], wanted: &[&str]| wanted.iter().all(|name| ports.iter().any(|port| port == name));
-    if has(&inputs, &query_key::INPUTS) && has(&outputs, &query_key::OUTPUTS) {
+    let asks = has(&inputs, &query_key::INPUTS) || has(&inputs, &[query_key::WINDOW_INPUT]);
+    if asks && has(&outputs, &query_key::OUTPUTS) {
         return Ok(Contract::QueryKey);
     }
     if has(&inputs, &["input_ids"]) && !attentions::maps(&graph.outputs).is_empty() {

@@ -49,16 +49,23 @@ impl Graph {
         self.lock().metadata().ok()?.custom(key)
     }
 
-    /// Runs the graph for one of its outputs. The lock is held for the run alone.
-    pub(super) fn run(&self, inputs: Vec<(String, SessionInputValue)>, output: &str) -> Result<DynValue> {
-        let selected = OutputSelector::no_default().with(output);
+    /// Runs the graph for some of its outputs. The lock is held for the run alone.
+    pub(super) fn run<const N: usize>(
+        &self,
+        inputs: Vec<(String, SessionInputValue)>,
+        names: [&str; N],
+    ) -> Result<[DynValue; N]> {
+        let selected = names.into_iter().fold(OutputSelector::no_default(), OutputSelector::with);
         let options = RunOptions::new().map_err(run_error)?.with_outputs(selected);
         let inputs: Vec<(Cow<str>, _)> = inputs.into_iter().map(|(name, value)| (name.into(), value)).collect();
         let mut session = self.lock();
         let mut outputs = session.run_with_options::<_, 0>(inputs, &options).map_err(run_error)?;
-        outputs
-            .remove(output)
-            .ok_or_else(|| Error::new(ErrorKind::Runtime, format!("ONNX Runtime did not give the output {output:?}")))
+        let mut values = Vec::with_capacity(N);
+        for name in names {
+            let missing = || Error::new(ErrorKind::Runtime, format!("ONNX Runtime did not give the output {name:?}"));
+            values.push(outputs.remove(name).ok_or_else(missing)?);
+        }
+        Ok(values.try_into().expect("a value for each name"))
     }
 
     fn lock(&self) -> std::sync::MutexGuard<'_, Session> {

@@ -6,7 +6,8 @@
 Each is a directory with `config.json`, in one of the spellings that are found in the wild, and `model.safetensors`. Beside
 them lies one `tokenizer.json` for all, and `expected.json`: for each checkpoint some windows of token ids with what the
 released code computes from the first layer's attention, `proportion` and `variance` of every head with min_distance L/4.
-The attention is that of transformers' eager implementation in float32.
+`expected_deeper.json` holds the same of the last layer of checkpoints with several, where the first 4 tokens, the sinks,
+do not count as far. The attention is that of transformers' eager implementation in float32.
 """
 
 import json
@@ -19,6 +20,7 @@ from transformers import AutoConfig, AutoModelForCausalLM
 
 VOCABULARY = 64
 LENGTHS = [12, 40]
+SINK_TOKENS = 4
 
 LLAMA = {
     "model_type": "llama",
@@ -173,6 +175,40 @@ CHECKPOINTS = [
 ]
 
 
+# Checkpoints with more layers than one: each architecture whose deeper layers can be scored.
+DEEP = LLAMA | {"num_hidden_layers": 3, "intermediate_size": 24}
+DEEPER_CHECKPOINTS = [
+    ("llama-deep", DEEP | {"attention_bias": True, "mlp_bias": True}, torch.float32, None),
+    ("mistral-deep", DEEP | {"model_type": "mistral", "sliding_window": None}, torch.bfloat16, None),
+    (
+        "qwen2-deep",
+        changed(
+            DEEP,
+            model_type="qwen2",
+            head_dim=None,
+            num_attention_heads=2,
+            num_key_value_heads=1,
+            use_sliding_window=True,
+            sliding_window=8,
+            max_window_layers=3,
+        ),
+        torch.bfloat16,
+        None,
+    ),
+    (
+        "qwen3-deep",
+        changed(
+            DEEP,
+            model_type="qwen3",
+            max_position_embeddings=16,
+            rope_scaling={"rope_type": "dynamic", "factor": 2.0},
+        ),
+        torch.bfloat16,
+        None,
+    ),
+]
+
+
 def randomize(model):
     """Weights by which attention is neither flat nor all on one token."""
     for name, parameter in model.named_parameters():
@@ -185,18 +221,18 @@ def randomize(model):
         parameter.data.normal_(center, spread)
 
 
-def heads(attention):
-    """What the released code computes from a map [heads, length, length]."""
+def heads(attention, sink_tokens):
+    """What the released code computes from a map [heads, length, length], without the sinks."""
     length = attention.shape[-1]
-    distance = torch.arange(length)[:, None] - torch.arange(length)
-    far = attention.double() * (distance >= length // 4)
+    position = torch.arange(length)
+    far = attention.double() * ((position[:, None] - position >= length // 4) & (position >= sink_tokens))
     return {
         "proportion": (far.sum(dim=(1, 2)) / length).tolist(),
         "variance": far.flatten(1).var(dim=1).tolist(),
     }
 
 
-def make(name, config, number_format, prefix, seed, directory):
+def make(name, config, number_format, prefix, seed, directory, layer=0, sink_tokens=0):
     """Writes a checkpoint, and gives its windows."""
     torch.manual_seed(seed)
     directory.mkdir(parents=True, exist_ok=True)
@@ -220,8 +256,8 @@ def make(name, config, number_format, prefix, seed, directory):
     for length in LENGTHS:
         ids = torch.randint(VOCABULARY, (1, length))
         with torch.no_grad():
-            attention = model(ids, output_attentions=True, use_cache=False).attentions[0][0]
-        windows.append({"token_ids": ids[0].tolist()} | heads(attention))
+            attention = model(ids, output_attentions=True, use_cache=False).attentions[layer][0]
+        windows.append({"token_ids": ids[0].tolist()} | heads(attention, sink_tokens))
     return windows
 
 
@@ -247,6 +283,12 @@ def main():
         expected[name] = make(name, config, number_format, prefix, seed, target / name)
         print(name, [round(share, 4) for share in expected[name][-1]["proportion"]])
     (target / "expected.json").write_text(json.dumps(expected) + "\n")
+    deeper = {}
+    for seed, (name, config, number_format, prefix) in enumerate(DEEPER_CHECKPOINTS, len(CHECKPOINTS)):
+        layer = config["num_hidden_layers"] - 1
+        deeper[name] = make(name, config, number_format, prefix, seed, target / name, layer, SINK_TOKENS)
+        print(name, [round(share, 4) for share in deeper[name][-1]["proportion"]])
+    (target / "expected_deeper.json").write_text(json.dumps(deeper) + "\n")
     (target / "tokenizer.json").write_text(json.dumps(tokenizer()) + "\n")
 
 

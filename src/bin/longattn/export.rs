@@ -20,7 +20,9 @@ pub fn command(command: Command) -> Command {
         .long_about(
             "Reads a checkpoint, a Llama-architecture GGUF file or a directory with config.json, safetensors and \
              tokenizer.json, and writes a scorer package: a directory with model.onnx, its weights and tokenizer.json. \
-             Only what the scored layer needs is read and kept. Of a checkpoint on the Hugging Face hub, named owner/name, \
+             Only what the scored layer needs is read and kept: of a first layer its embedding, queries and keys, of a \
+             deeper one (--layer) the layers before it as well, and its first 4 tokens, the attention sinks, do not count \
+             as far unless the setting sink_tokens says otherwise. Of a checkpoint on the Hugging Face hub, named owner/name, \
              no more than that is fetched; HF_TOKEN, HF_ENDPOINT, HF_HOME, HF_HUB_CACHE and HF_HUB_OFFLINE count.",
         )
         .arg(flags::path("source", "CHECKPOINT", "The checkpoint: a directory, a GGUF file, or a name on the hub").required(true))
@@ -32,6 +34,14 @@ pub fn command(command: Command) -> Command {
         )
         .arg(flags::path("output", "DIR", "The directory to make").short('o').long("output").required(true))
         .arg(choice::<Contract>("contract", "How the model gives its attention", Contract::QueryKey))
+        .arg(
+            Arg::new("layer")
+                .long("layer")
+                .value_name("LAYER")
+                .help("The layer to score, from 0; those before it run in the model")
+                .value_parser(value_parser!(usize))
+                .default_value("0"),
+        )
         .arg(choice::<WeightType>("dtype", "Number format of the weights", WeightType::F32))
         .arg(flags::switch("no-fold", "Keep embedding, norm and projections apart, not folded into tables by token id"))
         .arg(
@@ -67,6 +77,7 @@ pub fn execute(matches: &ArgMatches) -> Result<()> {
     let target = flags::path_of(matches, "output");
     let options = ExportOptions {
         contract: choice_of(matches, "contract"),
+        layer: *matches.get_one("layer").expect("has a default"),
         weights: choice_of(matches, "dtype"),
         fold: !matches.get_flag("no-fold"),
         rope_theta: matches.get_one("rope-theta").copied(),

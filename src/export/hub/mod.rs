@@ -64,7 +64,7 @@ impl Repository {
     }
 }
 
-/// Turns the first layer of a checkpoint in a repository into a scorer package, as [`export`](super::export()) does with one
+/// Turns a layer of a checkpoint in a repository into a scorer package, as [`export`](super::export()) does with one
 /// that lies here, and fetches no more of it than it needs.
 ///
 /// Where the hub is and what the user has of it is read from the environment: `HF_ENDPOINT`, `HF_TOKEN` or the file

@@ -1,0 +1,204 @@
+//! Layers after the first, scored like `transformers` attends.
+//!
+//! `tests/python/make_checkpoints.py` and `tests/python/make_deeper_layers.py` make what is expected.
+
+mod common;
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use longattn::cancel::Cancel;
+use longattn::config::Config;
+use longattn::export::{ExportOptions, WeightType, export};
+use longattn::model::{Contract, Scorer};
+use longattn::score::Score;
+use longattn::{Error, ErrorKind};
+use serde::Deserialize;
+use tempfile::TempDir;
+
+/// The scored layer of the tiny checkpoints, their last.
+const LAST: usize = 2;
+
+#[derive(Deserialize)]
+struct Heads {
+    proportion: Vec<f64>,
+    variance: Vec<f64>,
+}
+
+#[derive(Deserialize)]
+struct Window {
+    token_ids: Vec<u32>,
+    #[serde(flatten)]
+    heads: Heads,
+}
+
+fn data() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data")
+}
+
+fn read<T: for<'a> Deserialize<'a>>(name: &str) -> T {
+    serde_json::from_slice(&fs::read(data().join(name)).unwrap()).unwrap()
+}
+
+fn tiny(layer: usize) -> ExportOptions {
+    let tokenizer = Some(data().join("checkpoints/tokenizer.json"));
+    ExportOptions { layer, tokenizer, ..ExportOptions::default() }
+}
+
+/// A scorer package, gone with this.
+struct Package(TempDir);
+
+impl Package {
+    fn of(source: &Path, options: &ExportOptions) -> Self {
+        Self::try_of(source, options).unwrap()
+    }
+
+    fn try_of(source: &Path, options: &ExportOptions) -> Result<Self, Error> {
+        let directory = tempfile::tempdir().unwrap();
+        export(source, &directory.path().join("package"), options)?;
+        Ok(Self(directory))
+    }
+
+    fn open(&self, settings: &[(&str, &str)]) -> Scorer {
+        let mut config = Config { onnxruntime: Some(common::onnxruntime()), ..Config::default() };
+        settings.iter().for_each(|(key, value)| config.set(key, value).unwrap());
+        Scorer::open(&self.0.path().join("package"), &config).unwrap()
+    }
+}
+
+fn checkpoint(name: &str) -> PathBuf {
+    data().join("checkpoints").join(name)
+}
+
+fn assert_close(score: &Score, expected: &Heads, tolerance: f64, context: &str) {
+    assert_eq!(score.heads.len(), expected.proportion.len(), "{context}");
+    let relative = |found: f64, expected: f64| (found - expected).abs() / expected;
+    let differences = score.heads.iter().enumerate().flat_map(|(head, found)| {
+        [relative(found.proportion, expected.proportion[head]), relative(found.variance, expected.variance[head])]
+    });
+    let largest = differences.fold(0.0, f64::max);
+    println!("{context}: {largest:.1e} apart");
+    assert!(largest <= tolerance, "{context}: {largest:.1e} apart");
+}
+
+#[test]
+fn deeper_layers_of_every_architecture_score_as_transformers_attends() {
+    let expected: BTreeMap<String, Vec<Window>> = read("checkpoints/expected_deeper.json");
+    assert_eq!(expected.len(), 4);
+    for (name, windows) in expected {
+        for contract in [Contract::QueryKey, Contract::Attentions] {
+            let package = Package::of(&checkpoint(&name), &ExportOptions { contract, ..tiny(LAST) });
+            let scorer = package.open(&[]);
+            assert_eq!(scorer.description().metadata.as_ref().unwrap().layer, LAST);
+            for window in &windows {
+                let score = scorer.score_tokens(&window.token_ids).unwrap();
+                assert_eq!(score.far.sink_tokens, 4);
+                let context = format!("{name}, {contract:?}, {} tokens", window.token_ids.len());
+                assert_close(&score, &window.heads, 1e-5, &context);
+            }
+        }
+    }
+}
+
+#[test]
+fn halves_as_weights_lose_nothing_of_bfloat16() {
+    let expected: BTreeMap<String, Vec<Window>> = read("checkpoints/expected_deeper.json");
+    let window = expected["mistral-deep"].last().unwrap();
+    // The checkpoint's own numbers, in bfloat16, are exact in both.
+    for weights in [WeightType::F16, WeightType::Bf16] {
+        let package = Package::of(&checkpoint("mistral-deep"), &ExportOptions { weights, ..tiny(LAST) });
+        let score = package.open(&[]).score_tokens(&window.token_ids).unwrap();
+        assert_close(&score, &window.heads, 1e-5, &format!("{weights:?}"));
+    }
+}
+
+#[test]
+fn the_default_model_scores_as_transformers_attends() {
+    #[derive(Deserialize)]
+    struct Expected {
+        case: String,
+        layers: BTreeMap<usize, Heads>,
+    }
+    #[derive(Deserialize)]
+    struct Case {
+        token_ids: Vec<u32>,
+    }
+    #[derive(Deserialize)]
+    struct Released {
+        cases: BTreeMap<String, Case>,
+    }
+    let expected: Expected = read("deeper_layers.json");
+    let ids = &read::<Released>("released_code.json").cases[&expected.case].token_ids;
+    assert_eq!(expected.layers.keys().copied().collect::<Vec<_>>(), [1, 17, 29]);
+    for (layer, heads) in expected.layers {
+        let options = ExportOptions { layer, ..ExportOptions::default() };
+        let package = Package::of(&common::default_model(), &options);
+        let score = package.open(&[]).score_tokens(ids).unwrap();
+        assert_close(&score, &heads, 1e-3, &format!("layer {layer}"));
+        if layer == 17 {
+            let estimate = package.open(&[("rows", "512")]).score_tokens(ids).unwrap();
+            assert!((830..1030).contains(&estimate.rows), "{} rows", estimate.rows);
+            let apart = (estimate.dependency_strength - score.dependency_strength).abs();
+            assert!(apart > 0.0 && apart <= 3.0 * estimate.dependency_strength_error, "{apart} apart");
+        }
+    }
+}
+
+#[test]
+fn sinks_can_be_chosen_and_profiles_leave_them_out() {
+    let package = Package::of(&checkpoint("llama-deep"), &tiny(LAST));
+    let ids: Vec<u32> = (0..40).collect();
+    let score = |settings: &[(&str, &str)]| package.open(settings).score_tokens(&ids).unwrap();
+    let (usual, all) = (score(&[]), score(&[("sink_tokens", "0")]));
+    assert!(all.dependency_strength > usual.dependency_strength);
+    assert_eq!(score(&[("sink_tokens", "4")]), usual);
+    let profiled = score(&[("profile", "true")]);
+    assert_eq!(profiled.dependency_strength, usual.dependency_strength);
+}
+
+#[test]
+fn verification_works_on_deeper_layers() {
+    for contract in [Contract::QueryKey, Contract::Attentions] {
+        let package = Package::of(&checkpoint("qwen3-deep"), &ExportOptions { contract, ..tiny(1) });
+        let text: Vec<_> = (0..40).map(|id| format!("w{id}")).collect();
+        let verification = package.open(&[]).verify(&text.join(" "), &Cancel::default()).unwrap();
+        assert!(verification.agrees(), "{verification:?}");
+    }
+}
+
+#[test]
+fn layers_that_cannot_be_exported_are_refused() {
+    let refused = |source: &Path, layer: usize| Package::try_of(source, &tiny(layer)).err().unwrap();
+    for (source, last) in [(checkpoint("llama-deep"), LAST), (common::default_model(), 29)] {
+        let error = refused(&source, last + 1);
+        assert_eq!(error.kind(), ErrorKind::InvalidArgument);
+        assert!(error.to_string().contains(&format!("there is no layer {}", last + 1)), "{error}");
+    }
+    let error = refused(&checkpoint("gemma2"), 1);
+    assert_eq!(error.kind(), ErrorKind::Unsupported);
+    assert!(error.to_string().contains("\"gemma2\"") && error.to_string().contains("llama, mistral, qwen2, qwen3"));
+
+    let directory = tempfile::tempdir().unwrap();
+    let source = checkpoint("llama-deep");
+    let config = fs::read_to_string(source.join("config.json")).unwrap();
+    fs::copy(source.join("model.safetensors"), directory.path().join("model.safetensors")).unwrap();
+    let of_config = |config: String| {
+        fs::write(directory.path().join("config.json"), config).unwrap();
+        refused(directory.path(), 1)
+    };
+    let cases = [
+        ("{", "{\"hidden_act\": \"gelu\",", "hidden_act is \"gelu\""),
+        (
+            "{",
+            "{\"sliding_window\": 8, \"layer_types\": [\"sliding_attention\", \"full_attention\", \"full_attention\"],",
+            "layer 0 before it",
+        ),
+        ("\"head_dim\": 8", "\"head_dim\": 4", "heads of 4 numbers"),
+    ];
+    for (part, other, says) in cases {
+        let error = of_config(config.replacen(part, other, 1));
+        assert_eq!(error.kind(), ErrorKind::Unsupported);
+        assert!(error.to_string().contains(says), "{error}");
+    }
+}
