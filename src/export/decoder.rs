@@ -158,7 +158,7 @@ impl Decoder {
         }
         if layer > 0 && self.tensors.block.is_none() {
             let message = format!(
-                "of the architecture {:?} only layer 0 can be exported, not layer {layer}: deeper ones can of {}",
+                "of the architecture {:?} only layer 0 can be exported, not layer {layer}: deeper layers work for {}",
                 self.architecture.name,
                 architecture::names_with_deeper_layers()
             );
@@ -167,7 +167,7 @@ impl Decoder {
         if let Some(sliding) = self.sliding_windows[..layer].iter().position(Option::is_some) {
             let message = format!(
                 "layer {layer} cannot be exported, because layer {sliding} before it attends through a sliding window: only \
-                 layers behind full attention alone can"
+                 layers behind full attention alone work"
             );
             return Err(Error::new(ErrorKind::Unsupported, message));
         }
