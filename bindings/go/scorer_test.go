@@ -237,18 +237,20 @@ func TestCallsDoNotTakeAllThreads(t *testing.T) {
 	scorer := open(t, queryKey, longattn.With("threads", 1))
 	text := randomText(2000, 1)
 	ctx, cancel := context.WithCancel(background())
-	var group sync.WaitGroup
+	var group, started sync.WaitGroup
 	for range 3000 {
 		group.Add(1)
+		started.Add(1)
 		go func() {
 			defer group.Done()
+			started.Done()
 			_, err := scorer.ScoreText(ctx, text)
 			if err != nil && !errors.Is(err, longattn.ErrCancelled) {
 				t.Error(err)
 			}
 		}()
 	}
-	time.Sleep(time.Second)
+	started.Wait()
 	cancel()
 	group.Wait()
 }
