@@ -55,11 +55,13 @@ impl ClusteredAttention {
         let (key_heads, length, head_size) = keys.dim();
         let clusters = clusters.min(length / KEYS_PER_CLUSTER).next_multiple_of(LANES);
         let group = queries.dim().0 / key_heads;
+        let found = (0..key_heads).into_par_iter().map(|head| {
+            let metric = second_moment(queries.slice(s![head * group..(head + 1) * group, .., ..]));
+            self::clusters(keys, head, clusters, &metric)
+        });
         let mut centres = Array3::zeros((key_heads, head_size, clusters));
         let mut counts = Array3::zeros((key_heads, STEPS + 1, clusters));
-        for head in 0..key_heads {
-            let metric = second_moment(queries.slice(s![head * group..(head + 1) * group, .., ..]));
-            let (head_centres, head_counts) = self::clusters(keys, head, clusters, &metric);
+        for (head, (head_centres, head_counts)) in found.collect::<Vec<_>>().into_iter().enumerate() {
             centres.index_axis_mut(Axis(0), head).assign(&(&head_centres.t() * scale));
             counts.index_axis_mut(Axis(0), head).assign(&head_counts);
         }
