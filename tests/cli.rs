@@ -547,7 +547,7 @@ fn export_and_inspect_tell_what_a_package_is() {
     assert_eq!(facts["contract"], "attentions");
     assert_eq!(facts["heads"], 9);
     let metadata = &facts["metadata"];
-    assert_eq!((&metadata["weights"], &metadata["layer"]), (&"f16".into(), &0.into()));
+    assert_eq!((&metadata["weights"], &metadata["layers"]), (&"f16".into(), &json!([0])));
     assert_eq!(metadata["rope_theta"], 500_000.0);
     let broken = workplace.path("broken.gguf");
     let mut start = Vec::new();

@@ -9,8 +9,9 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use longattn::cancel::Cancel;
+use longattn::choice::Choice;
 use longattn::config::Config;
-use longattn::export::{ExportOptions, WeightType, export};
+use longattn::export::{ExportOptions, Layers, WeightType, export};
 use longattn::model::{Contract, Scorer};
 use longattn::score::Score;
 use longattn::{Error, ErrorKind};
@@ -43,7 +44,7 @@ fn read<T: for<'a> Deserialize<'a>>(name: &str) -> T {
 
 fn tiny(layer: usize) -> ExportOptions {
     let tokenizer = Some(data().join("checkpoints/tokenizer.json"));
-    ExportOptions { layer, tokenizer, ..ExportOptions::default() }
+    ExportOptions { layers: Layers::These(vec![layer]), tokenizer, ..ExportOptions::default() }
 }
 
 /// A scorer package, gone with this.
@@ -90,7 +91,7 @@ fn deeper_layers_of_every_architecture_score_as_transformers_attends() {
         for contract in [Contract::QueryKey, Contract::Attentions] {
             let package = Package::of(&checkpoint(&name), &ExportOptions { contract, ..tiny(LAST) });
             let scorer = package.open(&[]);
-            assert_eq!(scorer.description().metadata.as_ref().unwrap().layer, LAST);
+            assert_eq!(scorer.description().metadata.as_ref().unwrap().layers, [LAST]);
             for window in &windows {
                 let score = scorer.score_tokens(&window.token_ids).unwrap();
                 assert_eq!(score.far.sink_tokens, 4);
@@ -98,6 +99,29 @@ fn deeper_layers_of_every_architecture_score_as_transformers_attends() {
                 assert_close(&score, &window.heads, 1e-5, &context);
             }
         }
+    }
+}
+
+#[test]
+fn layers_scored_together_score_as_alone() {
+    let source = checkpoint("qwen3-deep");
+    let ids: Vec<u32> = (0..48).map(|id| id * 7 % 40).collect();
+    for contract in [Contract::QueryKey, Contract::Attentions] {
+        let score = |layers: Vec<usize>| {
+            let package = Package::of(&source, &ExportOptions { contract, layers: Layers::These(layers), ..tiny(0) });
+            let scorer = package.open(&[("sink_tokens", "2")]);
+            (scorer.description().heads, scorer.score_tokens(&ids).unwrap())
+        };
+        let (heads, together) = score(vec![2, 0, 1]);
+        assert_eq!(heads, Some(together.heads.len()));
+        let alone: Vec<_> = (0..=LAST).map(|layer| score(vec![layer]).1).collect();
+        let expected = Heads {
+            proportion: alone.iter().flat_map(|score| &score.heads).map(|head| head.proportion).collect(),
+            variance: alone.iter().flat_map(|score| &score.heads).map(|head| head.variance).collect(),
+        };
+        assert_close(&together, &expected, 1e-5, contract.name());
+        let mean = alone.iter().map(|score| score.dependency_strength).sum::<f64>() / 3.0;
+        assert!((together.dependency_strength - mean).abs() <= 1e-6 * mean);
     }
 }
 
@@ -132,7 +156,7 @@ fn the_default_model_scores_as_transformers_attends() {
     let ids = &read::<Released>("released_code.json").cases[&expected.case].token_ids;
     assert_eq!(expected.layers.keys().copied().collect::<Vec<_>>(), [1, 17, 29]);
     for (layer, heads) in expected.layers {
-        let options = ExportOptions { layer, ..ExportOptions::default() };
+        let options = ExportOptions { layers: Layers::These(vec![layer]), ..ExportOptions::default() };
         let package = Package::of(&common::default_model(), &options);
         let score = package.open(&[]).score_tokens(ids).unwrap();
         assert_close(&score, &heads, 1e-3, &format!("layer {layer}"));

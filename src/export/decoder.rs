@@ -1,4 +1,4 @@
-//! A decoder up to the queries and keys of its scored layer, whatever kind of checkpoint tells of it.
+//! A decoder up to the queries and keys of its deepest scored layer, whatever kind of checkpoint tells of it.
 
 use ndarray::Array2;
 
@@ -35,9 +35,9 @@ pub(super) struct Decoder {
     pub rotary: Option<Rotary>,
     /// The sliding window of each layer that attends through one.
     pub sliding_windows: Vec<Option<usize>>,
-    /// The layer that is scored, from 0.
-    pub layer: usize,
-    /// Rows of the feed-forward network's gate; 0 where no layer lies before the scored one.
+    /// The layers that are scored, ascending, at least one.
+    pub layers: Vec<usize>,
+    /// Rows of the feed-forward network's gate; 0 where the first layer alone is scored.
     pub feed_forward_size: usize,
 }
 
@@ -129,19 +129,19 @@ impl Decoder {
         self.architecture.scaled_embedding.then(|| (self.embedding_size as f64).sqrt() as f32)
     }
 
-    /// What names of a layer's initializers begin with; nothing for those of the scored one.
-    pub(super) fn prefix(&self, layer: usize) -> String {
-        if layer == self.layer { String::new() } else { format!("layer_{layer}_") }
+    /// The last scored layer, of which no more than queries and keys is computed.
+    pub(super) fn deepest(&self) -> usize {
+        self.layers.last().copied().unwrap_or_default()
     }
 
     /// Whether queries and keys before the rotary embedding depend on the token id alone.
     pub(super) fn folds(&self) -> bool {
-        self.layer == 0 && self.tensors.position_embedding.is_none()
+        self.deepest() == 0 && self.tensors.position_embedding.is_none()
     }
 
-    /// The sliding window of the scored layer.
+    /// The shortest sliding window of the scored layers.
     pub(super) fn sliding_window(&self) -> Option<usize> {
-        self.sliding_windows.get(self.layer).copied().flatten()
+        self.layers.iter().filter_map(|layer| self.sliding_windows.get(*layer).copied().flatten()).min()
     }
 
     /// The first layer that attends without a sliding window.
@@ -149,13 +149,9 @@ impl Decoder {
         self.sliding_windows.iter().position(Option::is_none)
     }
 
-    /// Checks that there is such a layer, and that what comes before it is known.
-    pub(super) fn check_layer(&self) -> Result<()> {
-        let (layer, layers) = (self.layer, self.sliding_windows.len());
-        if layer >= layers {
-            let message = format!("there is no layer {layer}: the model has {layers}, counted from 0");
-            return Err(Error::new(ErrorKind::InvalidArgument, message));
-        }
+    /// Checks that what comes before the deepest scored layer is known.
+    pub(super) fn check_depth(&self) -> Result<()> {
+        let layer = self.deepest();
         if layer > 0 && self.tensors.block.is_none() {
             let message = format!(
                 "of the architecture {:?} only layer 0 can be exported, not layer {layer}: deeper layers work for {}",
@@ -199,7 +195,7 @@ impl Decoder {
         if let Some((positions, shape)) = self.position_embedding() {
             checkpoint.check_shape(&positions, &shape)?;
         }
-        (0..=self.layer).try_for_each(|layer| self.check_tensors(checkpoint, layer))
+        (0..=self.deepest()).try_for_each(|layer| self.check_tensors(checkpoint, layer))
     }
 
     fn check_tensors(&self, checkpoint: &dyn Checkpoint, layer: usize) -> Result<()> {
@@ -236,7 +232,7 @@ impl Decoder {
         Ok(LayerWeights { input_norm: input_norm.transpose()?, projections })
     }
 
-    /// The norm before the feed-forward network of a layer before the scored one.
+    /// The norm before the feed-forward network of a layer before the deepest.
     pub(super) fn feed_forward_norm(&self, checkpoint: &dyn Checkpoint, layer: usize) -> Result<Option<NormWeights>> {
         let norm = self.block(layer).map(|block| of_layer(block.feed_forward_norm, layer));
         norm.map(|norm| self.norm(checkpoint, &norm)).transpose()
@@ -253,7 +249,7 @@ impl Decoder {
         Ok(LinearWeights { matrix: stored.t().as_standard_layout().into_owned(), bias })
     }
 
-    /// What follows queries, keys and values in a layer before the scored one.
+    /// What follows queries, keys and values in a layer before the deepest.
     pub(super) fn linears(&self, layer: usize) -> Vec<Linear> {
         let Some(block) = self.block(layer) else { return Vec::new() };
         let (hidden, inner) = (self.embedding_size, self.feed_forward_size);
@@ -266,15 +262,15 @@ impl Decoder {
         ]
     }
 
-    /// The rest of a layer before the scored one; of that no more than queries and keys is needed.
+    /// The rest of a layer before the deepest; of that no more than queries and keys is needed.
     fn block(&self, layer: usize) -> Option<&BlockNames> {
-        self.tensors.block.as_ref().filter(|_| layer < self.layer)
+        self.tensors.block.as_ref().filter(|_| layer < self.deepest())
     }
 
-    /// The projections to queries and keys, and to values in layers before the scored one.
+    /// The projections to queries and keys, and to values in layers before the deepest.
     fn projections(&self, layer: usize) -> Vec<Projection> {
         let mut projections = self.all_projections(layer).to_vec();
-        if layer == self.layer {
+        if layer == self.deepest() {
             projections.truncate(2);
         }
         projections

@@ -35,9 +35,10 @@ pub(super) fn decoder(gguf: &Gguf, options: &ExportOptions) -> Result<Decoder> {
     let heads = positive(gguf, "llama.attention.head_count", None)?;
     let head_size = positive(gguf, "llama.attention.key_length", Some(embedding_size / heads))?;
     let max_positions = positive(gguf, "llama.context_length", None)?;
-    let layers = layers(gguf)?;
-    let feed_forward_size = match options.layer {
-        0 => 0,
+    let layer_count = layer_count(gguf)?;
+    let layers = options.layers.of(layer_count).map_err(|error| error.at(gguf.place("")))?;
+    let feed_forward_size = match layers[..] {
+        [0] => 0,
         _ => positive(gguf, "llama.feed_forward_length", None)?,
     };
     let scale = real(gguf, "llama.attention.scale", Some(0.0))?;
@@ -57,11 +58,11 @@ pub(super) fn decoder(gguf: &Gguf, options: &ExportOptions) -> Result<Decoder> {
         attention_scale: if scale > 0.0 { scale } else { (head_size as f64).sqrt().recip() },
         logit_softcap: None,
         rotary: Some(rotary(gguf, head_size, options.rope_theta)?),
-        sliding_windows: vec![None; layers],
-        layer: options.layer,
+        sliding_windows: vec![None; layer_count],
+        layers,
         feed_forward_size,
     };
-    decoder.check_layer().map_err(|error| error.at(gguf.place("")))?;
+    decoder.check_depth().map_err(|error| error.at(gguf.place("")))?;
     decoder.check_heads().map_err(|error| error.at(gguf.place("")))?;
     Ok(decoder)
 }
@@ -93,7 +94,7 @@ fn vocabulary_size(gguf: &Gguf) -> Result<usize> {
     }
 }
 
-fn layers(gguf: &Gguf) -> Result<usize> {
+fn layer_count(gguf: &Gguf) -> Result<usize> {
     let key = "llama.block_count";
     match positive(gguf, key, Some(1))? {
         layers if layers > MAX_LAYERS => Err(gguf.invalid(format!("the metadata key {key} cannot be {layers}"))),

@@ -25,9 +25,8 @@ pub(super) struct NormNames {
 }
 
 impl NormNames {
-    /// `prefix` is [`Decoder::prefix`].
-    pub(super) fn new(prefix: &str, norm: &str) -> Self {
-        Self { weights: format!("{prefix}{norm}"), bias: format!("{prefix}{norm}_bias") }
+    pub(super) fn new(layer: usize, norm: &str) -> Self {
+        Self { weights: format!("layer_{layer}_{norm}"), bias: format!("layer_{layer}_{norm}_bias") }
     }
 }
 
@@ -42,14 +41,15 @@ pub(super) struct LinearNames {
 }
 
 impl LinearNames {
-    /// `prefix` is [`Decoder::prefix`], `linear` what is computed, such as `query`.
-    pub(super) fn new(prefix: &str, linear: &str) -> Self {
-        let name = |part: &str| format!("{prefix}{linear}_{part}");
+    /// `linear` is what it computes, such as `query`.
+    pub(super) fn new(layer: usize, linear: &str) -> Self {
+        let name = |part: &str| format!("layer_{layer}_{linear}_{part}");
         Self { weights: name("projection"), bias: name("bias"), norm: name("norm"), table: name("table") }
     }
 }
 
-/// The graph up to the queries and keys of the scored layer, or to its attention maps.
+/// The graph up to the queries and keys of the scored layers, or to their attention maps, those of all layers stacked along
+/// the axis of heads.
 ///
 /// `weights` holds the initializers, and what it holds is computed with: either each projection's table, or the embedding
 /// `[vocabulary_size, embedding_size]`, the matrices, and those of norms, biases and positions that the model has.
@@ -57,7 +57,7 @@ pub(super) fn build(contract: Contract, decoder: &Decoder, weights: Vec<Tensor>)
     let graph = Graph { name: "longattn".to_owned(), initializer: weights, ..Graph::default() };
     let mut builder = Builder { graph, decoder };
     match contract {
-        Contract::QueryKey if decoder.layer == 0 => builder.query_key(),
+        Contract::QueryKey if decoder.deepest() == 0 => builder.query_key(),
         Contract::QueryKey => builder.deeper_query_key(),
         Contract::Attentions => builder.attentions(),
     }
@@ -84,14 +84,15 @@ struct Tokens {
 
 impl Builder<'_> {
     fn query_key(&mut self) {
-        for (name, heads) in [("key", self.decoder.key_value_heads), ("query", self.decoder.heads)] {
+        for (name, heads) in self.query_and_key() {
             let length = format!("{name}_length");
             let ids = self.input(&format!("{name}_ids"), &[&length]);
             let positions = self.input(&format!("{name}_positions"), &[&length]);
             let tokens = Tokens { ids, axes: 1, positions };
-            let hidden = self.scored_input(&tokens);
-            let rotated = self.scored(name, heads, &hidden, &tokens);
-            self.query_or_key(name, heads, &length, &rotated);
+            let hidden = self.unless_folded(&tokens);
+            let normed = hidden.map(|hidden| self.normed(&hidden, &NormNames::new(0, NORM)));
+            let vectors = self.vectors(0, name, heads, &normed, &tokens);
+            self.output(name, &vectors, vec![heads.into(), length.as_str().into(), self.decoder.head_size.into()]);
         }
     }
 
@@ -101,28 +102,32 @@ impl Builder<'_> {
         let first = self.integers(&[0]);
         let ids = self.node("Unsqueeze", &[&ids, &first]);
         let tokens = self.whole_windows(ids);
-        let hidden = self.scored_input(&tokens);
-        for (name, heads) in [("key", self.decoder.key_value_heads), ("query", self.decoder.heads)] {
-            let rotated = self.scored(name, heads, &hidden, &tokens);
-            let rotated = self.node("Squeeze", &[&rotated, &first]);
-            self.query_or_key(name, heads, "length", &rotated);
+        let scored = self.scored_vectors(&tokens);
+        for (index, (name, heads)) in self.query_and_key().into_iter().enumerate() {
+            let vectors: Vec<_> = scored.iter().map(|vectors| vectors[index].clone()).collect();
+            let vectors = self.stacked(&vectors);
+            let vectors = self.node("Squeeze", &[&vectors, &first]);
+            let all_heads = heads * self.decoder.layers.len();
+            self.output(name, &vectors, vec![all_heads.into(), "length".into(), self.decoder.head_size.into()]);
         }
-    }
-
-    fn query_or_key(&mut self, name: &str, heads: usize, length: &str, vectors: &Value) {
-        self.output(name, vectors, vec![heads.into(), length.into(), self.decoder.head_size.into()]);
     }
 
     fn attentions(&mut self) {
         let ids = self.input("input_ids", &["batch", "length"]);
         let tokens = self.whole_windows(ids);
-        let hidden = self.scored_input(&tokens);
-        let query = self.scored("query", self.decoder.heads, &hidden, &tokens);
-        let key = self.scored("key", self.decoder.key_value_heads, &hidden, &tokens);
-        let key = self.repeated(&key);
-        let attentions = self.causal_attention(&query, &key, &tokens.positions);
-        let shape = vec!["batch".into(), self.decoder.heads.into(), "length".into(), "length".into()];
-        self.output("attentions", &attentions, shape);
+        let mut maps = Vec::new();
+        for [query, key] in self.scored_vectors(&tokens) {
+            let key = self.repeated(&key);
+            maps.push(self.causal_attention(&query, &key, &tokens.positions));
+        }
+        let maps = self.stacked(&maps);
+        let all_heads = self.decoder.heads * self.decoder.layers.len();
+        self.output("attentions", &maps, vec!["batch".into(), all_heads.into(), "length".into(), "length".into()]);
+    }
+
+    /// What layers are scored by, and its heads.
+    fn query_and_key(&self) -> [(&'static str, usize); 2] {
+        [("query", self.decoder.heads), ("key", self.decoder.key_value_heads)]
     }
 
     /// Windows of ids `[batch, length]` from their beginning on.
@@ -131,50 +136,79 @@ impl Builder<'_> {
         Tokens { ids, axes: 2, positions }
     }
 
-    /// What the projections of the scored layer read, `[.., length, embedding_size]`; `None` where they are folded.
-    fn scored_input(&mut self, tokens: &Tokens) -> Option<Value> {
-        if !self.has(TOKEN_EMBEDDING) {
-            return None;
-        }
-        let mut hidden = self.embedded(tokens);
-        for layer in 0..self.decoder.layer {
-            hidden = self.block(layer, &hidden, tokens);
-        }
-        Some(self.normed(&hidden, &NormNames::new("", NORM)))
+    /// What belongs to each of the scored layers, `[batch, heads, ..]`, as `[batch, layers * heads, ..]`.
+    fn stacked(&mut self, layers: &[Value]) -> Value {
+        let [only] = layers else {
+            let layers: Vec<_> = layers.iter().map(String::as_str).collect();
+            return self.node_with("Concat", &layers, vec![Attribute::integer("axis", 1)]);
+        };
+        only.clone()
     }
 
-    /// Queries or keys `[.., heads, length, head_size]` of the scored layer.
-    fn scored(&mut self, projection: &str, heads: usize, hidden: &Option<Value>, tokens: &Tokens) -> Value {
-        let names = LinearNames::new("", projection);
-        let rows = match hidden {
-            Some(hidden) => self.linear(hidden, &names),
+    /// The queries and keys of each scored layer, `[batch, heads, length, head_size]`.
+    fn scored_vectors(&mut self, tokens: &Tokens) -> Vec<[Value; 2]> {
+        let mut hidden = self.unless_folded(tokens);
+        let mut scored = Vec::new();
+        for layer in 0..=self.decoder.deepest() {
+            let normed = hidden.as_ref().map(|hidden| self.normed(hidden, &NormNames::new(layer, NORM)));
+            let vectors = self.query_and_key().map(|(name, heads)| self.vectors(layer, name, heads, &normed, tokens));
+            if self.decoder.layers.contains(&layer) {
+                scored.push(vectors.clone());
+            }
+            hidden = match (hidden, normed) {
+                (Some(hidden), Some(normed)) if layer < self.decoder.deepest() => {
+                    Some(self.block(layer, &hidden, &normed, vectors, tokens))
+                }
+                _ => None,
+            };
+        }
+        scored
+    }
+
+    /// The embedding `[.., length, embedding_size]`; `None` where it is folded.
+    fn unless_folded(&mut self, tokens: &Tokens) -> Option<Value> {
+        self.has(TOKEN_EMBEDDING).then(|| self.embedded(tokens))
+    }
+
+    /// Queries or keys `[.., heads, length, head_size]` of a layer, from its normed input where they are not folded.
+    fn vectors(
+        &mut self,
+        layer: usize,
+        projection: &str,
+        heads: usize,
+        normed: &Option<Value>,
+        tokens: &Tokens,
+    ) -> Value {
+        let names = LinearNames::new(layer, projection);
+        let rows = match normed {
+            Some(normed) => self.linear(normed, &names),
             None => self.looked_up(&names.table, &tokens.ids),
         };
         self.rotated(&rows, &names, heads, tokens)
     }
 
-    /// A layer before the scored one, from one hidden state `[batch, length, embedding_size]` to the next.
-    fn block(&mut self, layer: usize, hidden: &Value, tokens: &Tokens) -> Value {
-        let prefix = self.decoder.prefix(layer);
-        let normed = self.normed(hidden, &NormNames::new(&prefix, NORM));
-        let attended = self.attended(layer, &normed, tokens);
+    /// What follows a layer's queries and keys, from one hidden state `[batch, length, embedding_size]` to the next.
+    fn block(
+        &mut self,
+        layer: usize,
+        hidden: &Value,
+        normed: &Value,
+        query_and_key: [Value; 2],
+        tokens: &Tokens,
+    ) -> Value {
+        let attended = self.attended(layer, normed, query_and_key, tokens);
         let hidden = self.node("Add", &[hidden, &attended]);
-        let normed = self.normed(&hidden, &NormNames::new(&prefix, FEED_FORWARD_NORM));
-        let fed_forward = self.fed_forward(&prefix, &normed);
+        let normed = self.normed(&hidden, &NormNames::new(layer, FEED_FORWARD_NORM));
+        let fed_forward = self.fed_forward(layer, &normed);
         self.node("Add", &[&hidden, &fed_forward])
     }
 
     /// What a layer's attention gives, by a fused operator, which holds no map.
-    fn attended(&mut self, layer: usize, normed: &Value, tokens: &Tokens) -> Value {
-        let (decoder, prefix) = (self.decoder, self.decoder.prefix(layer));
-        let names = ["query", "key", "value"].map(|name| LinearNames::new(&prefix, name));
-        let [query, key, value] = names.each_ref().map(|names| self.linear(normed, names));
-        let [query, key] = [(query, decoder.heads, &names[0]), (key, decoder.key_value_heads, &names[1])].map(
-            |(rows, heads, names)| {
-                let rotated = self.rotated(&rows, names, heads, tokens);
-                self.joined(&rotated, heads)
-            },
-        );
+    fn attended(&mut self, layer: usize, normed: &Value, [query, key]: [Value; 2], tokens: &Tokens) -> Value {
+        let decoder = self.decoder;
+        let value = self.linear(normed, &LinearNames::new(layer, "value"));
+        let query = self.joined(&query, decoder.heads);
+        let key = self.joined(&key, decoder.key_value_heads);
         let [last, length] = self.extents(tokens);
         let attributes = vec![
             Attribute::integer("num_heads", decoder.heads as i64),
@@ -186,7 +220,7 @@ impl Builder<'_> {
         let inputs = [&query, &key, &value, "", "", &last, &length];
         self.push("GroupQueryAttention", &inputs, outputs.to_vec(), attributes);
         self.graph.node.last_mut().expect("just pushed").domain = RUNTIME_DOMAIN.to_owned();
-        self.linear(&attended, &LinearNames::new(&prefix, "attention_output"))
+        self.linear(&attended, &LinearNames::new(layer, "attention_output"))
     }
 
     /// `[batch, heads, length, head_size]` as `[batch, length, heads * head_size]`.
@@ -208,12 +242,12 @@ impl Builder<'_> {
         [last, length].map(|number| self.cast(&number, ElementType::Int32))
     }
 
-    fn fed_forward(&mut self, prefix: &str, normed: &Value) -> Value {
-        let [gate, up] = ["gate", "up"].map(|name| self.linear(normed, &LinearNames::new(prefix, name)));
+    fn fed_forward(&mut self, layer: usize, normed: &Value) -> Value {
+        let [gate, up] = ["gate", "up"].map(|name| self.linear(normed, &LinearNames::new(layer, name)));
         let sigmoid = self.node("Sigmoid", &[&gate]);
         let gate = self.node("Mul", &[&gate, &sigmoid]);
         let inner = self.node("Mul", &[&gate, &up]);
-        self.linear(&inner, &LinearNames::new(prefix, "down"))
+        self.linear(&inner, &LinearNames::new(layer, "down"))
     }
 
     /// Rows `[.., length, rows]` of queries or keys as `[.., heads, length, head_size]`, rotary embedding applied.

@@ -37,7 +37,9 @@ pub(super) fn open<'a>(files: &'a dyn Files, options: &ExportOptions) -> Result<
     let heads = config.size("num_attention_heads")?;
     let head_size = config.size_or("head_dim", embedding_size / heads)?;
     let sliding_windows = config.sliding_windows()?;
-    let sliding = sliding_windows.get(options.layer).copied().flatten().is_some();
+    let layers = options.layers.of(sliding_windows.len()).map_err(|error| error.at(&config.place))?;
+    let deepest = layers.last().copied().unwrap_or_default();
+    let sliding = sliding_windows[deepest].is_some();
     let learned = architecture.tensors.position_embedding.is_some();
     let max_positions = match options.max_positions {
         Some(_) if learned => return Err(learned_positions("max_positions")),
@@ -49,7 +51,7 @@ pub(super) fn open<'a>(files: &'a dyn Files, options: &ExportOptions) -> Result<
         _ if learned => None,
         theta => Some(config.rotary(head_size, max_positions, sliding, theta)?),
     };
-    let feed_forward_size = match options.layer > 0 && architecture.tensors.block.is_some() {
+    let feed_forward_size = match deepest > 0 && architecture.tensors.block.is_some() {
         true => config.feed_forward_size()?,
         false => 0,
     };
@@ -70,10 +72,10 @@ pub(super) fn open<'a>(files: &'a dyn Files, options: &ExportOptions) -> Result<
         logit_softcap: config.optional_real("attn_logit_softcapping")?,
         rotary,
         sliding_windows,
-        layer: options.layer,
+        layers,
         feed_forward_size,
     };
-    decoder.check_layer().map_err(|error| error.at(&config.place))?;
+    decoder.check_depth().map_err(|error| error.at(&config.place))?;
     decoder.check_heads().map_err(|error| error.at(&config.place))?;
     Ok((decoder, tensors))
 }

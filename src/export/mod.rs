@@ -11,6 +11,7 @@ mod graph;
 #[cfg(feature = "hub")]
 pub mod hub;
 mod huggingface;
+mod layers;
 mod onnx;
 mod package;
 mod rotary;
@@ -23,6 +24,8 @@ use std::path::{Path, PathBuf};
 
 use prost::Message;
 use tokenizers::Tokenizer;
+
+pub use layers::Layers;
 
 use crate::choice::Choice;
 use crate::error::{Error, ErrorKind, Result};
@@ -60,8 +63,8 @@ impl Choice for WeightType {
 pub struct ExportOptions {
     /// How the model gives its attention.
     pub contract: Contract,
-    /// The layer that is scored, from 0. Those before it become part of the model.
-    pub layer: usize,
+    /// The layers that are scored together. Those before the deepest become part of the model.
+    pub layers: Layers,
     /// Number format of the stored weights.
     pub weights: WeightType,
     /// Fold embedding, norm and projections into a table of queries and one of keys by token id, so that the model looks
@@ -85,7 +88,7 @@ impl Default for ExportOptions {
     fn default() -> Self {
         Self {
             contract: Contract::QueryKey,
-            layer: 0,
+            layers: Layers::These(vec![0]),
             weights: WeightType::F32,
             fold: true,
             rope_theta: None,
@@ -96,7 +99,7 @@ impl Default for ExportOptions {
     }
 }
 
-/// Turns a layer of a checkpoint into a scorer package.
+/// Turns layers of a checkpoint into a scorer package.
 ///
 /// `source` is a Llama-architecture GGUF file, or a directory as Hugging Face publishes checkpoints, with `config.json`,
 /// safetensors and `tokenizer.json`. The directory `target` appears with all its files, `model.onnx`, `model.onnx.data` and
@@ -192,7 +195,7 @@ fn write_apart(
         checkpoint.read_in_parts(&tensor, &shape, |part| file.write(&mut place, part))?;
         initializers.push(file.tensor(place));
     }
-    for layer in 0..=decoder.layer {
+    for layer in 0..=decoder.deepest() {
         initializers.extend(write_layer(decoder, checkpoint, layer, format, file)?);
     }
     Ok(initializers)
@@ -206,21 +209,20 @@ fn write_layer(
     format: WeightType,
     file: &mut WeightFile,
 ) -> Result<Vec<onnx::Tensor>> {
-    let prefix = decoder.prefix(layer);
     let LayerWeights { input_norm, projections } = decoder.read(checkpoint, layer)?;
     let mut initializers = Vec::new();
     for (name, norm) in
         [(graph::NORM, input_norm), (graph::FEED_FORWARD_NORM, decoder.feed_forward_norm(checkpoint, layer)?)]
     {
         let Some(NormWeights { weights, bias }) = norm else { continue };
-        let names = graph::NormNames::new(&prefix, name);
+        let names = graph::NormNames::new(layer, name);
         initializers.push(file.append_vector(&names.weights, &weights)?);
         if let Some(bias) = bias {
             initializers.push(file.append_vector(&names.bias, &bias)?);
         }
     }
     for ProjectionWeights { projection, matrix, bias, norm } in projections {
-        let names = LinearNames::new(&prefix, projection.name);
+        let names = LinearNames::new(layer, projection.name);
         initializers.push(file.append_matrix(&names.weights, &matrix, format)?);
         for (name, numbers) in [(names.bias, bias), (names.norm, norm)] {
             if let Some(numbers) = numbers {
@@ -229,7 +231,7 @@ fn write_layer(
         }
     }
     for linear in decoder.linears(layer) {
-        let names = LinearNames::new(&prefix, linear.name);
+        let names = LinearNames::new(layer, linear.name);
         let LinearWeights { matrix, bias } = decoder.read_linear(checkpoint, &linear)?;
         initializers.push(file.append_matrix(&names.weights, &matrix, format)?);
         if let Some(bias) = bias {
@@ -246,9 +248,9 @@ fn write_folded(
     format: WeightType,
     file: &mut WeightFile,
 ) -> Result<Vec<onnx::Tensor>> {
-    let weights = decoder.read(checkpoint, decoder.layer)?;
+    let weights = decoder.read(checkpoint, 0)?;
     let table = |ProjectionWeights { projection, matrix, .. }: &ProjectionWeights| {
-        let name = LinearNames::new("", projection.name).table;
+        let name = LinearNames::new(0, projection.name).table;
         file.reserve(&name, &[decoder.vocabulary_size, matrix.ncols()], format)
     };
     let mut tables: Vec<_> = weights.projections.iter().map(table).collect();
@@ -281,7 +283,7 @@ fn metadata(decoder: &Decoder, options: &ExportOptions) -> Metadata {
         contract: options.contract,
         name: decoder.name.clone(),
         architecture: decoder.architecture.name.to_owned(),
-        layer: decoder.layer,
+        layers: decoder.layers.clone(),
         heads: decoder.heads,
         key_value_heads: decoder.key_value_heads,
         head_size: decoder.head_size,

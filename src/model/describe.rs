@@ -33,7 +33,7 @@ fn metadata(metadata: &Metadata) -> Value {
     json!({
         "name": metadata.name,
         "architecture": metadata.architecture,
-        "layer": metadata.layer,
+        "layers": metadata.layers,
         "heads": metadata.heads,
         "key_value_heads": metadata.key_value_heads,
         "head_size": metadata.head_size,

@@ -25,11 +25,11 @@ pub struct Metadata {
     pub name: String,
     /// The checkpoint's architecture, such as `llama`.
     pub architecture: String,
-    /// The scored layer, from 0.
-    pub layer: usize,
-    /// Query heads.
+    /// The scored layers, ascending from 0, at least one.
+    pub layers: Vec<usize>,
+    /// Query heads of a layer.
     pub heads: usize,
-    /// Heads of the keys; `heads` is a multiple of it.
+    /// Heads of a layer's keys; `heads` is a multiple of it.
     pub key_value_heads: usize,
     /// Numbers in one head's query or key.
     pub head_size: usize,
@@ -58,7 +58,7 @@ impl Metadata {
             ("contract", Some(self.contract.name().to_owned())),
             ("name", Some(self.name.clone())),
             ("architecture", Some(self.architecture.clone())),
-            ("layer", Some(self.layer.to_string())),
+            ("layers", Some(numbers(&self.layers))),
             ("heads", Some(self.heads.to_string())),
             ("key_value_heads", Some(self.key_value_heads.to_string())),
             ("head_size", Some(self.head_size.to_string())),
@@ -74,19 +74,32 @@ impl Metadata {
         pairs.into_iter().filter_map(|(key, value)| Some((format!("longattn.{key}"), value?))).collect()
     }
 
-    /// What a sliding window of the scored layer means for those who score; `None` where there is none.
+    /// Query heads of all scored layers together.
+    pub fn scored_heads(&self) -> usize {
+        self.layers.len() * self.heads
+    }
+
+    /// The last scored layer.
+    pub(crate) fn deepest(&self) -> usize {
+        self.layers.last().copied().unwrap_or_default()
+    }
+
+    /// What a sliding window of a scored layer means for those who score; `None` where there is none.
     pub(crate) fn sliding_window_limit(&self) -> Option<String> {
         let window = self.sliding_window?;
         let other_layer = match self.full_attention_layer {
-            Some(layer) if layer < self.layer => {
+            Some(layer) if layer < self.deepest() => {
                 format!("the first layer with full attention is {layer}: export it with --layer {layer}")
             }
             Some(layer) => format!("the first layer with full attention is {layer}"),
             None => "no layer has full attention".to_owned(),
         };
+        let subject = match self.layers[..] {
+            [layer] => format!("layer {layer} attends"),
+            _ => format!("one of the layers {} attends", numbers(&self.layers)),
+        };
         Some(format!(
-            "layer {} attends through a sliding window, so it can score windows of at most {window} tokens; {other_layer}",
-            self.layer
+            "{subject} through a sliding window, so it can score windows of at most {window} tokens; {other_layer}"
         ))
     }
 
@@ -106,7 +119,7 @@ impl Metadata {
             contract,
             name: required(text, "name")?,
             architecture: required(text, "architecture")?,
-            layer: required(text, "layer")?,
+            layers: layers(&required::<String>(text, "layers")?)?,
             heads: required(text, "heads")?,
             key_value_heads: required(text, "key_value_heads")?,
             head_size: required(text, "head_size")?,
@@ -120,6 +133,18 @@ impl Metadata {
             weights: required(text, "weights")?,
         }))
     }
+}
+
+fn numbers(layers: &[usize]) -> String {
+    let layers: Vec<_> = layers.iter().map(usize::to_string).collect();
+    layers.join(",")
+}
+
+/// Layers as [`numbers`] writes them.
+fn layers(text: &str) -> Result<Vec<usize>> {
+    let layers: Option<Vec<usize>> = text.split(',').map(|layer| layer.parse().ok()).collect();
+    let layers = layers.filter(|layers| layers.is_sorted_by(|a, b| a < b));
+    layers.ok_or_else(|| malformed("layers", &format!("cannot be {text:?}")))
 }
 
 fn required<T: std::str::FromStr>(text: impl Fn(&str) -> Option<String>, key: &str) -> Result<T> {
@@ -145,7 +170,7 @@ mod tests {
             contract: Contract::QueryKey,
             name: "tiny".to_owned(),
             architecture: "llama".to_owned(),
-            layer: 0,
+            layers: vec![0, 17],
             heads: 4,
             key_value_heads: 2,
             head_size: 8,

@@ -32,7 +32,7 @@ pub struct Description {
     pub contract: Contract,
     /// What the model says of itself; `None` for a bare model of another exporter.
     pub metadata: Option<Metadata>,
-    /// Query heads of the scored layer, where the model tells.
+    /// Query heads of all scored layers, where the model tells.
     pub heads: Option<usize>,
     /// The graph's inputs.
     pub inputs: Vec<Port>,
@@ -118,7 +118,7 @@ impl Scorer {
             Contract::Attentions => Model::Attentions(Attentions::new(&graph, config)?),
         };
         let heads = match &model {
-            Model::QueryKey(_) => metadata.as_ref().map(|metadata| metadata.heads),
+            Model::QueryKey(_) => metadata.as_ref().map(Metadata::scored_heads),
             Model::Attentions(attentions) => Some(attentions.heads),
         };
         let description = Description {
@@ -299,8 +299,8 @@ impl Scorer {
 
     /// Which entries count as far in a window of `length` tokens.
     pub fn far_region(&self, length: usize) -> FarRegion {
-        let layer = self.description.metadata.as_ref().map_or(0, |metadata| metadata.layer);
-        let sink_tokens = if layer == 0 { 0 } else { DEEP_SINK_TOKENS };
+        let deepest = self.description.metadata.as_ref().map_or(0, Metadata::deepest);
+        let sink_tokens = if deepest == 0 { 0 } else { DEEP_SINK_TOKENS };
         FarRegion {
             min_distance: self.config.min_distance.unwrap_or(length / 4),
             sink_tokens: self.config.sink_tokens.unwrap_or(sink_tokens),

@@ -7,7 +7,7 @@ use clap::builder::PossibleValuesParser;
 use clap::{Arg, ArgMatches, Command, value_parser};
 use longattn::choice::Choice;
 use longattn::export::hub::{Repository, export_from_hub};
-use longattn::export::{ExportOptions, WeightType, export};
+use longattn::export::{ExportOptions, Layers, WeightType, export};
 use longattn::model::Contract;
 use longattn::{Error, ErrorKind, Result};
 
@@ -21,7 +21,7 @@ pub fn command(command: Command) -> Command {
             "Reads a checkpoint, a Llama-architecture GGUF file or a directory with config.json, safetensors and \
              tokenizer.json, and writes a scorer package: a directory with model.onnx, its weights and tokenizer.json. \
              Only what the scored layer needs is read and kept: of a first layer its embedding, queries and keys, of a \
-             deeper one (--layer) the layers before it as well, and its first 4 tokens, the attention sinks, do not count \
+             deeper one (--layers) the layers before it as well, and its first 4 tokens, the attention sinks, do not count \
              as far unless the setting sink_tokens says otherwise. Of a checkpoint on the Hugging Face hub, named owner/name, \
              no more than that is fetched; HF_TOKEN, HF_ENDPOINT, HF_HOME, HF_HUB_CACHE and HF_HUB_OFFLINE count.",
         )
@@ -35,11 +35,12 @@ pub fn command(command: Command) -> Command {
         .arg(flags::path("output", "DIR", "The directory to make").short('o').long("output").required(true))
         .arg(choice::<Contract>("contract", "How the model gives its attention", Contract::QueryKey))
         .arg(
-            Arg::new("layer")
-                .long("layer")
-                .value_name("LAYER")
-                .help("The layer to score, from 0; those before it run in the model")
-                .value_parser(value_parser!(usize))
+            Arg::new("layers")
+                .long("layers")
+                .visible_alias("layer")
+                .value_name("LAYERS")
+                .help("The layers to score, from 0, such as 17 or 0,12-20, or all; those before them run in the model")
+                .value_parser(value_parser!(Layers))
                 .default_value("0"),
         )
         .arg(choice::<WeightType>("dtype", "Number format of the weights", WeightType::F32))
@@ -77,7 +78,7 @@ pub fn execute(matches: &ArgMatches) -> Result<()> {
     let target = flags::path_of(matches, "output");
     let options = ExportOptions {
         contract: choice_of(matches, "contract"),
-        layer: *matches.get_one("layer").expect("has a default"),
+        layers: matches.get_one::<Layers>("layers").expect("has a default").clone(),
         weights: choice_of(matches, "dtype"),
         fold: !matches.get_flag("no-fold"),
         rope_theta: matches.get_one("rope-theta").copied(),

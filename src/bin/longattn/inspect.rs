@@ -43,7 +43,7 @@ pub fn metadata_rows(metadata: &Metadata) -> Vec<Row> {
         ("name", Some(metadata.name.clone())),
         ("architecture", Some(metadata.architecture.clone())),
         ("contract", Some(metadata.contract.name().to_owned())),
-        ("layer", Some(metadata.layer.to_string())),
+        ("layers", Some(metadata.layers.iter().map(usize::to_string).collect::<Vec<_>>().join(", "))),
         ("heads", Some(metadata.heads.to_string())),
         ("key-value heads", Some(metadata.key_value_heads.to_string())),
         ("head size", Some(metadata.head_size.to_string())),

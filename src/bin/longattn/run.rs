@@ -498,7 +498,7 @@ fn model_summary(description: &Description) -> ModelSummary {
         Some(metadata) => ModelSummary {
             name: metadata.name.clone(),
             architecture: metadata.architecture.clone(),
-            layers: vec![metadata.layer],
+            layers: metadata.layers.clone(),
             heads: metadata.heads,
         },
         None => ModelSummary {
