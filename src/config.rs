@@ -285,8 +285,8 @@ settings! {
     memory_limit: ByteSize = ByteSize::gib(8), "BYTES";
     /// ONNX Runtime's shared library; auto looks in the usual places.
     onnxruntime: Option<PathBuf> = None, "FILE";
-    /// Numbers in which the streaming kernel multiplies queries and keys; 16-bit integers are faster and nearly as exact.
-    precision: Precision = Precision::Float32, "NUMBERS";
+    /// Numbers in which queries and keys are multiplied; auto is float32 for all rows, and for samples the faster int16.
+    precision: Option<Precision> = None, "NUMBERS";
     /// Vector instructions of the streaming kernel; auto takes the widest that this machine has.
     instruction_set: InstructionSet = InstructionSet::Auto, "SET";
 }

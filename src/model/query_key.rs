@@ -3,14 +3,14 @@
 use std::borrow::Cow;
 use std::ops::{AddAssign, Range};
 
-use ndarray::{Array, Array1, Array2, Array3, Axis, Dimension, Ix3, arr0, s};
+use ndarray::{Array, Array1, Array2, Array3, Axis, CowArray, Dimension, Ix3, arr0, s};
 use ort::value::{DynValue, Tensor};
 
 use super::metadata::Contract;
 use super::session::{Graph, floats};
 use super::verify::Comparison;
 use crate::attention::{
-    FarRegion, InstructionSet, PackedKeys, Precision, StreamingAttention, estimate, reference_far_mass,
+    FarRegion, InstructionSet, PackedKeys, Precision, StreamingAttention, estimate, reference_far_mass, rows_to_draw,
 };
 use crate::cancel::Cancel;
 use crate::choice::Choice;
@@ -42,7 +42,8 @@ pub(super) struct QueryKey {
     pub(super) attention_scale: Option<f64>,
     pub(super) logit_softcap: Option<f64>,
     pub(super) instruction_set: InstructionSet,
-    pub(super) precision: Precision,
+    /// `None` for the usual one: 16-bit integers for samples, whose own errors are far greater.
+    pub(super) precision: Option<Precision>,
     pub(super) rows: Rows,
     /// Whether scores carry a distance profile.
     pub(super) profile: bool,
@@ -68,15 +69,20 @@ impl QueryKey {
         let keys = window.packed_keys(cancel)?;
         let scale = self.scale(keys.dim().2);
         let attention = StreamingAttention::new(keys, scale, far, self.instruction_set)?;
-        let attention = attention.with_logit_softcap(self.logit_softcap).with_precision(self.precision);
+        let drawn = match self.rows {
+            Rows::All => None,
+            Rows::Sample(count) => rows_to_draw(ids.len(), far, count.get()),
+        };
+        let usual = if drawn.is_some() { Precision::Int16 } else { Precision::Float32 };
+        let precision = self.precision.unwrap_or(usual);
+        let attention = attention.with_logit_softcap(self.logit_softcap).with_precision(precision);
         let mut queries = |rows: &[usize]| {
             cancel.check()?;
             window.queries(rows)
         };
 
-        if let Rows::Sample(count) = self.rows
-            && let Some(estimate) = estimate(&attention, &window.groups(), count.get(), &mut queries)?
-        {
+        if let Some(drawn) = drawn {
+            let estimate = estimate(&attention, &window.groups(), drawn, &mut queries)?;
             return Score::from_estimate(&estimate, ids.len(), far, domain);
         }
         if self.profile {
@@ -195,13 +201,16 @@ impl<'a> Window<'a> {
     }
 
     /// `[heads, rows, head_size]`.
-    fn queries(&self, rows: &[usize]) -> Result<Array3<f32>> {
+    fn queries(&self, rows: &[usize]) -> Result<CowArray<'_, f32, Ix3>> {
         match self {
             Self::Parts { graph, ids } => {
                 let of_rows: Vec<_> = rows.iter().map(|row| ids[*row]).collect();
-                ask(graph, "query", ids.len(), (&[], &[]), (&of_rows, rows))
+                ask(graph, "query", ids.len(), (&[], &[]), (&of_rows, rows)).map(CowArray::from)
             }
-            Self::Whole { queries, .. } => Ok(queries.select(Axis(1), rows)),
+            Self::Whole { queries, .. } => Ok(match rows {
+                [first, .., last] if last - first < rows.len() => queries.slice(s![.., *first..=*last, ..]).into(),
+                _ => queries.select(Axis(1), rows).into(),
+            }),
         }
     }
 }
