@@ -1,6 +1,6 @@
 //! Far mass predicted from clusters of keys.
 
-use ndarray::{Array1, Array2, Array3, ArrayView2, ArrayView3, Axis, s};
+use ndarray::{Array1, Array2, Array3, ArrayView3, Axis, s};
 use pulp::{Simd, WithSimd};
 use rayon::prelude::*;
 
@@ -11,8 +11,11 @@ use super::{FarMass, FarRegion};
 /// Keys that a cluster is found from, on average.
 const KEYS_PER_CLUSTER: usize = 16;
 
-/// Rounds of k-means; more hardly move the centres.
+/// Rounds of k-means on these; more hardly move the centres.
 const ROUNDS: usize = 3;
+
+/// One key in so many is counted in the end, and one more round done on them.
+const COUNTED: usize = 2;
 
 /// Places in a window up to which the keys of each cluster are counted; in between they are interpolated.
 const STEPS: usize = 64;
@@ -120,52 +123,67 @@ fn clusters(
     metric: &Array2<f32>,
     kernel: Kernel,
 ) -> (Array2<f32>, Array2<f32>) {
-    let length = keys.dim().1;
-    let count = clusters * KEYS_PER_CLUSTER;
-    let positions = (0..count).map(|key| key * length / count);
-    let sample = keys.select(head, positions.clone());
-    let packed = PackedKeys::new(sample.view().insert_axis(Axis(0)));
-    let mut centres = sample.slice(s![KEYS_PER_CLUSTER / 2..;KEYS_PER_CLUSTER, ..]).to_owned();
-    let mut assigned = nearest(&packed, &centres, metric, kernel);
+    let few = SomeKeys::evenly(keys, head, clusters * KEYS_PER_CLUSTER);
+    let mut centres = few.numbers.slice(s![KEYS_PER_CLUSTER / 2..;KEYS_PER_CLUSTER, ..]).to_owned();
     for _ in 0..ROUNDS {
-        move_centres(&mut centres, sample.view(), &assigned);
-        assigned = nearest(&packed, &centres, metric, kernel);
+        few.assign(&mut centres, metric, kernel);
     }
 
-    let weight = length as f32 / count as f32;
+    let length = keys.dim().1;
+    let many = SomeKeys::evenly(keys, head, length / COUNTED);
+    let assigned = many.assign(&mut centres, metric, kernel);
     let mut counts = Array2::zeros((STEPS + 1, clusters));
-    for (cluster, position) in assigned.into_iter().zip(positions) {
-        counts[[position * STEPS / length + 1, cluster]] += weight;
+    for (cluster, position) in assigned.into_iter().zip(&many.positions) {
+        counts[[position * STEPS / length + 1, cluster]] += COUNTED as f32;
     }
     counts.accumulate_axis_inplace(Axis(0), |before, count| *count += before);
     (centres, counts)
 }
 
-/// The nearest centre of each key of the one head.
-fn nearest(keys: &PackedKeys, centres: &Array2<f32>, metric: &Array2<f32>, kernel: Kernel) -> Vec<usize> {
-    let weighted = centres.dot(metric);
-    let half_norms = (&weighted * centres).sum_axis(Axis(1)) / 2.0;
-    let weighted: Vec<_> = weighted.outer_iter().map(|centre| centre.to_vec()).collect();
-    let centres = weighted.iter().map(|numbers| Query { row: 0, numbers }).collect();
-    let (_, length, _) = keys.dim();
-    let mut nearest = kernel.run(Nearest { keys: keys.panels(0), length, centres, half_norms });
-    nearest.truncate(length);
-    nearest
+/// Some keys of one head.
+struct SomeKeys {
+    positions: Vec<usize>,
+    /// `[positions, head_size]`.
+    numbers: Array2<f32>,
+    packed: PackedKeys,
 }
 
-/// Puts centres to the means of the keys that are assigned to them, if any are.
-fn move_centres(centres: &mut Array2<f32>, keys: ArrayView2<f32>, assigned: &[usize]) {
-    let mut sums = Array2::zeros(centres.dim());
-    let mut counts = vec![0.0; centres.nrows()];
-    for (key, cluster) in keys.outer_iter().zip(assigned) {
-        let mut sum = sums.row_mut(*cluster);
-        sum += &key;
-        counts[*cluster] += 1.0;
+impl SomeKeys {
+    /// So many, from one end of the window to the other.
+    fn evenly(keys: &Keys, head: usize, count: usize) -> Self {
+        let positions: Vec<_> = (0..count).map(|key| key * keys.dim().1 / count).collect();
+        let numbers = keys.select(head, positions.iter().copied());
+        let packed = PackedKeys::new(numbers.view().insert_axis(Axis(0)));
+        Self { positions, numbers, packed }
     }
-    for ((mut centre, sum), count) in centres.outer_iter_mut().zip(sums.outer_iter()).zip(counts) {
-        if count > 0.0 {
-            centre.assign(&(&sum / count));
+
+    /// The nearest centre of each key. Centres then move to the means of the keys that are assigned to them, if any are.
+    fn assign(&self, centres: &mut Array2<f32>, metric: &Array2<f32>, kernel: Kernel) -> Vec<usize> {
+        let nearest = self.nearest(centres, metric, kernel);
+        let mut sums = Array2::zeros(centres.dim());
+        let mut counts = vec![0.0; centres.nrows()];
+        for (key, cluster) in self.numbers.outer_iter().zip(&nearest) {
+            let mut sum = sums.row_mut(*cluster);
+            sum += &key;
+            counts[*cluster] += 1.0;
         }
+        for ((mut centre, sum), count) in centres.outer_iter_mut().zip(sums.outer_iter()).zip(counts) {
+            if count > 0.0 {
+                centre.assign(&(&sum / count));
+            }
+        }
+        nearest
+    }
+
+    fn nearest(&self, centres: &Array2<f32>, metric: &Array2<f32>, kernel: Kernel) -> Vec<usize> {
+        let weighted = centres.dot(metric);
+        let half_norms = (&weighted * centres).sum_axis(Axis(1)) / 2.0;
+        let weighted: Vec<_> = weighted.outer_iter().map(|centre| centre.to_vec()).collect();
+        let centres = weighted.iter().map(|numbers| Query { row: 0, numbers }).collect();
+        let length = self.positions.len();
+        let mut nearest = kernel.run(Nearest { keys: self.packed.panels(0), length, centres, half_norms });
+        nearest.truncate(length);
+        nearest
     }
 }
 

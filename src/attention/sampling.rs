@@ -23,7 +23,7 @@ const ROWS_AT_A_TIME: usize = 2048;
 const ROWS_FOR_CLUSTERS: usize = 256;
 
 /// There is one cluster of keys for so many rows that are drawn, so that predictions cost a fixed share of the work.
-const ROWS_PER_CLUSTER: usize = 6;
+const ROWS_PER_CLUSTER: usize = 8;
 
 /// Fewest and most clusters.
 const CLUSTERS: RangeInclusive<usize> = 32..=MOST_CLUSTERS;

@@ -16,7 +16,7 @@ use crate::progress;
 use crate::run::{Sinks, Wanted, changed, score_windows};
 
 /// One row in so many is the first number of rows unless the setting `rows` says another.
-const FIRST_SHARE: usize = 32;
+const FIRST_SHARE: usize = 16;
 
 /// How many times as many rows a window gets from one of its rounds to the next.
 const STEP: usize = 4;
