@@ -76,7 +76,7 @@ $(fetched)/openvino $(fetched)/ggml: %: %.whl
 	@mv $@.part $@
 
 .PHONY: cuda
-cuda: $(fetched)/cuda ## download ONNX Runtime for NVIDIA GPUs with CUDA's libraries, 1.2 GB, for x86_64
+cuda: $(fetched)/cuda ## download ONNX Runtime for NVIDIA GPUs with CUDA's libraries, 1.6 GB, for x86_64
 	@echo "export ORT_DYLIB_PATH=$$(echo $(CURDIR)/$</onnxruntime/capi/libonnxruntime.so.*)"
 
 $(fetched)/cuda: requirements/cuda.txt
