@@ -318,7 +318,7 @@ settings! {
     /// ONNX Runtime's shared library; auto looks in the usual places.
     onnxruntime: Option<PathBuf> = None, "FILE";
     /// What runs the model: an execution provider of ONNX Runtime's, or the path of a plug-in library with one.
-    execution_provider: ExecutionProvider = ExecutionProvider::BuiltIn(BuiltIn::Cpu), "PROVIDER";
+    execution_provider: ExecutionProvider = ExecutionProvider::CPU, "PROVIDER";
     /// Device of the execution provider, counted from 0; auto is the one that it chooses.
     device_id: Option<usize> = None, "NUMBER";
     /// Further options of the execution provider, under its own names.

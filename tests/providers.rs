@@ -75,7 +75,7 @@ fn a_file_that_is_no_plug_in_library_is_refused() {
     {
         let error = refused(&tiny(), &[("execution_provider", path)]);
         assert_eq!(error.kind(), ErrorKind::Runtime);
-        says(&error, &[path, words, "1.31.1"]);
+        says(&error, &[path, words, "this is ONNX Runtime 1."]);
     }
 }
 
@@ -92,13 +92,13 @@ fn a_survey_of_providers_needs_no_model() {
     let (succeeded, table, _) = longattn(&data(), &["inspect", "--providers"]);
     assert!(succeeded);
     let line = |name: &str| table.lines().find(|line| line.starts_with(name)).unwrap_or_default().to_owned();
-    assert!(line("ONNX Runtime").contains("1.31.1 from /"), "{table}");
+    assert!(line("ONNX Runtime").contains("libonnxruntime.so"), "{table}");
     assert!(line("cpu").ends_with("  starts"), "{table}");
     assert!(line("cuda").contains("does not start: this build has no CUDAExecutionProvider"), "{table}");
 
     let (_, json, _) = longattn(&data(), &["inspect", "--providers", "--json"]);
     let survey: Value = serde_json::from_str(&json).unwrap();
-    assert_eq!(survey["version"], "1.31.1");
+    assert!(survey["version"].as_str().unwrap().starts_with("1."), "{survey}");
     assert_eq!(survey["providers"].as_array().unwrap().len(), 8);
     assert_eq!(survey["providers"][0], json!({"name": "cpu", "devices": [], "starts": true, "problem": null}));
 

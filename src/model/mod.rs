@@ -12,6 +12,7 @@ mod query_key;
 mod runtime;
 mod scorer;
 mod session;
+mod start;
 mod survey;
 mod verify;
 

@@ -97,6 +97,9 @@ impl BuiltIn {
 }
 
 impl ExecutionProvider {
+    /// The default.
+    pub const CPU: Self = Self::BuiltIn(BuiltIn::Cpu);
+
     /// The provider of a setting's text: a name, or else a path, which has a separator or a dot.
     pub(crate) fn parse(text: &str) -> Option<Self> {
         if let Some((_, provider)) = BuiltIn::NAMES.iter().find(|row| row.0 == text) {
@@ -144,6 +147,12 @@ impl ProviderOptions {
         let pairs: Vec<_> = self.0.iter().map(|(key, value)| format!("{key}={value}")).collect();
         pairs.join(",")
     }
+}
+
+/// The settings with another provider, on its own choice of a device.
+pub(super) fn with_provider(config: &Config, execution_provider: ExecutionProvider) -> Config {
+    let provider_options = ProviderOptions::default();
+    Config { execution_provider, device_id: None, provider_options, ..config.clone() }
 }
 
 /// What ONNX Runtime says where a provider's library lacks others.

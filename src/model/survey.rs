@@ -4,9 +4,9 @@ use std::path::PathBuf;
 
 use serde_json::{Value, json};
 
-use super::provider::{self, BuiltIn, ExecutionProvider, ProviderOptions};
+use super::provider::{self, BuiltIn, ExecutionProvider, with_provider};
 use super::runtime::{Runtime, runtime};
-use super::session::try_provider;
+use super::start::try_provider;
 use crate::choice::Choice;
 use crate::config::Config;
 use crate::error::Result;
@@ -54,12 +54,7 @@ pub fn survey(config: &Config) -> Result<Survey> {
 fn tried(runtime: &Runtime, config: &Config, provider: ExecutionProvider) -> Tried {
     let config = match provider == config.execution_provider {
         true => config.clone(),
-        false => Config {
-            execution_provider: provider.clone(),
-            device_id: None,
-            provider_options: ProviderOptions::default(),
-            ..config.clone()
-        },
+        false => with_provider(config, provider.clone()),
     };
     let devices = match &provider {
         ExecutionProvider::Plugin(path) => provider::plugin_devices(runtime, path).unwrap_or_default(),

@@ -21,9 +21,9 @@ pub fn onnxruntime() -> PathBuf {
 /// ONNX Runtime with the provider OpenVINO.
 pub fn onnxruntime_with_openvino() -> PathBuf {
     let directory = fetched("openvino").join("onnxruntime/capi");
-    let files = directory.read_dir().unwrap().map(|entry| entry.unwrap().path());
+    let mut files = directory.read_dir().unwrap().map(|entry| entry.unwrap().path());
     let is_library = |path: &PathBuf| path.to_string_lossy().contains("libonnxruntime.so.");
-    files.filter(is_library).next().expect("the wheel holds ONNX Runtime")
+    files.find(is_library).expect("the wheel holds ONNX Runtime")
 }
 
 /// A plug-in library with an execution provider that computes on every processor.
