@@ -225,7 +225,7 @@ impl Value for ProviderOptions {
     }
 
     fn format(&self) -> String {
-        if self.pairs().is_empty() { NONE.to_owned() } else { self.format() }
+        if self.pairs().is_empty() { NONE.to_owned() } else { self.to_string() }
     }
 
     fn valid() -> String {

@@ -1,5 +1,6 @@
 //! Execution providers: what computes the graph.
 
+use std::fmt::{self, Display};
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 
@@ -141,11 +142,12 @@ impl ProviderOptions {
         let is_valid = |index: usize| !pairs[index].0.is_empty() && !repeated(index);
         (!text.contains('\0') && (0..pairs.len()).all(is_valid)).then_some(Self(pairs))
     }
+}
 
-    /// The text that [`ProviderOptions::parse`] reads.
-    pub(crate) fn format(&self) -> String {
+impl Display for ProviderOptions {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         let pairs: Vec<_> = self.0.iter().map(|(key, value)| format!("{key}={value}")).collect();
-        pairs.join(",")
+        formatter.write_str(&pairs.join(","))
     }
 }
 
@@ -312,7 +314,7 @@ mod tests {
         let options = ProviderOptions::parse("a=1,shapes=x:1x2,y:3,b=c=d,empty=").unwrap();
         let pairs: Vec<_> = options.pairs().iter().map(|(key, value)| (key.as_str(), value.as_str())).collect();
         assert_eq!(pairs, [("a", "1"), ("shapes", "x:1x2,y:3"), ("b", "c=d"), ("empty", "")]);
-        assert_eq!(ProviderOptions::parse(&options.format()), Some(options));
+        assert_eq!(ProviderOptions::parse(&options.to_string()), Some(options));
         for wrong in ["", "a", "=1", "a=1,a=2", "a=\0"] {
             assert_eq!(ProviderOptions::parse(wrong), None, "{wrong:?}");
         }
