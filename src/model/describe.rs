@@ -20,6 +20,7 @@ impl Description {
             "inputs": ports(&self.inputs),
             "outputs": ports(&self.outputs),
             "metadata": self.metadata.as_ref().map(metadata),
+            "placement": self.placement,
             "onnxruntime": loaded_from().map(|path| path.display().to_string()),
         })
     }

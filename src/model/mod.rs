@@ -6,15 +6,22 @@
 mod attentions;
 mod describe;
 pub mod metadata;
+mod native;
+mod provider;
 mod query_key;
 mod runtime;
 mod scorer;
 mod session;
+mod start;
+mod survey;
 mod verify;
 
 pub use metadata::{Contract, Metadata};
+pub use native::Placement;
+pub use provider::{BuiltIn, ExecutionProvider, ProviderOptions};
 pub(crate) use query_key::WINDOW_LENGTH;
 pub use runtime::loaded_from;
 pub use scorer::{Description, Input, Progress, Scorer};
 pub use session::Port;
+pub use survey::{Survey, Tried, survey};
 pub use verify::{Comparison, TOLERANCE, Verification};

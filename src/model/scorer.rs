@@ -8,6 +8,7 @@ use rayon::{ThreadPool, ThreadPoolBuilder};
 
 use super::attentions::{self, Attentions};
 use super::metadata::{Contract, Metadata};
+use super::native::Placement;
 use super::query_key::{self, QueryKey};
 use super::session::{Graph, Port};
 use super::verify::Verification;
@@ -40,6 +41,9 @@ pub struct Description {
     pub outputs: Vec<Port>,
     /// Token ids of the tokenizer; `None` for a bare model.
     pub tokenizer_vocabulary: Option<usize>,
+    /// How many nodes of each operator run on each execution provider, under ONNX Runtime's names. Empty where only the
+    /// CPU was asked for, and before ONNX Runtime 1.24, which does not tell.
+    pub placement: Placement,
 }
 
 /// One window to score.
@@ -91,7 +95,8 @@ impl Scorer {
     /// `tokenizer.json` lies beside it. The settings are those of the moment.
     ///
     /// # Errors
-    /// [`ErrorKind::InvalidSetting`] for a profile of sampled rows; [`ErrorKind::Runtime`] without ONNX Runtime;
+    /// [`ErrorKind::InvalidSetting`] for settings that contradict each other; [`ErrorKind::Runtime`] without ONNX Runtime,
+    /// and where the execution provider cannot start or runs nothing of the model;
     /// [`ErrorKind::Io`], [`ErrorKind::InvalidModel`] or
     /// [`ErrorKind::Unsupported`] for a package that is missing, damaged, or of a kind unknown here.
     pub fn open(package: &Path, config: &Config) -> Result<Self> {
@@ -130,6 +135,7 @@ impl Scorer {
             inputs: graph.inputs.clone(),
             outputs: graph.outputs.clone(),
             tokenizer_vocabulary: tokenizer.as_ref().map(Tokenizer::vocabulary_size),
+            placement: graph.placement.clone(),
         };
         check_vocabulary(&description)?;
         let threads = config.threads.map_or(0, |threads| threads.get());

@@ -33,6 +33,9 @@ pub fn command(command: Command) -> Command {
             "threads",
             "memory_limit",
             "onnxruntime",
+            "execution_provider",
+            "device_id",
+            "provider_options",
         ])
 }
 
