@@ -7,12 +7,16 @@ mod common;
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::Duration;
 
 use longattn::cancel::Cancel;
 use longattn::config::Config;
 use longattn::export::{ExportOptions, Layers, WeightType, export};
 use longattn::model::{MIN_GAIN_TOKENS, Scorer};
 use longattn::{Error, ErrorKind};
+use safetensors::Dtype;
+use safetensors::tensor::TensorView;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
@@ -197,4 +201,106 @@ fn losses_by_halves_of_bfloat16_are_those_of_the_checkpoint() {
         let scorer = exported(&checkpoint("mistral-deep"), &ExportOptions { weights, ..tiny() });
         assert_close(&losses(&scorer, token_ids), expected, &format!("{weights:?}"));
     }
+}
+
+/// `longattn score --gain` on windows of token ids, in a directory with the package `package`.
+fn scoring(directory: &Path, windows: &[(&str, Vec<u32>)]) -> Child {
+    let line = |(id, ids): &(&str, Vec<u32>)| serde_json::json!({ "id": id, "token_ids": ids }).to_string() + "\n";
+    fs::write(directory.join("windows.jsonl"), windows.iter().map(line).collect::<String>()).unwrap();
+    let mut command = Command::new(env!("CARGO_BIN_EXE_longattn"));
+    command.current_dir(directory).env("ORT_DYLIB_PATH", common::onnxruntime()).stderr(Stdio::piped());
+    let arguments = "score --gain --model package windows.jsonl -o scores.jsonl --overwrite";
+    command.args(arguments.split(' ')).spawn().unwrap()
+}
+
+fn gains(directory: &Path) -> Vec<Option<f64>> {
+    let scores = fs::read_to_string(directory.join("scores.jsonl")).unwrap();
+    let lines = scores.lines().map(|line| serde_json::from_str::<serde_json::Value>(line).unwrap());
+    lines.map(|line| line["information_gain"].as_f64()).collect()
+}
+
+#[test]
+fn the_command_line_writes_gains() {
+    let directory = tempfile::tempdir().unwrap();
+    let package = directory.path().join("package");
+    export(&checkpoint("qwen3-deep"), &package, &tiny()).unwrap();
+    let windows = [("long", long_window()), ("short", vec![1; 256])];
+    let output = scoring(directory.path(), &windows).wait_with_output().unwrap();
+    assert!(output.status.success(), "{output:?}");
+    let expected = gain(&open(&package), &windows[0].1).unwrap();
+    assert_eq!(gains(directory.path()), [Some(expected), None]);
+
+    export(&checkpoint("qwen3-deep"), &package, &ExportOptions { losses: false, overwrite: true, ..tiny() }).unwrap();
+    let output = scoring(directory.path(), &windows).wait_with_output().unwrap();
+    let told = String::from_utf8(output.stderr).unwrap();
+    assert!(!output.status.success() && told.contains("export the checkpoint with --gain"), "{told}");
+}
+
+/// A checkpoint of one small layer and a large vocabulary.
+fn many_words(directory: &Path, vocabulary: usize) {
+    const SIZE: usize = 16;
+    let config = serde_json::json!({
+        "model_type": "llama", "vocab_size": vocabulary, "hidden_size": SIZE, "intermediate_size": SIZE,
+        "num_hidden_layers": 1, "num_attention_heads": 2, "max_position_embeddings": 8192, "rms_norm_eps": 1e-5,
+    });
+    fs::create_dir_all(directory).unwrap();
+    fs::write(directory.join("config.json"), config.to_string()).unwrap();
+    fs::copy(data().join("checkpoints/tokenizer.json"), directory.join("tokenizer.json")).unwrap();
+    let numbers = |count: usize| -> Vec<u8> {
+        let number = |index: usize| (index as u32).wrapping_mul(2_654_435_761) as f32 / u32::MAX as f32 - 0.5;
+        (0..count).flat_map(|index| number(index).to_le_bytes()).collect()
+    };
+    let shape = |name: &str| match name {
+        "embed_tokens" => vec![vocabulary, SIZE],
+        _ if name.ends_with("norm") => vec![SIZE],
+        _ => vec![SIZE, SIZE],
+    };
+    let of_layer = [
+        "input_layernorm",
+        "self_attn.q_proj",
+        "self_attn.k_proj",
+        "self_attn.v_proj",
+        "self_attn.o_proj",
+        "post_attention_layernorm",
+        "mlp.gate_proj",
+        "mlp.up_proj",
+        "mlp.down_proj",
+    ];
+    let names = ["embed_tokens".to_owned(), "norm".to_owned()].into_iter();
+    let names = names.chain(of_layer.map(|name| format!("layers.0.{name}")));
+    let tensors: Vec<_> = names
+        .map(|name| {
+            let shape = shape(&name);
+            (format!("model.{name}.weight"), numbers(shape.iter().product()), shape)
+        })
+        .collect();
+    let views = tensors
+        .iter()
+        .map(|(name, bytes, shape)| (name.as_str(), TensorView::new(Dtype::F32, shape.clone(), bytes).unwrap()));
+    fs::write(directory.join("model.safetensors"), safetensors::serialize(views, None).unwrap()).unwrap();
+}
+
+#[test]
+fn logits_of_all_tokens_are_never_held() {
+    const VOCABULARY: usize = 1 << 16;
+    const LENGTH: usize = 1 << 13;
+    let directory = tempfile::tempdir().unwrap();
+    many_words(&directory.path().join("checkpoint"), VOCABULARY);
+    export(&directory.path().join("checkpoint"), &directory.path().join("package"), &options()).unwrap();
+    let ids = (0..LENGTH as u32).map(|token| token.wrapping_mul(2_654_435_761) % VOCABULARY as u32).collect();
+    let mut child = scoring(directory.path(), &[("long", ids)]);
+    let status = PathBuf::from(format!("/proc/{}/status", child.id()));
+    let mut peak = 0;
+    while child.try_wait().unwrap().is_none() {
+        let status = fs::read_to_string(&status).unwrap_or_default();
+        let kilobytes =
+            status.lines().find_map(|line| line.strip_prefix("VmHWM:")?.split_whitespace().next()?.parse().ok());
+        peak = peak.max(kilobytes.unwrap_or(0) * 1024);
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    assert!(child.wait().unwrap().success());
+    assert!(gains(directory.path())[0].is_some());
+    println!("{} MB at most", peak / 1_000_000);
+    let logits = LENGTH * VOCABULARY * size_of::<f32>();
+    assert!((1..logits / 4).contains(&peak), "{peak} bytes, where the logits take {logits}");
 }

@@ -271,6 +271,14 @@ impl Scorer {
         losses.information_gain(&self.window(ids, self.config.window.get())?, prefix, cancel)
     }
 
+    /// Checks that the package tells losses.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Unsupported`] where it has no `loss.onnx`.
+    pub fn check_losses(&self) -> Result<()> {
+        self.telling_losses().map(drop)
+    }
+
     fn telling_losses(&self) -> Result<&Losses> {
         self.losses.as_ref().ok_or_else(|| {
             let message = format!(

@@ -6,9 +6,9 @@
 
 For each layer `proportion` and `variance` of every head as the released code computes them, on the token ids of the case
 `gpl3_2048` in `released_code.json`, in float32 with min_distance L/4, where the first 4 tokens, the sinks, do not count as
-far. Of the first `LOSS_TOKENS` tokens, `losses` are the negative log-likelihoods of every `LOSS_STEP`th from the second on, in nats,
-and `information_gain` is the mean over the tokens from `SHORT_CONTEXT` on of how much higher they are in sequences of `SHORT_CONTEXT` tokens, of which
-the second half counts. transformers itself reads the weights from the GGUF file.
+far. Of the first `LOSS_TOKENS` tokens, `losses` are the negative log-likelihoods of every `LOSS_STEP`th from the second on, in
+nats, and `information_gain` is the mean over the tokens from `SHORT_CONTEXT` on of how much higher they are in sequences of
+`SHORT_CONTEXT` tokens, of which the second half counts. transformers itself reads the weights from the GGUF file.
 """
 
 import json
