@@ -229,10 +229,8 @@ fn write_layer(
 ) -> Result<Vec<onnx::Tensor>> {
     let LayerWeights { input_norm, projections } = decoder.read(checkpoint, layer)?;
     let mut initializers = Vec::new();
-    for (name, norm) in
-        [(graph::NORM, input_norm), (graph::FEED_FORWARD_NORM, decoder.feed_forward_norm(checkpoint, layer)?)]
-    {
-        let Some(norm) = norm else { continue };
+    let input_norm = input_norm.map(|norm| (graph::NORM, norm));
+    for (name, norm) in input_norm.into_iter().chain(decoder.read_block_norms(checkpoint, layer)?) {
         initializers.extend(write_norm(NormNames::new(layer, name), norm, file)?);
     }
     for ProjectionWeights { projection, matrix, bias, norm } in projections {
@@ -312,7 +310,7 @@ fn metadata(decoder: &Decoder, options: &ExportOptions) -> Metadata {
         head_size: decoder.head_size,
         vocabulary_size: decoder.vocabulary_size,
         max_positions: decoder.max_positions,
-        rope_theta: decoder.rotary.as_ref().map(|rotary| rotary.theta),
+        rope_theta: decoder.rotary(decoder.deepest()).map(|rotary| rotary.theta),
         attention_scale: decoder.attention_scale,
         logit_softcap: decoder.logit_softcap,
         sliding_window,
