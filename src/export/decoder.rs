@@ -175,6 +175,11 @@ impl Decoder {
         if self.head.is_some() { self.layer_count() } else { self.deepest() }
     }
 
+    /// Whether layers that are computed whole attend through a sliding window.
+    pub(super) fn slides_inside(&self) -> bool {
+        self.sliding_windows[..self.whole_layers()].iter().any(Option::is_some)
+    }
+
     /// How many layers, from the first on, are read.
     pub(super) fn read_layers(&self) -> usize {
         self.whole_layers().max(self.deepest() + 1)

@@ -25,6 +25,9 @@ pub(super) const HEAD: &str = "head";
 /// Operators of ONNX Runtime's own.
 pub(super) const RUNTIME_DOMAIN: &str = "com.microsoft";
 
+/// The first ONNX Runtime whose fused attention ends a sliding window where it ends: those before it see one token more.
+pub(super) const LOCAL_ATTENTION_RUNTIME: &str = "1.24";
+
 /// Names of the initializers of a norm.
 pub(super) struct NormNames {
     pub weights: String,

@@ -317,6 +317,7 @@ fn metadata(decoder: &Decoder, options: &ExportOptions) -> Metadata {
         full_attention_layer: sliding_window.and(decoder.first_full_layer()),
         weights: options.weights.name().to_owned(),
         losses: options.losses,
+        least_onnxruntime: decoder.slides_inside().then(|| graph::LOCAL_ATTENTION_RUNTIME.to_owned()),
     }
 }
 

@@ -46,5 +46,6 @@ fn metadata(metadata: &Metadata) -> Value {
         "full_attention_layer": metadata.full_attention_layer,
         "weights": metadata.weights,
         "losses": metadata.losses,
+        "least_onnxruntime": metadata.least_onnxruntime,
     })
 }

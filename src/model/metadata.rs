@@ -51,6 +51,8 @@ pub struct Metadata {
     pub weights: String,
     /// Whether the package has `loss.onnx`, by which it tells the losses of tokens and the information gain of windows.
     pub losses: bool,
+    /// The oldest ONNX Runtime, such as `1.24`, that computes the model rightly, where not all do that load it.
+    pub least_onnxruntime: Option<String>,
 }
 
 impl Metadata {
@@ -73,6 +75,7 @@ impl Metadata {
             ("full_attention_layer", self.full_attention_layer.map(|layer| layer.to_string())),
             ("weights", Some(self.weights.clone())),
             ("losses", self.losses.then(|| self.losses.to_string())),
+            ("least_onnxruntime", self.least_onnxruntime.clone()),
         ];
         pairs.into_iter().filter_map(|(key, value)| Some((format!("longattn.{key}"), value?))).collect()
     }
@@ -135,6 +138,7 @@ impl Metadata {
             full_attention_layer: optional(text, "full_attention_layer")?,
             weights: required(text, "weights")?,
             losses: optional(text, "losses")?.unwrap_or_default(),
+            least_onnxruntime: optional(text, "least_onnxruntime")?,
         }))
     }
 }
@@ -187,6 +191,7 @@ mod tests {
             full_attention_layer: None,
             weights: "f32".to_owned(),
             losses: true,
+            least_onnxruntime: Some("1.24".to_owned()),
         }
     }
 

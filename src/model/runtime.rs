@@ -1,12 +1,14 @@
 //! Finding and loading ONNX Runtime, once for the process.
 
-use std::ffi::OsStr;
+use std::ffi::{CStr, OsStr};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::Mutex;
 
+use libloading::Library;
 use ort::environment::Environment;
 use ort::logging::LogLevel;
+use ort::sys::OrtApiBase;
 
 use crate::error::{Error, ErrorKind, Result};
 
@@ -23,6 +25,8 @@ static LOADED: Mutex<Option<Loaded>> = Mutex::new(None);
 struct Loaded {
     path: PathBuf,
     environment: Environment,
+    /// Such as `1.31.1`.
+    version: String,
 }
 
 /// The environment for sessions, loading ONNX Runtime at the first call.
@@ -53,6 +57,29 @@ pub(crate) fn environment(setting: Option<&Path>) -> Result<Environment> {
 pub fn loaded_from() -> Option<PathBuf> {
     let loaded = LOADED.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
     loaded.as_ref().map(|loaded| loaded.path.clone())
+}
+
+/// Refuses the loaded ONNX Runtime where it is older than `least`, such as `1.24`.
+///
+/// # Errors
+/// [`ErrorKind::Runtime`].
+pub(super) fn check_version(least: &str) -> Result<()> {
+    let loaded = LOADED.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
+    let Some(loaded) = loaded.as_ref().filter(|loaded| numbers(&loaded.version) < numbers(least)) else {
+        return Ok(());
+    };
+    let message = format!(
+        "the model takes ONNX Runtime {least} or newer, and {} is {}, which would compute it wrongly: install a newer one, or \
+         name it in the setting onnxruntime",
+        loaded.path.display(),
+        loaded.version
+    );
+    Err(Error::new(ErrorKind::Runtime, message))
+}
+
+/// A version's numbers, of which the first differing one decides.
+fn numbers(version: &str) -> Vec<u32> {
+    version.split('.').map_while(|number| number.parse().ok()).collect()
 }
 
 fn same_file(a: &Path, b: &Path) -> bool {
@@ -116,7 +143,20 @@ fn load_file(path: &Path) -> Result<Loaded, String> {
     let environment = ort::init_from(&path).map_err(|cause| cause.to_string())?.with_name("longattn").build();
     let environment = environment.map_err(|cause| format!("{}: {cause}", path.display()))?;
     environment.set_log_level(LogLevel::Fatal);
-    Ok(Loaded { path, environment })
+    let version = version(&path).map_err(|cause| format!("{}: {cause}", path.display()))?;
+    Ok(Loaded { path, environment, version })
+}
+
+/// The version of a library that `ort` has loaded, which `ort` itself does not tell.
+fn version(path: &Path) -> Result<String, String> {
+    // SAFETY: the library is loaded already, so no code of it runs by loading it; the function has had this type since
+    // ONNX Runtime 1.0, and what it points to is constant.
+    unsafe {
+        let library = Library::new(path).map_err(|cause| cause.to_string())?;
+        let base = library.get::<unsafe extern "system" fn() -> *const OrtApiBase>(b"OrtGetApiBase\0");
+        let base = base.map_err(|cause| cause.to_string())?().as_ref().ok_or("OrtGetApiBase gives nothing")?;
+        Ok(CStr::from_ptr((base.GetVersionString)()).to_string_lossy().into_owned())
+    }
 }
 
 /// Where a library lies that was installed beside this one.
@@ -158,4 +198,17 @@ fn python_library() -> Result<PathBuf, String> {
     }
     let directory = Path::new(&package).join("capi");
     library_in(&directory).ok_or_else(|| format!("{} has no libonnxruntime.so", directory.display()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::numbers;
+
+    #[test]
+    fn versions_compare_by_their_numbers() {
+        for (older, newer) in [("1.9.1", "1.24"), ("1.23.2", "1.24"), ("1.24", "1.24.1"), ("1.31.1", "2.0")] {
+            assert!(numbers(older) < numbers(newer), "{older} {newer}");
+        }
+        assert!(numbers("1.24.0") >= numbers("1.24"));
+    }
 }

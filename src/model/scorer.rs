@@ -10,6 +10,7 @@ use super::attentions::{self, Attentions};
 use super::losses::Losses;
 use super::metadata::{Contract, Metadata};
 use super::query_key::{self, QueryKey};
+use super::runtime;
 use super::session::{Graph, Port};
 use super::verify::Verification;
 use crate::attention::FarRegion;
@@ -107,6 +108,9 @@ impl Scorer {
         let graph = Graph::open(&model_file, config)?;
         let metadata =
             Metadata::from_properties(|key| graph.property(key)).map_err(|error| error.at(package.display()))?;
+        if let Some(least) = metadata.as_ref().and_then(|metadata| metadata.least_onnxruntime.as_deref()) {
+            runtime::check_version(least).map_err(|error| error.at(package.display()))?;
+        }
         let contract = contract(&graph, metadata.as_ref()).map_err(|error| error.at(package.display()))?;
         let model = match contract {
             Contract::QueryKey => Model::QueryKey(QueryKey {
@@ -249,9 +253,10 @@ impl Scorer {
     /// each token but the first, given those before it, by all layers of the model. Memory is linear in the window.
     ///
     /// # Errors
-    /// [`ErrorKind::Unsupported`] where the package has no `loss.onnx`; those of [`Scorer::score`].
+    /// [`ErrorKind::Unsupported`] where the package has no `loss.onnx`; those of [`Scorer::score`], but that a sliding window
+    /// of the scored layer is no limit.
     pub fn losses(&self, ids: &[u32], cancel: &Cancel) -> Result<Vec<f32>> {
-        self.telling_losses()?.of_window(&self.window(ids, self.config.window.get())?, cancel)
+        self.telling_losses()?.of_window(&self.framed(ids, self.config.window.get())?, cancel)
     }
 
     /// The information gain of one window, framed and truncated as it is scored, in nats a token: how much lower the loss of
@@ -264,11 +269,11 @@ impl Scorer {
     ///
     /// # Errors
     /// [`ErrorKind::Unsupported`] where the package has no `loss.onnx`, [`ErrorKind::TooShort`] below
-    /// [`MIN_GAIN_TOKENS`](super::MIN_GAIN_TOKENS); those of [`Scorer::score`].
+    /// [`MIN_GAIN_TOKENS`](super::MIN_GAIN_TOKENS); those of [`Scorer::losses`].
     pub fn information_gain(&self, ids: &[u32], cancel: &Cancel) -> Result<f64> {
         let losses = self.telling_losses()?;
         let prefix = self.tokenizer.as_ref().map_or(&[][..], Tokenizer::prefix);
-        losses.information_gain(&self.window(ids, self.config.window.get())?, prefix, cancel)
+        losses.information_gain(&self.framed(ids, self.config.window.get())?, prefix, cancel)
     }
 
     /// Checks that the package tells losses.
@@ -344,6 +349,13 @@ impl Scorer {
 
     /// Token ids as one window of at most `window` tokens that can be scored: framed, truncated and checked.
     fn window(&self, ids: &[u32], window: usize) -> Result<Vec<u32>> {
+        let ids = self.framed(ids, window)?;
+        self.check_sliding_window(ids.len())?;
+        Ok(ids)
+    }
+
+    /// Token ids as one window of at most `window` tokens that the model can read.
+    fn framed(&self, ids: &[u32], window: usize) -> Result<Vec<u32>> {
         let ids = match &self.tokenizer {
             Some(tokenizer) => tokenizer.frame(ids, window),
             None => ids[..ids.len().min(window)].to_vec(),
@@ -364,8 +376,8 @@ impl Scorer {
         }
     }
 
-    /// Refuses windows that the scored layer cannot see whole, and warns of those that it was not trained for.
-    fn check_positions(&self, length: usize) -> Result<()> {
+    /// Refuses windows that a scored layer cannot see whole.
+    fn check_sliding_window(&self, length: usize) -> Result<()> {
         let Some(metadata) = &self.description.metadata else { return Ok(()) };
         if metadata.sliding_window.is_some_and(|window| length > window)
             && let Some(limit) = metadata.sliding_window_limit()
@@ -373,6 +385,12 @@ impl Scorer {
             let message = format!("a window of {length} tokens cannot be scored: {limit}");
             return Err(Error::new(ErrorKind::InvalidSetting, message));
         }
+        Ok(())
+    }
+
+    /// Refuses windows longer than learned positions, and warns of those that the model was not trained for.
+    fn check_positions(&self, length: usize) -> Result<()> {
+        let Some(metadata) = &self.description.metadata else { return Ok(()) };
         let trained = metadata.max_positions;
         if length <= trained {
             return Ok(());
