@@ -139,7 +139,7 @@ onnx: build $(model_file) target/python/.installed ## check exported models agai
 	for contract in query-key attentions; do for dtype in f32 f16 bf16; do \
 	    $(longattn) export $(model_file) --contract $$contract --dtype $$dtype -o target/check-onnx/$$contract-$$dtype; \
 	done; done
-	$(longattn) export $(model_file) --layer 2 -o target/check-onnx/layer-2
+	$(longattn) export $(model_file) --layer 17 --gain --dtype bf16 -o target/check-onnx/gain
 	PYTHONPATH=target/python python3 tests/python/check_onnx.py target/check-onnx/*
 	for checkpoint in tests/data/checkpoints/*/; do \
 	    $(longattn) export $$checkpoint --tokenizer tests/data/checkpoints/tokenizer.json --quiet \

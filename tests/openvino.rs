@@ -5,7 +5,7 @@ mod common;
 
 use std::path::Path;
 
-use longattn::export::{ExportOptions, export};
+use longattn::export::{ExportOptions, Layers, export};
 use longattn::model::{Contract, Placement, Scorer, survey};
 use longattn::{Config, ErrorKind};
 use tempfile::TempDir;
@@ -58,7 +58,7 @@ fn the_first_layer_runs_wholly_on_openvino() {
 
 #[test]
 fn a_deeper_layer_leaves_the_fused_attention_to_the_cpu() {
-    let (_directory, package) = package(&ExportOptions { layer: 2, ..ExportOptions::default() });
+    let (_directory, package) = package(&ExportOptions { layers: Layers::These(vec![2]), ..ExportOptions::default() });
     let placement = check(&package);
     assert!(nodes(&placement, OPENVINO) > 100, "{placement:?}");
     assert_eq!(placement[CPU].keys().collect::<Vec<_>>(), ["GroupQueryAttention"]);

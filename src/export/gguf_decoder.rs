@@ -1,9 +1,9 @@
 //! What the metadata of a GGUF file says of its decoder.
 
 use super::ExportOptions;
-use super::architecture::{Architecture, BlockNames, LLAMA, Projections, QueryKeyNorms, TensorNames};
+use super::architecture::{Architecture, BlockNames, FeedForward, LLAMA, Projections, QueryKeyNorms, TensorNames};
 use super::checkpoint::Checkpoint;
-use super::decoder::{Decoder, MAX_LAYERS};
+use super::decoder::{Decoder, Head, MAX_LAYERS};
 use super::gguf::Gguf;
 use super::rotary::{Rotary, RowOrder, Scaling};
 use crate::error::{ErrorKind, Result};
@@ -16,13 +16,16 @@ static TENSORS: TensorNames = TensorNames {
     input_norm: Some("blk.{}.attn_norm"),
     projections: Projections::Apart(["blk.{}.attn_q", "blk.{}.attn_k", "blk.{}.attn_v"]),
     query_key_norms: QueryKeyNorms::None,
-    block: Some(BlockNames {
+    block: BlockNames {
         attention_output: "blk.{}.attn_output",
-        feed_forward_norm: "blk.{}.ffn_norm",
-        gate: "blk.{}.ffn_gate",
-        up: "blk.{}.ffn_up",
-        down: "blk.{}.ffn_down",
-    }),
+        post_attention_norm: None,
+        feed_forward_norm: Some("blk.{}.ffn_norm"),
+        feed_forward: FeedForward::Gated { gate: "blk.{}.ffn_gate", up: "blk.{}.ffn_up", down: "blk.{}.ffn_down" },
+        post_feed_forward_norm: None,
+    },
+    output_norm: "output_norm",
+    head: "output",
+    transposed: false,
 };
 
 const TOKEN_EMBEDDING: &str = "token_embd.weight";
@@ -38,8 +41,12 @@ pub(super) fn decoder(gguf: &Gguf, options: &ExportOptions) -> Result<Decoder> {
     let layer_count = layer_count(gguf)?;
     let layers = options.layers.of(layer_count).map_err(|error| error.at(gguf.place("")))?;
     let feed_forward_size = match layers[..] {
-        [0] => 0,
+        [0] if !options.losses => 0,
         _ => positive(gguf, "llama.feed_forward_length", None)?,
+    };
+    let head = match gguf.shape("output.weight")? {
+        Some(_) => Head::Apart,
+        None => Head::Tied,
     };
     let scale = real(gguf, "llama.attention.scale", Some(0.0))?;
     let decoder = Decoder {
@@ -58,9 +65,14 @@ pub(super) fn decoder(gguf: &Gguf, options: &ExportOptions) -> Result<Decoder> {
         attention_scale: if scale > 0.0 { scale } else { (head_size as f64).sqrt().recip() },
         logit_softcap: None,
         rotary: Some(rotary(gguf, head_size, options.rope_theta)?),
+        sliding_rotary: None,
         sliding_windows: vec![None; layer_count],
         layers,
         feed_forward_size,
+        activation: ARCHITECTURE.activation,
+        parallel_residual: ARCHITECTURE.parallel_residual,
+        head: options.losses.then_some(head),
+        final_logit_softcap: None,
     };
     decoder.check_depth().map_err(|error| error.at(gguf.place("")))?;
     decoder.check_heads().map_err(|error| error.at(gguf.place("")))?;

@@ -1,6 +1,11 @@
 //! The ONNX graphs of a scorer package.
 
-use super::architecture::{Norm, QueryKeyNorms};
+mod loss;
+
+use std::collections::HashSet;
+use std::f32::consts::{FRAC_1_SQRT_2, PI};
+
+use super::architecture::{Activation, Norm, QueryKeyNorms};
 use super::decoder::Decoder;
 use super::onnx::{Attribute, Dimension, ElementType, Graph, Node, Tensor, ValueInfo};
 use super::rotary::{Frequencies, Rotary};
@@ -11,12 +16,17 @@ use crate::model::metadata::Contract;
 pub(super) const TOKEN_EMBEDDING: &str = "token_embedding";
 pub(super) const POSITION_EMBEDDING: &str = "position_embedding";
 
-/// What norms are called.
+/// What the norm before attention is called.
 pub(super) const NORM: &str = "input_norm";
-pub(super) const FEED_FORWARD_NORM: &str = "feed_forward_norm";
+
+/// The projection to the vocabulary, `[vocabulary_size, embedding_size]`, where it is not the embedding.
+pub(super) const HEAD: &str = "head";
 
 /// Operators of ONNX Runtime's own.
 pub(super) const RUNTIME_DOMAIN: &str = "com.microsoft";
+
+/// The first ONNX Runtime whose fused attention ends a sliding window where it ends: those before it see one token more.
+pub(super) const LOCAL_ATTENTION_RUNTIME: &str = "1.24";
 
 /// Names of the initializers of a norm.
 pub(super) struct NormNames {
@@ -27,6 +37,11 @@ pub(super) struct NormNames {
 impl NormNames {
     pub(super) fn new(layer: usize, norm: &str) -> Self {
         Self { weights: format!("layer_{layer}_{norm}"), bias: format!("layer_{layer}_{norm}_bias") }
+    }
+
+    /// Of the norm after the last layer.
+    pub(super) fn of_output() -> Self {
+        Self { weights: "output_norm".to_owned(), bias: "output_norm_bias".to_owned() }
     }
 }
 
@@ -53,15 +68,21 @@ impl LinearNames {
 ///
 /// `weights` holds the initializers, and what it holds is computed with: either each projection's table, or the embedding
 /// `[vocabulary_size, embedding_size]`, the matrices, and those of norms, biases and positions that the model has.
-pub(super) fn build(contract: Contract, decoder: &Decoder, weights: Vec<Tensor>) -> Graph {
-    let graph = Graph { name: "longattn".to_owned(), initializer: weights, ..Graph::default() };
-    let mut builder = Builder { graph, decoder };
+pub(super) fn build(contract: Contract, decoder: &Decoder, weights: &[Tensor]) -> Graph {
+    let mut builder = Builder::new(decoder, weights);
     match contract {
         Contract::QueryKey if decoder.deepest() == 0 => builder.query_key(),
         Contract::QueryKey => builder.deeper_query_key(),
         Contract::Attentions => builder.attentions(),
     }
-    builder.graph
+    builder.finish()
+}
+
+/// The graph from token ids through all layers to the losses, which takes no tables.
+pub(super) fn build_losses(decoder: &Decoder, weights: &[Tensor]) -> Graph {
+    let mut builder = Builder::new(decoder, weights);
+    builder.losses();
+    builder.finish()
 }
 
 /// Name of a value in the graph.
@@ -70,6 +91,8 @@ type Value = String;
 struct Builder<'a> {
     graph: Graph,
     decoder: &'a Decoder,
+    /// What names of values begin with, another for a graph within a graph.
+    scope: &'static str,
 }
 
 /// Tokens of which queries or keys are to be computed.
@@ -82,7 +105,19 @@ struct Tokens {
     positions: Value,
 }
 
-impl Builder<'_> {
+impl<'a> Builder<'a> {
+    fn new(decoder: &'a Decoder, weights: &[Tensor]) -> Self {
+        let graph = Graph { name: "longattn".to_owned(), initializer: weights.to_vec(), ..Graph::default() };
+        Self { graph, decoder, scope: "" }
+    }
+
+    /// The graph, without the weights that it does not read.
+    fn finish(mut self) -> Graph {
+        let read: HashSet<_> = inputs_of(&self.graph.node).collect();
+        self.graph.initializer.retain(|tensor| read.contains(&tensor.name));
+        self.graph
+    }
+
     fn query_key(&mut self) {
         for (name, heads) in self.query_and_key() {
             let length = format!("{name}_length");
@@ -167,7 +202,8 @@ impl Builder<'_> {
 
     /// The embedding `[.., length, embedding_size]`; `None` where it is folded.
     fn unless_folded(&mut self, tokens: &Tokens) -> Option<Value> {
-        self.has(TOKEN_EMBEDDING).then(|| self.embedded(tokens))
+        let folded = self.query_and_key().iter().all(|(name, _)| self.has(&LinearNames::new(0, name).table));
+        (!folded).then(|| self.embedded(tokens))
     }
 
     /// Queries or keys `[.., heads, length, head_size]` of a layer, from its normed input where they are not folded.
@@ -184,7 +220,7 @@ impl Builder<'_> {
             Some(normed) => self.linear(normed, &names),
             None => self.looked_up(&names.table, &tokens.ids),
         };
-        self.rotated(&rows, &names, heads, tokens)
+        self.rotated(layer, &rows, &names, heads, tokens)
     }
 
     /// What follows a layer's queries and keys, from one hidden state `[batch, length, embedding_size]` to the next.
@@ -197,10 +233,13 @@ impl Builder<'_> {
         tokens: &Tokens,
     ) -> Value {
         let attended = self.attended(layer, normed, query_and_key, tokens);
-        let hidden = self.node("Add", &[hidden, &attended]);
-        let normed = self.normed(&hidden, &NormNames::new(layer, FEED_FORWARD_NORM));
+        let attended = self.normed(&attended, &NormNames::new(layer, "post_attention_norm"));
+        let behind = self.node("Add", &[hidden, &attended]);
+        let read = if self.decoder.parallel_residual { hidden } else { &behind };
+        let normed = self.normed(read, &NormNames::new(layer, "feed_forward_norm"));
         let fed_forward = self.fed_forward(layer, &normed);
-        self.node("Add", &[&hidden, &fed_forward])
+        let fed_forward = self.normed(&fed_forward, &NormNames::new(layer, "post_feed_forward_norm"));
+        self.node("Add", &[&behind, &fed_forward])
     }
 
     /// What a layer's attention gives, by a fused operator, which holds no map.
@@ -210,11 +249,14 @@ impl Builder<'_> {
         let query = self.joined(&query, decoder.heads);
         let key = self.joined(&key, decoder.key_value_heads);
         let [last, length] = self.extents(tokens);
-        let attributes = vec![
+        let mut attributes = vec![
             Attribute::integer("num_heads", decoder.heads as i64),
             Attribute::integer("kv_num_heads", decoder.key_value_heads as i64),
             Attribute::float("scale", decoder.attention_scale as f32),
         ];
+        attributes.extend(decoder.logit_softcap.map(|cap| Attribute::float("softcap", cap as f32)));
+        let window = decoder.sliding_windows[layer];
+        attributes.extend(window.map(|window| Attribute::integer("local_window_size", window as i64)));
         let outputs = ["attended", "present_key", "present_value"].map(|stem| self.fresh(stem));
         let attended = outputs[0].clone();
         let inputs = [&query, &key, &value, "", "", &last, &length];
@@ -243,18 +285,54 @@ impl Builder<'_> {
     }
 
     fn fed_forward(&mut self, layer: usize, normed: &Value) -> Value {
-        let [gate, up] = ["gate", "up"].map(|name| self.linear(normed, &LinearNames::new(layer, name)));
-        let sigmoid = self.node("Sigmoid", &[&gate]);
-        let gate = self.node("Mul", &[&gate, &sigmoid]);
-        let inner = self.node("Mul", &[&gate, &up]);
-        self.linear(&inner, &LinearNames::new(layer, "down"))
+        let [gate, up, down] = ["gate", "up", "down"].map(|name| LinearNames::new(layer, name));
+        let up = self.linear(normed, &up);
+        let inner = match self.has(&gate.weights) {
+            true => {
+                let gate = self.linear(normed, &gate);
+                let gate = self.activated(&gate);
+                self.node("Mul", &[&gate, &up])
+            }
+            false => self.activated(&up),
+        };
+        self.linear(&inner, &down)
+    }
+
+    fn activated(&mut self, numbers: &Value) -> Value {
+        let share = match self.decoder.activation {
+            Activation::Silu => self.node("Sigmoid", &[numbers]),
+            Activation::Gelu => {
+                let scale = self.float(FRAC_1_SQRT_2);
+                let scaled = self.node("Mul", &[numbers, &scale]);
+                let bent = self.node("Erf", &[&scaled]);
+                self.as_share(&bent)
+            }
+            Activation::GeluTanh => {
+                let [cubic, scale] = [0.044_715, (2.0 / PI).sqrt()].map(|number| self.float(number));
+                let square = self.node("Mul", &[numbers, numbers]);
+                let cube = self.node("Mul", &[&square, numbers]);
+                let cube = self.node("Mul", &[&cube, &cubic]);
+                let sum = self.node("Add", &[numbers, &cube]);
+                let scaled = self.node("Mul", &[&sum, &scale]);
+                let bent = self.node("Tanh", &[&scaled]);
+                self.as_share(&bent)
+            }
+        };
+        self.node("Mul", &[numbers, &share])
+    }
+
+    /// Numbers from -1 to 1 as from 0 to 1.
+    fn as_share(&mut self, numbers: &Value) -> Value {
+        let [one, half] = [1.0, 0.5].map(|number| self.float(number));
+        let sum = self.node("Add", &[numbers, &one]);
+        self.node("Mul", &[&sum, &half])
     }
 
     /// Rows `[.., length, rows]` of queries or keys as `[.., heads, length, head_size]`, rotary embedding applied.
-    fn rotated(&mut self, rows: &Value, names: &LinearNames, heads: usize, tokens: &Tokens) -> Value {
+    fn rotated(&mut self, layer: usize, rows: &Value, names: &LinearNames, heads: usize, tokens: &Tokens) -> Value {
         let split = self.split(rows, names, heads, tokens);
         let decoder = self.decoder;
-        match &decoder.rotary {
+        match decoder.rotary(layer) {
             Some(rotary) => self.turned(&split, rotary, tokens),
             None => split,
         }
@@ -446,10 +524,7 @@ impl Builder<'_> {
         let key = self.node_with("Transpose", &[key], vec![Attribute::integers("perm", &[0, 1, 3, 2])]);
         let mut logits = self.node("MatMul", &[&query, &key]);
         if let Some(cap) = self.decoder.logit_softcap {
-            let cap = self.float(cap as f32);
-            let parts = self.node("Div", &[&logits, &cap]);
-            let parts = self.node("Tanh", &[&parts]);
-            logits = self.node("Mul", &[&parts, &cap]);
+            logits = self.capped(&logits, cap);
         }
         let last = self.integers(&[-1]);
         let rows = self.node("Unsqueeze", &[positions, &last]);
@@ -457,6 +532,14 @@ impl Builder<'_> {
         let hidden = self.float(f32::NEG_INFINITY);
         let logits = self.node("Where", &[&visible, &logits, &hidden]);
         self.node_with("Softmax", &[&logits], vec![Attribute::integer("axis", -1)])
+    }
+
+    /// Each number `x` as `cap · tanh(x / cap)`.
+    fn capped(&mut self, numbers: &Value, cap: f64) -> Value {
+        let cap = self.float(cap as f32);
+        let parts = self.node("Div", &[numbers, &cap]);
+        let parts = self.node("Tanh", &[&parts]);
+        self.node("Mul", &[&parts, &cap])
     }
 
     /// `value`, which has the number format of the initializer `weights`, in float32.
@@ -513,7 +596,7 @@ impl Builder<'_> {
         if let Some(known) = known {
             return known.name.clone();
         }
-        let name = format!("constant_{}", self.graph.initializer.len());
+        let name = format!("{}constant_{}", self.scope, self.graph.initializer.len());
         self.graph.initializer.push(tensor.named(&name));
         name
     }
@@ -529,7 +612,7 @@ impl Builder<'_> {
     }
 
     fn fresh(&self, stem: &str) -> Value {
-        format!("{stem}_{}", self.graph.node.len())
+        format!("{}{stem}_{}", self.scope, self.graph.node.len())
     }
 
     fn push(&mut self, operator: &str, inputs: &[&str], output: Vec<Value>, attribute: Vec<Attribute>) {
@@ -544,4 +627,11 @@ impl Builder<'_> {
             domain: String::new(),
         });
     }
+}
+
+/// What nodes read, and those of graphs within them.
+fn inputs_of(nodes: &[Node]) -> impl Iterator<Item = &String> {
+    let within = nodes.iter().flat_map(|node| &node.attribute).filter_map(|attribute| attribute.g.as_ref());
+    let within = within.flat_map(|graph| graph.node.iter().flat_map(|node| &node.input));
+    nodes.iter().flat_map(|node| &node.input).chain(within)
 }

@@ -49,6 +49,10 @@ pub struct Metadata {
     pub full_attention_layer: Option<usize>,
     /// Number format of the stored weights, `f32`, `f16` or `bf16`.
     pub weights: String,
+    /// Whether the package has `loss.onnx`, by which it tells the losses of tokens and the information gain of windows.
+    pub losses: bool,
+    /// The oldest ONNX Runtime, such as `1.24`, that computes the model rightly, where not all do that load it.
+    pub least_onnxruntime: Option<String>,
 }
 
 impl Metadata {
@@ -70,6 +74,8 @@ impl Metadata {
             ("sliding_window", self.sliding_window.map(|window| window.to_string())),
             ("full_attention_layer", self.full_attention_layer.map(|layer| layer.to_string())),
             ("weights", Some(self.weights.clone())),
+            ("losses", self.losses.then(|| self.losses.to_string())),
+            ("least_onnxruntime", self.least_onnxruntime.clone()),
         ];
         pairs.into_iter().filter_map(|(key, value)| Some((format!("longattn.{key}"), value?))).collect()
     }
@@ -131,6 +137,8 @@ impl Metadata {
             sliding_window: optional(text, "sliding_window")?,
             full_attention_layer: optional(text, "full_attention_layer")?,
             weights: required(text, "weights")?,
+            losses: optional(text, "losses")?.unwrap_or_default(),
+            least_onnxruntime: optional(text, "least_onnxruntime")?,
         }))
     }
 }
@@ -182,6 +190,8 @@ mod tests {
             sliding_window: None,
             full_attention_layer: None,
             weights: "f32".to_owned(),
+            losses: true,
+            least_onnxruntime: Some("1.24".to_owned()),
         }
     }
 

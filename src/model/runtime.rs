@@ -91,6 +91,29 @@ pub fn loaded_from() -> Option<PathBuf> {
     loaded.as_ref().map(|loaded| loaded.path.clone())
 }
 
+/// Refuses the loaded ONNX Runtime where it is older than `least`, such as `1.24`.
+///
+/// # Errors
+/// [`ErrorKind::Runtime`].
+pub(super) fn check_version(least: &str) -> Result<()> {
+    let loaded = LOADED.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
+    let Some(loaded) = loaded.as_ref().filter(|loaded| numbers(&loaded.native.version()) < numbers(least)) else {
+        return Ok(());
+    };
+    let message = format!(
+        "the model takes ONNX Runtime {least} or newer, and {} is {}, which would compute it wrongly: install a newer one, or \
+         name it in the setting onnxruntime",
+        loaded.path.display(),
+        loaded.native.version()
+    );
+    Err(Error::new(ErrorKind::Runtime, message))
+}
+
+/// A version's numbers, of which the first differing one decides.
+fn numbers(version: &str) -> Vec<u32> {
+    version.split('.').map_while(|number| number.parse().ok()).collect()
+}
+
 fn same_file(a: &Path, b: &Path) -> bool {
     let canonical = |path: &Path| path.canonicalize().unwrap_or_else(|_| path.to_owned());
     canonical(a) == canonical(b)
@@ -196,4 +219,17 @@ fn python_library() -> Result<PathBuf, String> {
     }
     let directory = Path::new(&package).join("capi");
     library_in(&directory).ok_or_else(|| format!("{} has no libonnxruntime.so", directory.display()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::numbers;
+
+    #[test]
+    fn versions_compare_by_their_numbers() {
+        for (older, newer) in [("1.9.1", "1.24"), ("1.23.2", "1.24"), ("1.24", "1.24.1"), ("1.31.1", "2.0")] {
+            assert!(numbers(older) < numbers(newer), "{older} {newer}");
+        }
+        assert!(numbers("1.24.0") >= numbers("1.24"));
+    }
 }

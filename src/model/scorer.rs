@@ -7,9 +7,11 @@ use rayon::prelude::*;
 use rayon::{ThreadPool, ThreadPoolBuilder};
 
 use super::attentions::{self, Attentions};
+use super::losses::Losses;
 use super::metadata::{Contract, Metadata};
 use super::native::Placement;
 use super::query_key::{self, QueryKey};
+use super::runtime;
 use super::session::{Graph, Port};
 use super::verify::Verification;
 use crate::attention::FarRegion;
@@ -79,6 +81,7 @@ pub struct Scorer {
     config: Config,
     graph: Graph,
     model: Model,
+    losses: Option<Losses>,
     description: Description,
     tokenizer: Option<Tokenizer>,
     pool: ThreadPool,
@@ -110,6 +113,9 @@ impl Scorer {
         let graph = Graph::open(&model_file, config)?;
         let metadata =
             Metadata::from_properties(|key| graph.property(key)).map_err(|error| error.at(package.display()))?;
+        if let Some(least) = metadata.as_ref().and_then(|metadata| metadata.least_onnxruntime.as_deref()) {
+            runtime::check_version(least).map_err(|error| error.at(package.display()))?;
+        }
         let contract = contract(&graph, metadata.as_ref()).map_err(|error| error.at(package.display()))?;
         let model = match contract {
             Contract::QueryKey => Model::QueryKey(QueryKey {
@@ -126,6 +132,8 @@ impl Scorer {
             Model::QueryKey(_) => metadata.as_ref().map(Metadata::scored_heads),
             Model::Attentions(attentions) => Some(attentions.heads),
         };
+        let tells_losses = metadata.as_ref().is_some_and(|metadata| metadata.losses);
+        let losses = tells_losses.then(|| Losses::new(&model_file, config));
         let description = Description {
             model_bytes: model_bytes(&model_file),
             model: model_file,
@@ -143,7 +151,16 @@ impl Scorer {
         let pool = pool.build().map_err(|cause| {
             Error::new(ErrorKind::Internal, format!("threads cannot be started: {cause}; set threads to fewer"))
         })?;
-        Ok(Self { config: config.clone(), graph, model, description, tokenizer, pool, position_warning: Once::new() })
+        Ok(Self {
+            config: config.clone(),
+            graph,
+            model,
+            losses,
+            description,
+            tokenizer,
+            pool,
+            position_warning: Once::new(),
+        })
     }
 
     /// What the package is.
@@ -238,6 +255,51 @@ impl Scorer {
         self.pool.install(|| batches.into_iter().flat_map(batch_scores).collect())
     }
 
+    /// The losses of the tokens of one window, framed and truncated as it is scored: the negative log-likelihood in nats of
+    /// each token but the first, given those before it, by all layers of the model. Memory is linear in the window.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Unsupported`] where the package has no `loss.onnx`; those of [`Scorer::score`], but that a sliding window
+    /// of the scored layer is no limit.
+    pub fn losses(&self, ids: &[u32], cancel: &Cancel) -> Result<Vec<f32>> {
+        self.telling_losses()?.of_window(&self.framed(ids, self.config.window.get())?, cancel)
+    }
+
+    /// The information gain of one window, framed and truncated as it is scored, in nats a token: how much lower the loss of
+    /// a token is when the model sees the whole window before it than when it sees only the last 128 to 255 tokens.
+    ///
+    /// Of `L` tokens it is the mean over those at `t = 256, 257, .., L - 1`, counted from 0. Losses with a short context are
+    /// those of the last 128 tokens of runs of 256, which start every 128 tokens from the 128th on, each behind the special
+    /// tokens that the tokenizer puts before a text. It may be negative. Beside one pass over the window this takes two over
+    /// as many tokens in short runs.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Unsupported`] where the package has no `loss.onnx`, [`ErrorKind::TooShort`] below
+    /// [`MIN_GAIN_TOKENS`](super::MIN_GAIN_TOKENS); those of [`Scorer::losses`].
+    pub fn information_gain(&self, ids: &[u32], cancel: &Cancel) -> Result<f64> {
+        let losses = self.telling_losses()?;
+        let prefix = self.tokenizer.as_ref().map_or(&[][..], Tokenizer::prefix);
+        losses.information_gain(&self.framed(ids, self.config.window.get())?, prefix, cancel)
+    }
+
+    /// Checks that the package tells losses.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Unsupported`] where it has no `loss.onnx`.
+    pub fn check_losses(&self) -> Result<()> {
+        self.telling_losses().map(drop)
+    }
+
+    fn telling_losses(&self) -> Result<&Losses> {
+        self.losses.as_ref().ok_or_else(|| {
+            let message = format!(
+                "{} has no losses beside it, so windows have no information gain: export the checkpoint with --gain",
+                self.description.model.display()
+            );
+            Error::new(ErrorKind::Unsupported, message)
+        })
+    }
+
     /// Splits windows into runs that fit into memory together.
     fn batches<'a, 'b>(&self, inputs: &'a [Input<'b>]) -> Vec<&'a [Input<'b>]> {
         let mut used = 0.0;
@@ -293,6 +355,13 @@ impl Scorer {
 
     /// Token ids as one window of at most `window` tokens that can be scored: framed, truncated and checked.
     fn window(&self, ids: &[u32], window: usize) -> Result<Vec<u32>> {
+        let ids = self.framed(ids, window)?;
+        self.check_sliding_window(ids.len())?;
+        Ok(ids)
+    }
+
+    /// Token ids as one window of at most `window` tokens that the model can read.
+    fn framed(&self, ids: &[u32], window: usize) -> Result<Vec<u32>> {
         let ids = match &self.tokenizer {
             Some(tokenizer) => tokenizer.frame(ids, window),
             None => ids[..ids.len().min(window)].to_vec(),
@@ -313,8 +382,8 @@ impl Scorer {
         }
     }
 
-    /// Refuses windows that the scored layer cannot see whole, and warns of those that it was not trained for.
-    fn check_positions(&self, length: usize) -> Result<()> {
+    /// Refuses windows that a scored layer cannot see whole.
+    fn check_sliding_window(&self, length: usize) -> Result<()> {
         let Some(metadata) = &self.description.metadata else { return Ok(()) };
         if metadata.sliding_window.is_some_and(|window| length > window)
             && let Some(limit) = metadata.sliding_window_limit()
@@ -322,6 +391,12 @@ impl Scorer {
             let message = format!("a window of {length} tokens cannot be scored: {limit}");
             return Err(Error::new(ErrorKind::InvalidSetting, message));
         }
+        Ok(())
+    }
+
+    /// Refuses windows longer than learned positions, and warns of those that the model was not trained for.
+    fn check_positions(&self, length: usize) -> Result<()> {
+        let Some(metadata) = &self.description.metadata else { return Ok(()) };
         let trained = metadata.max_positions;
         if length <= trained {
             return Ok(());

@@ -6,6 +6,6 @@ from pathlib import Path
 import onnx
 
 for package in sys.argv[1:]:
-    model = Path(package) / "model.onnx"
-    onnx.checker.check_model(str(model), full_check=True)
-    print(f"{model}: valid, {len(onnx.load(model, load_external_data=False).graph.node)} nodes")
+    for model in sorted(Path(package).glob("*.onnx")):
+        onnx.checker.check_model(str(model), full_check=True)
+        print(f"{model}: valid, {len(onnx.load(model, load_external_data=False).graph.node)} nodes")

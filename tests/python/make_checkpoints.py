@@ -7,7 +7,8 @@ Each is a directory with `config.json`, in one of the spellings that are found i
 them lies one `tokenizer.json` for all, and `expected.json`: for each checkpoint some windows of token ids with what the
 released code computes from the first layer's attention, `proportion` and `variance` of every head with min_distance L/4.
 `expected_deeper.json` holds the same of the last layer of checkpoints with several, where the first 4 tokens, the sinks,
-do not count as far. The attention is that of transformers' eager implementation in float32.
+do not count as far, and `losses`, the negative log-likelihood in nats of each token but the first. Attention and losses are
+those of transformers' eager implementation in float32.
 """
 
 import json
@@ -36,6 +37,28 @@ LLAMA = {
     "rope_theta": 1000.0,
 }
 GEMMA = LLAMA | {"num_hidden_layers": 2, "query_pre_attn_scalar": 4, "sliding_window": 48}
+GPT_NEOX = {
+    "model_type": "gpt_neox",
+    "vocab_size": VOCABULARY,
+    "hidden_size": 32,
+    "intermediate_size": 8,
+    "num_hidden_layers": 1,
+    "num_attention_heads": 2,
+    "max_position_embeddings": 64,
+    "layer_norm_eps": 1e-5,
+    "rotary_pct": 0.25,
+    "rotary_emb_base": 100,
+}
+GPT2 = {
+    "model_type": "gpt2",
+    "vocab_size": VOCABULARY,
+    "n_embd": 16,
+    "n_inner": 8,
+    "n_layer": 1,
+    "n_head": 2,
+    "n_positions": 40,
+    "layer_norm_epsilon": 1e-5,
+}
 LONG = {"short_factor": [1.0, 1.1, 1.2, 1.5], "long_factor": [1.0, 2.0, 4.0, 8.0]}
 
 
@@ -103,38 +126,8 @@ CHECKPOINTS = [
         "language_model.model.",
     ),
     ("olmo2", LLAMA | {"model_type": "olmo2"}, torch.bfloat16, None),
-    (
-        "gpt_neox",
-        {
-            "model_type": "gpt_neox",
-            "vocab_size": VOCABULARY,
-            "hidden_size": 32,
-            "intermediate_size": 8,
-            "num_hidden_layers": 1,
-            "num_attention_heads": 2,
-            "max_position_embeddings": 64,
-            "layer_norm_eps": 1e-5,
-            "rotary_pct": 0.25,
-            "rotary_emb_base": 100,
-        },
-        torch.float16,
-        None,
-    ),
-    (
-        "gpt2",
-        {
-            "model_type": "gpt2",
-            "vocab_size": VOCABULARY,
-            "n_embd": 16,
-            "n_inner": 8,
-            "n_layer": 1,
-            "n_head": 2,
-            "n_positions": 40,
-            "layer_norm_epsilon": 1e-5,
-        },
-        torch.float32,
-        None,
-    ),
+    ("gpt_neox", GPT_NEOX, torch.float16, None),
+    ("gpt2", GPT2, torch.float32, None),
     ("linear", scaled("linear", "type", factor=4.0), torch.bfloat16, None),
     ("dynamic", scaled("dynamic", "type", factor=2.0) | {"max_position_embeddings": 16}, torch.bfloat16, None),
     ("yarn", scaled("yarn", factor=4.0, original_max_position_embeddings=16), torch.bfloat16, None),
@@ -175,7 +168,7 @@ CHECKPOINTS = [
 ]
 
 
-# Checkpoints with more layers than one: each architecture whose deeper layers can be scored.
+# Checkpoints of three layers, one of each architecture at least.
 DEEP = LLAMA | {"num_hidden_layers": 3, "intermediate_size": 24}
 DEEPER_CHECKPOINTS = [
     ("llama-deep", DEEP | {"attention_bias": True, "mlp_bias": True}, torch.float32, None),
@@ -206,6 +199,60 @@ DEEPER_CHECKPOINTS = [
         torch.bfloat16,
         None,
     ),
+    (
+        "phi3-deep",
+        changed(
+            DEEP,
+            model_type="phi3",
+            head_dim=None,
+            pad_token_id=0,
+            hidden_size=32,
+            num_attention_heads=2,
+            num_key_value_heads=1,
+            partial_rotary_factor=0.5,
+            original_max_position_embeddings=16,
+            rope_scaling={"type": "longrope"} | LONG,
+        ),
+        torch.bfloat16,
+        None,
+    ),
+    ("olmo2-deep", DEEP | {"model_type": "olmo2"}, torch.bfloat16, None),
+    (
+        "gemma2-deep",
+        DEEP
+        | {
+            "model_type": "gemma2",
+            "query_pre_attn_scalar": 4,
+            "sliding_window": 6,
+            "layer_types": ["full_attention", "sliding_attention", "full_attention"],
+            "attn_logit_softcapping": 2.0,
+            "final_logit_softcapping": 3.0,
+        },
+        torch.bfloat16,
+        None,
+    ),
+    (
+        "gemma3-deep",
+        DEEP
+        | {
+            "model_type": "gemma3_text",
+            "query_pre_attn_scalar": 4,
+            "sliding_window": 6,
+            "sliding_window_pattern": 3,
+            "rope_local_base_freq": 100.0,
+            "rope_scaling": {"rope_type": "linear", "factor": 8.0},
+        },
+        torch.bfloat16,
+        None,
+    ),
+    ("gpt_neox-deep", GPT_NEOX | {"num_hidden_layers": 3, "intermediate_size": 24}, torch.float16, None),
+    (
+        "gpt_neox-sequential",
+        GPT_NEOX | {"num_hidden_layers": 3, "hidden_act": "gelu_fast", "use_parallel_residual": False},
+        torch.float16,
+        None,
+    ),
+    ("gpt2-deep", changed(GPT2, n_layer=3, n_inner=None), torch.float32, None),
 ]
 
 
@@ -232,8 +279,24 @@ def heads(attention, sink_tokens):
     }
 
 
-def make(name, config, number_format, prefix, seed, directory, layer=0, sink_tokens=0):
-    """Writes a checkpoint, and gives its windows."""
+def is_tied(model):
+    return model.get_output_embeddings().weight is model.get_input_embeddings().weight
+
+
+def losses(model, ids):
+    """The negative log-likelihood of each token but the first, `[batch, length - 1]`."""
+    with torch.no_grad():
+        logits = model(ids, use_cache=False).logits[:, :-1]
+    return torch.nn.functional.cross_entropy(logits.transpose(1, 2), ids[:, 1:], reduction="none")
+
+
+def rounded(numbers):
+    """As many digits as the tests need."""
+    return [round(number, 6) for number in numbers.tolist()]
+
+
+def make(name, config, number_format, prefix, seed, directory, layer=None):
+    """Writes a checkpoint, the head only where `layer` names a deeper one than the first, and gives its windows."""
     torch.manual_seed(seed)
     directory.mkdir(parents=True, exist_ok=True)
     (directory / "config.json").write_text(json.dumps(config, indent=1) + "\n")
@@ -244,8 +307,12 @@ def make(name, config, number_format, prefix, seed, directory, layer=0, sink_tok
     model.load_state_dict({name: tensor.float() for name, tensor in tensors.items()})
     usual = model.base_model_prefix + "."
     new = usual if prefix is None else prefix
+    kept = {name: tensor for name, tensor in tensors.items() if name.startswith(usual) or layer and not is_tied(model)}
+    if config["model_type"] == "gpt_neox" and "lm_head.weight" in kept:
+        # What checkpoints call it, and transformers writes.
+        kept["embed_out.weight"] = kept.pop("lm_head.weight")
     save_file(
-        {name.replace(usual, new, 1): tensor.clone() for name, tensor in tensors.items() if name.startswith(usual)},
+        {name.replace(usual, new, 1): tensor.clone() for name, tensor in kept.items()},
         directory / "model.safetensors",
         {"format": "pt"},
     )
@@ -256,8 +323,9 @@ def make(name, config, number_format, prefix, seed, directory, layer=0, sink_tok
     for length in LENGTHS:
         ids = torch.randint(VOCABULARY, (1, length))
         with torch.no_grad():
-            attention = model(ids, output_attentions=True, use_cache=False).attentions[layer][0]
-        windows.append({"token_ids": ids[0].tolist()} | heads(attention, sink_tokens))
+            attention = model(ids, output_attentions=True, use_cache=False).attentions[layer or 0][0]
+        window = {"token_ids": ids[0].tolist()} | heads(attention, SINK_TOKENS if layer else 0)
+        windows.append(window | ({"losses": rounded(losses(model, ids)[0])} if layer else {}))
     return windows
 
 
@@ -285,8 +353,7 @@ def main():
     (target / "expected.json").write_text(json.dumps(expected) + "\n")
     deeper = {}
     for seed, (name, config, number_format, prefix) in enumerate(DEEPER_CHECKPOINTS, len(CHECKPOINTS)):
-        layer = config["num_hidden_layers"] - 1
-        deeper[name] = make(name, config, number_format, prefix, seed, target / name, layer, SINK_TOKENS)
+        deeper[name] = make(name, config, number_format, prefix, seed, target / name, layer=2)
         print(name, [round(share, 4) for share in deeper[name][-1]["proportion"]])
     (target / "expected_deeper.json").write_text(json.dumps(deeper) + "\n")
     (target / "tokenizer.json").write_text(json.dumps(tokenizer()) + "\n")
