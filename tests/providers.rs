@@ -183,7 +183,7 @@ fn a_run_keeps_what_was_scored_before_a_provider_failed() {
 
 #[cfg(target_arch = "x86_64")]
 mod plugin {
-    use longattn::export::{ExportOptions, export};
+    use longattn::export::{ExportOptions, Layers, export};
     use longattn::model::{Contract, survey};
 
     use super::*;
@@ -216,7 +216,7 @@ mod plugin {
     fn a_provider_that_runs_nothing_of_a_model_is_an_error() {
         let directory = tempfile::tempdir().unwrap();
         let tokenizer = Some(data().join("checkpoints/tokenizer.json"));
-        let options = ExportOptions { layer: 2, tokenizer, ..ExportOptions::default() };
+        let options = ExportOptions { layers: Layers::These(vec![2]), tokenizer, ..ExportOptions::default() };
         // This provider takes all of a graph or nothing, and does not know the fused attention of deeper layers.
         export(&data().join("checkpoints/llama-deep"), &directory.path().join("model"), &options).unwrap();
         let path = common::plugin().display().to_string();
