@@ -34,7 +34,7 @@ pub(super) struct Decoder {
     pub norm_epsilon: f64,
     pub attention_scale: f64,
     pub logit_softcap: Option<f64>,
-    /// The rotary embedding of layers with full attention; `None` where positions are learned or no such layer is read.
+    /// The rotary embedding of layers with full attention; `None` where positions are learned or there is no such layer.
     pub rotary: Option<Rotary>,
     /// That of layers that attend through a sliding window.
     pub sliding_rotary: Option<Rotary>,

@@ -192,6 +192,7 @@ impl Config {
         })
     }
 
+    /// Where the projection to the vocabulary lies.
     fn head(&self) -> Result<Head> {
         let tied = self.flag("tie_word_embeddings")?.unwrap_or(self.architecture.tied_head);
         Ok(if tied { Head::Tied } else { Head::Apart })

@@ -66,7 +66,7 @@ pub fn metadata_rows(metadata: &Metadata) -> Vec<Row<'static>> {
         ("logit soft cap", metadata.logit_softcap.map(|cap| cap.to_string())),
         ("sliding window", metadata.sliding_window.map(|window| window.to_string())),
         ("weights", Some(metadata.weights.clone())),
-        ("ONNX Runtime from", metadata.least_onnxruntime.clone()),
+        ("needs", metadata.least_onnxruntime.as_ref().map(|least| format!("ONNX Runtime {least} or newer"))),
         ("information gain", metadata.losses.then(|| "yes, by loss.onnx".to_owned())),
     ];
     rows.into_iter().filter_map(|(name, value)| Some((name, value?))).collect()
