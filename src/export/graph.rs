@@ -1,11 +1,14 @@
 //! The ONNX graphs of a scorer package.
 
+use super::ExportOptions;
 use super::architecture::{Norm, QueryKeyNorms};
 use super::decoder::Decoder;
 use super::onnx::{Attribute, Dimension, ElementType, Graph, Node, Tensor, ValueInfo};
 use super::rotary::{Frequencies, Rotary};
 use crate::model::WINDOW_LENGTH;
 use crate::model::metadata::Contract;
+
+mod statistics;
 
 /// Names of the initializers that belong to no projection.
 pub(super) const TOKEN_EMBEDDING: &str = "token_embedding";
@@ -49,17 +52,18 @@ impl LinearNames {
 }
 
 /// The graph up to the queries and keys of the scored layers, or to their attention maps, those of all layers stacked along
-/// the axis of heads.
+/// the axis of heads, or to their statistics.
 ///
 /// `weights` holds the initializers, and what it holds is computed with: either each projection's table, or the embedding
 /// `[vocabulary_size, embedding_size]`, the matrices, and those of norms, biases and positions that the model has.
-pub(super) fn build(contract: Contract, decoder: &Decoder, weights: Vec<Tensor>) -> Graph {
+pub(super) fn build(options: &ExportOptions, decoder: &Decoder, weights: Vec<Tensor>) -> Graph {
     let graph = Graph { name: "longattn".to_owned(), initializer: weights, ..Graph::default() };
-    let mut builder = Builder { graph, decoder };
-    match contract {
+    let mut builder = Builder { graph, decoder, nodes: 0 };
+    match options.contract {
         Contract::QueryKey if decoder.deepest() == 0 => builder.query_key(),
         Contract::QueryKey => builder.deeper_query_key(),
         Contract::Attentions => builder.attentions(),
+        Contract::Statistics => builder.statistics(options.block_rows()),
     }
     builder.graph
 }
@@ -70,6 +74,8 @@ type Value = String;
 struct Builder<'a> {
     graph: Graph,
     decoder: &'a Decoder,
+    /// Nodes so far, those of inner graphs included, by which new names are told apart.
+    nodes: usize,
 }
 
 /// Tokens of which queries or keys are to be computed.
@@ -107,9 +113,13 @@ impl Builder<'_> {
             let vectors: Vec<_> = scored.iter().map(|vectors| vectors[index].clone()).collect();
             let vectors = self.stacked(&vectors);
             let vectors = self.node("Squeeze", &[&vectors, &first]);
-            let all_heads = heads * self.decoder.layers.len();
-            self.output(name, &vectors, vec![all_heads.into(), "length".into(), self.decoder.head_size.into()]);
+            self.vectors_output(name, &vectors, heads * self.decoder.layers.len());
         }
+    }
+
+    /// Queries or keys of a whole window.
+    fn vectors_output(&mut self, name: &str, vectors: &Value, heads: usize) {
+        self.output(name, vectors, vec![heads.into(), "length".into(), self.decoder.head_size.into()]);
     }
 
     fn attentions(&mut self) {
@@ -444,19 +454,22 @@ impl Builder<'_> {
         let scale = self.float(self.decoder.attention_scale as f32);
         let query = self.node("Mul", &[query, &scale]);
         let key = self.node_with("Transpose", &[key], vec![Attribute::integers("perm", &[0, 1, 3, 2])]);
-        let mut logits = self.node("MatMul", &[&query, &key]);
-        if let Some(cap) = self.decoder.logit_softcap {
-            let cap = self.float(cap as f32);
-            let parts = self.node("Div", &[&logits, &cap]);
-            let parts = self.node("Tanh", &[&parts]);
-            logits = self.node("Mul", &[&parts, &cap]);
-        }
+        let logits = self.node("MatMul", &[&query, &key]);
+        let logits = self.capped(logits);
         let last = self.integers(&[-1]);
         let rows = self.node("Unsqueeze", &[positions, &last]);
         let visible = self.node("LessOrEqual", &[positions, &rows]);
         let hidden = self.float(f32::NEG_INFINITY);
         let logits = self.node("Where", &[&visible, &logits, &hidden]);
         self.node_with("Softmax", &[&logits], vec![Attribute::integer("axis", -1)])
+    }
+
+    fn capped(&mut self, logits: Value) -> Value {
+        let Some(cap) = self.decoder.logit_softcap else { return logits };
+        let cap = self.float(cap as f32);
+        let parts = self.node("Div", &[&logits, &cap]);
+        let parts = self.node("Tanh", &[&parts]);
+        self.node("Mul", &[&parts, &cap])
     }
 
     /// `value`, which has the number format of the initializer `weights`, in float32.
@@ -529,11 +542,12 @@ impl Builder<'_> {
     }
 
     fn fresh(&self, stem: &str) -> Value {
-        format!("{stem}_{}", self.graph.node.len())
+        format!("{stem}_{}", self.nodes)
     }
 
     fn push(&mut self, operator: &str, inputs: &[&str], output: Vec<Value>, attribute: Vec<Attribute>) {
-        let name = format!("{operator}_node_{}", self.graph.node.len());
+        let name = format!("{operator}_node_{}", self.nodes);
+        self.nodes += 1;
         let input = inputs.iter().map(|&input| input.to_owned()).collect();
         self.graph.node.push(Node {
             input,

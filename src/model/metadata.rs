@@ -10,10 +10,13 @@ pub enum Contract {
     QueryKey,
     /// Whole attention maps.
     Attentions,
+    /// The far mass and far square mass of each head of the scored layers, summed within the model.
+    Statistics,
 }
 
 impl Choice for Contract {
-    const NAMES: &'static [(&'static str, Self)] = &[("query-key", Self::QueryKey), ("attentions", Self::Attentions)];
+    const NAMES: &'static [(&'static str, Self)] =
+        &[("query-key", Self::QueryKey), ("attentions", Self::Attentions), ("statistics", Self::Statistics)];
 }
 
 /// Everything that the library must know of a model that it cannot read off the ONNX graph.
@@ -49,6 +52,8 @@ pub struct Metadata {
     pub full_attention_layer: Option<usize>,
     /// Number format of the stored weights, `f32`, `f16` or `bf16`.
     pub weights: String,
+    /// Rows of attention that a model by the contract `statistics` computes at a time.
+    pub block_rows: Option<usize>,
 }
 
 impl Metadata {
@@ -70,6 +75,7 @@ impl Metadata {
             ("sliding_window", self.sliding_window.map(|window| window.to_string())),
             ("full_attention_layer", self.full_attention_layer.map(|layer| layer.to_string())),
             ("weights", Some(self.weights.clone())),
+            ("block_rows", self.block_rows.map(|rows| rows.to_string())),
         ];
         pairs.into_iter().filter_map(|(key, value)| Some((format!("longattn.{key}"), value?))).collect()
     }
@@ -131,6 +137,7 @@ impl Metadata {
             sliding_window: optional(text, "sliding_window")?,
             full_attention_layer: optional(text, "full_attention_layer")?,
             weights: required(text, "weights")?,
+            block_rows: optional(text, "block_rows")?,
         }))
     }
 }
@@ -182,6 +189,7 @@ mod tests {
             sliding_window: None,
             full_attention_layer: None,
             weights: "f32".to_owned(),
+            block_rows: Some(64),
         }
     }
 

@@ -10,6 +10,7 @@ mod query_key;
 mod runtime;
 mod scorer;
 mod session;
+mod statistics;
 mod verify;
 
 pub use metadata::{Contract, Metadata};

@@ -221,7 +221,7 @@ fn ask(graph: &Graph, output: &str, length: usize, keys: Half, queries: Half) ->
 }
 
 /// An output as `[heads, tokens, head_size]`.
-fn vectors(output: &str, value: &DynValue, tokens: usize) -> Result<Array3<f32>> {
+pub(super) fn vectors(output: &str, value: &DynValue, tokens: usize) -> Result<Array3<f32>> {
     let array = floats(value)?;
     let shape = array.shape().to_vec();
     let array = array.into_dimensionality::<Ix3>().ok().filter(|array| array.dim().1 == tokens);
@@ -231,10 +231,10 @@ fn vectors(output: &str, value: &DynValue, tokens: usize) -> Result<Array3<f32>>
     })
 }
 
-fn integers(values: impl Iterator<Item = i64>) -> Result<Tensor<i64>> {
+pub(super) fn integers(values: impl Iterator<Item = i64>) -> Result<Tensor<i64>> {
     tensor(Array1::from_iter(values))
 }
 
-fn tensor<D: Dimension + 'static>(array: Array<i64, D>) -> Result<Tensor<i64>> {
+pub(super) fn tensor<D: Dimension + 'static>(array: Array<i64, D>) -> Result<Tensor<i64>> {
     Tensor::from_array(array).map_err(|cause| Error::new(ErrorKind::Runtime, format!("ONNX Runtime failed: {cause}")))
 }

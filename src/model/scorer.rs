@@ -10,6 +10,7 @@ use super::attentions::{self, Attentions};
 use super::metadata::{Contract, Metadata};
 use super::query_key::{self, QueryKey};
 use super::session::{Graph, Port};
+use super::statistics;
 use super::verify::Verification;
 use crate::attention::FarRegion;
 use crate::cancel::Cancel;
@@ -84,6 +85,7 @@ pub struct Scorer {
 enum Model {
     QueryKey(QueryKey),
     Attentions(Attentions),
+    Statistics,
 }
 
 impl Scorer {
@@ -91,7 +93,7 @@ impl Scorer {
     /// `tokenizer.json` lies beside it. The settings are those of the moment.
     ///
     /// # Errors
-    /// [`ErrorKind::InvalidSetting`] for a profile of sampled rows; [`ErrorKind::Runtime`] without ONNX Runtime;
+    /// [`ErrorKind::InvalidSetting`] for a profile of sampled rows or of the contract `statistics`; [`ErrorKind::Runtime`] without ONNX Runtime;
     /// [`ErrorKind::Io`], [`ErrorKind::InvalidModel`] or
     /// [`ErrorKind::Unsupported`] for a package that is missing, damaged, or of a kind unknown here.
     pub fn open(package: &Path, config: &Config) -> Result<Self> {
@@ -116,9 +118,15 @@ impl Scorer {
                 profile: config.profile,
             }),
             Contract::Attentions => Model::Attentions(Attentions::new(&graph, config)?),
+            Contract::Statistics if config.profile => {
+                let message = "a model of the contract statistics gives no distance profile: leave the setting profile at \
+                               false, or export the checkpoint with --contract query-key";
+                return Err(Error::new(ErrorKind::InvalidSetting, message));
+            }
+            Contract::Statistics => Model::Statistics,
         };
         let heads = match &model {
-            Model::QueryKey(_) => metadata.as_ref().map(Metadata::scored_heads),
+            Model::QueryKey(_) | Model::Statistics => metadata.as_ref().map(Metadata::scored_heads),
             Model::Attentions(attentions) => Some(attentions.heads),
         };
         let description = Description {
@@ -150,8 +158,8 @@ impl Scorer {
         &self.config
     }
 
-    /// Changes the setting `rows` for the scores that follow. It has no effect on the contract `attentions`, which gives
-    /// whole maps.
+    /// Changes the setting `rows` for the scores that follow. It has no effect on the contracts `attentions` and
+    /// `statistics`, which compute all rows.
     pub fn set_rows(&mut self, rows: Rows) {
         self.config.rows = rows;
         if let Model::QueryKey(model) = &mut self.model {
@@ -251,6 +259,8 @@ impl Scorer {
         match &self.model {
             Model::QueryKey(_) => QueryKey::memory_share(length),
             Model::Attentions(attentions) => attentions.memory_share(length),
+            // The model scores one window after the other.
+            Model::Statistics => 0.0,
         }
     }
 
@@ -271,6 +281,7 @@ impl Scorer {
         let comparisons = self.pool.install(|| match &self.model {
             Model::QueryKey(model) => model.verify(&self.graph, &ids, far, domain, cancel),
             Model::Attentions(model) => model.verify(&self.graph, &ids, far, domain),
+            Model::Statistics => statistics::verify(&self.graph, self.description.metadata.as_ref(), &ids, far, domain),
         })?;
         Ok(Verification { token_count: ids.len(), comparisons })
     }
@@ -282,6 +293,7 @@ impl Scorer {
         self.pool.install(|| match &self.model {
             Model::QueryKey(model) => model.score(&self.graph, &ids, far, domain, cancel),
             Model::Attentions(model) => model.score(&self.graph, &ids, far, domain),
+            Model::Statistics => statistics::score(&self.graph, &ids, far, domain),
         })
     }
 
@@ -384,6 +396,9 @@ fn contract(graph: &Graph, metadata: Option<&Metadata>) -> Result<Contract> {
     let names = |ports: &[Port]| ports.iter().map(|port| port.name.clone()).collect::<Vec<_>>();
     let (inputs, outputs) = (names(&graph.inputs), names(&graph.outputs));
     let has = |ports: &[String], wanted: &[&str]| wanted.iter().all(|name| ports.iter().any(|port| port == name));
+    if has(&inputs, &statistics::INPUTS) && has(&outputs, &statistics::OUTPUTS) {
+        return Ok(Contract::Statistics);
+    }
     let asks = has(&inputs, &query_key::INPUTS) || has(&inputs, &[query_key::WINDOW_INPUT]);
     if asks && has(&outputs, &query_key::OUTPUTS) {
         return Ok(Contract::QueryKey);
