@@ -58,7 +58,7 @@ impl LinearNames {
 /// `[vocabulary_size, embedding_size]`, the matrices, and those of norms, biases and positions that the model has.
 pub(super) fn build(options: &ExportOptions, decoder: &Decoder, weights: Vec<Tensor>) -> Graph {
     let graph = Graph { name: "longattn".to_owned(), initializer: weights, ..Graph::default() };
-    let mut builder = Builder { graph, decoder, nodes: 0 };
+    let mut builder = Builder { graph, decoder, scope: "" };
     match options.contract {
         Contract::QueryKey if decoder.deepest() == 0 => builder.query_key(),
         Contract::QueryKey => builder.deeper_query_key(),
@@ -74,8 +74,8 @@ type Value = String;
 struct Builder<'a> {
     graph: Graph,
     decoder: &'a Decoder,
-    /// Nodes so far, those of inner graphs included, by which new names are told apart.
-    nodes: usize,
+    /// What names of values begin with, another for a graph within a graph.
+    scope: &'static str,
 }
 
 /// Tokens of which queries or keys are to be computed.
@@ -454,8 +454,10 @@ impl Builder<'_> {
         let scale = self.float(self.decoder.attention_scale as f32);
         let query = self.node("Mul", &[query, &scale]);
         let key = self.node_with("Transpose", &[key], vec![Attribute::integers("perm", &[0, 1, 3, 2])]);
-        let logits = self.node("MatMul", &[&query, &key]);
-        let logits = self.capped(logits);
+        let mut logits = self.node("MatMul", &[&query, &key]);
+        if let Some(cap) = self.decoder.logit_softcap {
+            logits = self.capped(&logits, cap);
+        }
         let last = self.integers(&[-1]);
         let rows = self.node("Unsqueeze", &[positions, &last]);
         let visible = self.node("LessOrEqual", &[positions, &rows]);
@@ -464,10 +466,10 @@ impl Builder<'_> {
         self.node_with("Softmax", &[&logits], vec![Attribute::integer("axis", -1)])
     }
 
-    fn capped(&mut self, logits: Value) -> Value {
-        let Some(cap) = self.decoder.logit_softcap else { return logits };
+    /// Each number `x` as `cap · tanh(x / cap)`.
+    fn capped(&mut self, numbers: &Value, cap: f64) -> Value {
         let cap = self.float(cap as f32);
-        let parts = self.node("Div", &[&logits, &cap]);
+        let parts = self.node("Div", &[numbers, &cap]);
         let parts = self.node("Tanh", &[&parts]);
         self.node("Mul", &[&parts, &cap])
     }
@@ -526,7 +528,7 @@ impl Builder<'_> {
         if let Some(known) = known {
             return known.name.clone();
         }
-        let name = format!("constant_{}", self.graph.initializer.len());
+        let name = format!("{}constant_{}", self.scope, self.graph.initializer.len());
         self.graph.initializer.push(tensor.named(&name));
         name
     }
@@ -542,12 +544,11 @@ impl Builder<'_> {
     }
 
     fn fresh(&self, stem: &str) -> Value {
-        format!("{stem}_{}", self.nodes)
+        format!("{}{stem}_{}", self.scope, self.graph.node.len())
     }
 
     fn push(&mut self, operator: &str, inputs: &[&str], output: Vec<Value>, attribute: Vec<Attribute>) {
-        let name = format!("{operator}_node_{}", self.nodes);
-        self.nodes += 1;
+        let name = format!("{operator}_node_{}", self.graph.node.len());
         let input = inputs.iter().map(|&input| input.to_owned()).collect();
         self.graph.node.push(Node {
             input,

@@ -110,6 +110,8 @@ impl Scorer {
         let contract = contract(&graph, metadata.as_ref()).map_err(|error| error.at(package.display()))?;
         let model = match contract {
             Contract::QueryKey => Model::QueryKey(QueryKey {
+                token_bytes: metadata.as_ref().map_or(0, query_key::token_bytes),
+                memory_limit: config.memory_limit,
                 attention_scale: metadata.as_ref().map(|metadata| metadata.attention_scale),
                 logit_softcap: metadata.as_ref().and_then(|metadata| metadata.logit_softcap),
                 instruction_set: config.instruction_set,
@@ -205,7 +207,7 @@ impl Scorer {
     /// Those of [`Scorer::tokenize`]; [`ErrorKind::TooShort`] below [`MIN_TOKENS`](crate::score::MIN_TOKENS),
     /// [`ErrorKind::InvalidArgument`] for an id outside the model's vocabulary, [`ErrorKind::InvalidSetting`] for a window
     /// longer than the scored layer's sliding window or than learned positions reach, [`ErrorKind::MemoryLimit`] for maps
-    /// that would not fit, [`ErrorKind::NonFinite`] for damaged weights, [`ErrorKind::Runtime`] where ONNX Runtime
+    /// or for queries and keys of deeper layers that would not fit, [`ErrorKind::NonFinite`] for damaged weights, [`ErrorKind::Runtime`] where ONNX Runtime
     /// fails, [`ErrorKind::Cancelled`].
     pub fn score(&self, input: Input, cancel: &Cancel) -> Result<Score> {
         cancel.check()?;
@@ -257,7 +259,7 @@ impl Scorer {
     fn memory_share(&self, input: &Input) -> f64 {
         let length = input.longest().min(self.config.window.get());
         match &self.model {
-            Model::QueryKey(_) => QueryKey::memory_share(length),
+            Model::QueryKey(model) => model.memory_share(length),
             Model::Attentions(attentions) => attentions.memory_share(length),
             // The model scores one window after the other.
             Model::Statistics => 0.0,
@@ -293,7 +295,7 @@ impl Scorer {
         self.pool.install(|| match &self.model {
             Model::QueryKey(model) => model.score(&self.graph, &ids, far, domain, cancel),
             Model::Attentions(model) => model.score(&self.graph, &ids, far, domain),
-            Model::Statistics => statistics::score(&self.graph, &ids, far, domain),
+            Model::Statistics => Ok(statistics::scores(&self.graph, &ids, &[far], domain)?.swap_remove(0)),
         })
     }
 

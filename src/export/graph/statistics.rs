@@ -3,6 +3,14 @@
 use super::{Builder, Value};
 use crate::export::onnx::{Attribute, Dimension, ElementType, Graph, ValueInfo};
 
+/// What the graph gives.
+const OUTPUTS: [&str; 2] = ["far_mass", "far_square_mass"];
+
+/// Names within the loop over blocks.
+const TURN: &str = "turn";
+const CONDITION: &str = "condition";
+const EARLIER: [&str; 2] = ["earlier_far_mass", "earlier_far_square_mass"];
+
 /// What the sums of each layer run over.
 struct FarRows {
     /// `[length]`.
@@ -47,7 +55,7 @@ impl Builder<'_> {
                 self.vectors_output("key", &key, self.decoder.key_value_heads);
             }
         }
-        for (index, name) in ["far_mass", "far_square_mass"].into_iter().enumerate() {
+        for (index, name) in OUTPUTS.into_iter().enumerate() {
             let sums = self.joined_in_turn(sums.iter().map(|sums| &sums[index]));
             let sums = self.node_with("Transpose", &[&sums], vec![Attribute::integers("perm", &[2, 0, 1])]);
             let (layers, heads) = (self.decoder.layers.len(), self.decoder.heads);
@@ -80,10 +88,10 @@ impl Builder<'_> {
         let scale = self.float(self.decoder.attention_scale as f32);
         let query = self.node("Mul", &[query, &scale]);
         let nothing = self.no_sums(&rows.sink_tokens);
-        let sums = self.repeated_sums(&rows.blocks, [nothing.clone(), nothing], |builder, number| {
-            let block = builder.row_block(number, rows, block_rows);
-            let weights = builder.weights(&query, key, &block, rows);
-            builder.block_sums(&weights, &block, rows)
+        let sums = self.repeatedly_added(&rows.blocks, [&nothing, &nothing], |body, turn| {
+            let block = body.row_block(turn, rows, block_rows);
+            let weights = body.weights(&query, key, &block, rows);
+            body.block_sums(&weights, &block, rows)
         });
         let shape = self.integers(&[1, self.decoder.heads as i64, -1]);
         sums.map(|sums| self.node("Reshape", &[&sums, &shape]))
@@ -107,45 +115,42 @@ impl Builder<'_> {
         self.node_with("Concat", parts, vec![Attribute::integer("axis", 0)])
     }
 
-    /// Adds to each sum, as often as `count` says, what `terms` makes of the number of the turn.
-    fn repeated_sums<const N: usize>(
+    /// Adds to both sums, as often as `count` says, the `terms` that belong to the number of the turn.
+    fn repeatedly_added(
         &mut self,
         count: &Value,
-        initial: [Value; N],
-        terms: impl FnOnce(&mut Self, &Value) -> [Value; N],
-    ) -> [Value; N] {
-        let outer = std::mem::take(&mut self.graph.node);
-        let (number, condition) = (self.fresh("turn"), self.fresh("condition"));
-        let sums: [Value; N] = std::array::from_fn(|index| self.fresh(&format!("sum_{index}")));
-        let terms = terms(self, &number);
-        let next_condition = self.node("Identity", &[&condition]);
-        let next: [Value; N] = std::array::from_fn(|index| self.node("Add", &[&sums[index], &terms[index]]));
-        let node = std::mem::replace(&mut self.graph.node, outer);
-
+        sums: [&Value; 2],
+        terms: impl FnOnce(&mut Builder, &Value) -> [Value; 2],
+    ) -> [Value; 2] {
+        let graph = Graph { name: "block_of_rows".to_owned(), ..Graph::default() };
+        let mut body = Builder { graph, decoder: self.decoder, scope: "block_" };
         let [key_value_heads, group] = self.head_groups().map(|heads| heads as usize);
-        let shape: [Dimension; 3] = [key_value_heads.into(), group.into(), "settings".into()];
-        let sum = |name: &Value| ValueInfo::new(name, ElementType::Float32, shape.to_vec());
-        let flag = |name: &Value| ValueInfo::new(name, ElementType::Bool, Vec::new());
-        let turn = ValueInfo::new(&number, ElementType::Int64, Vec::new());
-        let body = Graph {
-            name: self.fresh("block"),
-            node,
-            input: [turn, flag(&condition)].into_iter().chain(sums.iter().map(sum)).collect(),
-            output: [flag(&next_condition)].into_iter().chain(next.iter().map(sum)).collect(),
-            ..Graph::default()
+        let sum_info = |name: &str| {
+            let shape: [Dimension; 3] = [key_value_heads.into(), group.into(), "settings".into()];
+            ValueInfo::new(name, ElementType::Float32, shape.to_vec())
         };
-        let outputs: [Value; N] = std::array::from_fn(|index| self.fresh(&format!("total_{index}")));
-        let inputs: Vec<_> = [count.as_str(), ""].into_iter().chain(initial.iter().map(String::as_str)).collect();
-        self.push("Loop", &inputs, outputs.to_vec(), vec![Attribute::graph("body", body)]);
-        outputs
+        let condition_info = |name: &str| ValueInfo::new(name, ElementType::Bool, Vec::new());
+        let turn = TURN.to_owned();
+        let turn_info = ValueInfo::new(&turn, ElementType::Int64, Vec::new());
+        body.graph.input = [turn_info, condition_info(CONDITION)].into_iter().chain(EARLIER.map(sum_info)).collect();
+
+        let terms = terms(&mut body, &turn);
+        let condition = body.node("Identity", &[CONDITION]);
+        let later = [0, 1].map(|index| body.node("Add", &[EARLIER[index], &terms[index]]));
+        body.graph.output = vec![condition_info(&condition), sum_info(&later[0]), sum_info(&later[1])];
+
+        let totals = OUTPUTS.map(|stem| self.fresh(stem));
+        let body = Attribute::graph("body", body.graph);
+        self.push("Loop", &[count, "", sums[0], sums[1]], totals.to_vec(), vec![body]);
+        totals
     }
 
     /// The block of a turn, from the last rows to the first that have far keys: the largest block comes first, so that
     /// memory for it serves all others.
-    fn row_block(&mut self, number: &Value, rows: &FarRows, block_rows: usize) -> RowBlock {
+    fn row_block(&mut self, turn: &Value, rows: &FarRows, block_rows: usize) -> RowBlock {
         let size = self.integer(block_rows as i64);
         let first = self.integers(&[0]);
-        let after = self.node("Mul", &[number, &size]);
+        let after = self.node("Mul", &[turn, &size]);
         let end = self.node("Sub", &[&rows.length, &after]);
         let start = self.node("Sub", &[&end, &size]);
         let start = self.node("Max", &[&start, &rows.min_distance]);
@@ -167,8 +172,10 @@ impl Builder<'_> {
         let query = self.node("Reshape", &[&query, &shape]);
         let key = self.node("Slice", &[key, &zero, end, &one]);
         let key = self.node_with("Transpose", &[&key], vec![Attribute::integers("perm", &[0, 2, 1])]);
-        let logits = self.node("MatMul", &[&query, &key]);
-        let logits = self.capped(logits);
+        let mut logits = self.node("MatMul", &[&query, &key]);
+        if let Some(cap) = self.decoder.logit_softcap {
+            logits = self.capped(&logits, cap);
+        }
         let heads = self.integers(&[key_value_heads, group, -1]);
         let shape = self.joined_shape(&[&heads, end]);
         let logits = self.node("Reshape", &[&logits, &shape]);
