@@ -1,7 +1,7 @@
 //! The statistics of attention, summed within the graph over blocks of rows.
 
 use super::{Builder, Value};
-use crate::export::onnx::{Attribute, Dimension, ElementType, Graph, ValueInfo};
+use crate::export::onnx::{Attribute, Dimension, ElementType, Graph, Tensor, ValueInfo};
 
 /// What the graph gives.
 const OUTPUTS: [&str; 2] = ["far_mass", "far_square_mass"];
@@ -139,9 +139,10 @@ impl Builder<'_> {
         let later = [0, 1].map(|index| body.node("Add", &[EARLIER[index], &terms[index]]));
         body.graph.output = vec![condition_info(&condition), sum_info(&later[0]), sum_info(&later[1])];
 
+        let always = self.constant(Tensor::inline(ElementType::Bool, &[], vec![1]));
         let totals = OUTPUTS.map(|stem| self.fresh(stem));
         let body = Attribute::graph("body", body.graph);
-        self.push("Loop", &[count, "", sums[0], sums[1]], totals.to_vec(), vec![body]);
+        self.push("Loop", &[count, &always, sums[0], sums[1]], totals.to_vec(), vec![body]);
         totals
     }
 
