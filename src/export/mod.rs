@@ -124,7 +124,8 @@ impl ExportOptions {
 ///   ones, or a layer after the first is asked for and the architecture's are not.
 /// - [`ErrorKind::NonFinite`] where a weight is NaN or infinite, in the checkpoint or in the chosen number format.
 /// - [`ErrorKind::InvalidArgument`] where `target` exists and may not be replaced, there is no such layer, `rope_theta` is
-///   out of range, or it or `max_positions` is given for a model with learned positions, or `block_rows` for another contract than `statistics`.
+///   out of range, or it or `max_positions` is given for a model with learned positions, or `block_rows` for another contract
+///   than `statistics`.
 /// - [`ErrorKind::Io`] where a file cannot be read or written.
 pub fn export(source: &Path, target: &Path, options: &ExportOptions) -> Result<Metadata> {
     check_options(options)?;

@@ -93,9 +93,9 @@ impl Scorer {
     /// `tokenizer.json` lies beside it. The settings are those of the moment.
     ///
     /// # Errors
-    /// [`ErrorKind::InvalidSetting`] for a profile of sampled rows or of the contract `statistics`; [`ErrorKind::Runtime`] without ONNX Runtime;
-    /// [`ErrorKind::Io`], [`ErrorKind::InvalidModel`] or
-    /// [`ErrorKind::Unsupported`] for a package that is missing, damaged, or of a kind unknown here.
+    /// [`ErrorKind::InvalidSetting`] for a profile of sampled rows or of the contract `statistics`; [`ErrorKind::Runtime`]
+    /// without ONNX Runtime; [`ErrorKind::Io`], [`ErrorKind::InvalidModel`] or [`ErrorKind::Unsupported`] for a package that
+    /// is missing, damaged, or of a kind unknown here.
     pub fn open(package: &Path, config: &Config) -> Result<Self> {
         check_profile(config)?;
         let model_file = model_file(package)?;
@@ -207,8 +207,8 @@ impl Scorer {
     /// Those of [`Scorer::tokenize`]; [`ErrorKind::TooShort`] below [`MIN_TOKENS`](crate::score::MIN_TOKENS),
     /// [`ErrorKind::InvalidArgument`] for an id outside the model's vocabulary, [`ErrorKind::InvalidSetting`] for a window
     /// longer than the scored layer's sliding window or than learned positions reach, [`ErrorKind::MemoryLimit`] for maps
-    /// or for queries and keys of deeper layers that would not fit, [`ErrorKind::NonFinite`] for damaged weights, [`ErrorKind::Runtime`] where ONNX Runtime
-    /// fails, [`ErrorKind::Cancelled`].
+    /// or for whole queries and keys that would not fit, [`ErrorKind::NonFinite`] for damaged weights,
+    /// [`ErrorKind::Runtime`] where ONNX Runtime fails, [`ErrorKind::Cancelled`].
     pub fn score(&self, input: Input, cancel: &Cancel) -> Result<Score> {
         cancel.check()?;
         match input {
@@ -267,8 +267,9 @@ impl Scorer {
     }
 
     /// Scores a text as one window in every way that this package and this machine have, and compares each with double
-    /// precision; of a longer text than the setting `window` or the model allows, the first tokens: the streaming kernels with the attention computed from the model's own queries and keys, and a map with
-    /// its rows normalized. The settings `rows`, `profile` and `instruction_set` play no part.
+    /// precision; of a longer text than the setting `window` or the model allows, the first tokens: the streaming kernels and sums within
+    /// the model with the attention computed from the model's own queries and keys, and a map with its rows normalized. The
+    /// settings `rows`, `profile` and `instruction_set` play no part.
     ///
     /// # Errors
     /// Those of [`Scorer::score`].

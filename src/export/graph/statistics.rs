@@ -15,13 +15,11 @@ const EARLIER: [&str; 2] = ["earlier_far_mass", "earlier_far_square_mass"];
 struct FarRows {
     /// `[length]`.
     positions: Value,
-    /// `[length]`, as an integer.
     length: Value,
     min_distance: Value,
     /// `[settings]`.
     sink_tokens: Value,
-    /// How many blocks hold the rows that have far keys.
-    blocks: Value,
+    block_rows: usize,
 }
 
 /// Some rows and the keys that they see.
@@ -44,16 +42,16 @@ impl Builder<'_> {
         let ids = self.node("Unsqueeze", &[&ids, &first]);
         let tokens = self.whole_windows(ids);
         let length = self.length(&tokens.ids);
-        let blocks = self.row_blocks(&length, &min_distance, block_rows);
-        let rows = FarRows { positions: tokens.positions.clone(), length, min_distance, sink_tokens, blocks };
-        let mut sums = Vec::new();
-        for [query, key] in self.scored_vectors(&tokens) {
-            let [query, key] = [query, key].map(|vectors| self.node("Squeeze", &[&vectors, &first]));
-            sums.push(self.far_sums(&query, &key, &rows, block_rows));
-            if sums.len() == self.decoder.layers.len() {
-                self.vectors_output("query", &query, self.decoder.heads);
-                self.vectors_output("key", &key, self.decoder.key_value_heads);
-            }
+        let rows = FarRows { positions: tokens.positions.clone(), length, min_distance, sink_tokens, block_rows };
+        let scored: Vec<_> = self
+            .scored_vectors(&tokens)
+            .into_iter()
+            .map(|vectors| vectors.map(|vectors| self.node("Squeeze", &[&vectors, &first])))
+            .collect();
+        let sums: Vec<_> = scored.iter().map(|[query, key]| self.far_sums(query, key, &rows)).collect();
+        if let Some([query, key]) = scored.last() {
+            self.vectors_output("query", query, self.decoder.heads);
+            self.vectors_output("key", key, self.decoder.key_value_heads);
         }
         for (index, name) in OUTPUTS.into_iter().enumerate() {
             let sums = self.joined_in_turn(sums.iter().map(|sums| &sums[index]));
@@ -73,24 +71,23 @@ impl Builder<'_> {
         joined.expect("at least one layer is scored")
     }
 
-    /// How many blocks of rows have far keys.
-    fn row_blocks(&mut self, length: &Value, min_distance: &Value, block_rows: usize) -> Value {
-        let (size, rest, none) =
-            (self.integer(block_rows as i64), self.integer(block_rows as i64 - 1), self.integer(0));
-        let rows = self.node("Sub", &[length, min_distance]);
-        let rounded = self.node("Add", &[&rows, &rest]);
+    /// How many blocks hold the rows that have far keys.
+    fn row_blocks(&mut self, rows: &FarRows) -> Value {
+        let size = rows.block_rows as i64;
+        let (size, rest, none) = (self.integer(size), self.integer(size - 1), self.integer(0));
+        let count = self.node("Sub", &[&rows.length, &rows.min_distance]);
+        let rounded = self.node("Add", &[&count, &rest]);
         let blocks = self.node("Div", &[&rounded, &size]);
         self.node("Max", &[&blocks, &none])
     }
 
     /// Both sums of a layer, `[1, heads, settings]`, from its queries and keys `[heads, length, head_size]`.
-    fn far_sums(&mut self, query: &Value, key: &Value, rows: &FarRows, block_rows: usize) -> [Value; 2] {
-        let scale = self.float(self.decoder.attention_scale as f32);
-        let query = self.node("Mul", &[query, &scale]);
+    fn far_sums(&mut self, query: &Value, key: &Value, rows: &FarRows) -> [Value; 2] {
+        let blocks = self.row_blocks(rows);
         let nothing = self.no_sums(&rows.sink_tokens);
-        let sums = self.repeatedly_added(&rows.blocks, [&nothing, &nothing], |body, turn| {
-            let block = body.row_block(turn, rows, block_rows);
-            let weights = body.weights(&query, key, &block, rows);
+        let sums = self.repeatedly_added(&blocks, [&nothing, &nothing], |body, turn| {
+            let block = body.row_block(turn, rows);
+            let weights = body.weights(query, key, &block, rows);
             body.block_sums(&weights, &block, rows)
         });
         let shape = self.integers(&[1, self.decoder.heads as i64, -1]);
@@ -148,8 +145,8 @@ impl Builder<'_> {
 
     /// The block of a turn, from the last rows to the first that have far keys: the largest block comes first, so that
     /// memory for it serves all others.
-    fn row_block(&mut self, turn: &Value, rows: &FarRows, block_rows: usize) -> RowBlock {
-        let size = self.integer(block_rows as i64);
+    fn row_block(&mut self, turn: &Value, rows: &FarRows) -> RowBlock {
+        let size = self.integer(rows.block_rows as i64);
         let first = self.integers(&[0]);
         let after = self.node("Mul", &[turn, &size]);
         let end = self.node("Sub", &[&rows.length, &after]);
@@ -169,6 +166,8 @@ impl Builder<'_> {
         let (zero, one) = (self.integers(&[0]), self.integers(&[1]));
         let [key_value_heads, group] = self.head_groups();
         let query = self.node("Slice", &[query, first_row, end, &one]);
+        let scale = self.float(self.decoder.attention_scale as f32);
+        let query = self.node("Mul", &[&query, &scale]);
         let shape = self.integers(&[key_value_heads, -1, self.decoder.head_size as i64]);
         let query = self.node("Reshape", &[&query, &shape]);
         let key = self.node("Slice", &[key, &zero, end, &one]);
