@@ -136,7 +136,7 @@ target/cases/scores.tsv: $(onnxruntime) $(cases_read)
 test: onnx
 onnx: build $(model_file) target/python/.installed ## check exported models against the ONNX standard and CUDA's kernels
 	rm -rf target/check-onnx
-	for contract in query-key attentions; do for dtype in f32 f16 bf16; do \
+	for contract in query-key attentions statistics; do for dtype in f32 f16 bf16; do \
 	    $(longattn) export $(model_file) --contract $$contract --dtype $$dtype -o target/check-onnx/$$contract-$$dtype; \
 	done; done
 	$(longattn) export $(model_file) --layer 17 --gain --dtype bf16 -o target/check-onnx/gain
@@ -173,4 +173,4 @@ test: ## run the tests of all languages; without its toolchain a language is ski
 .PHONY: bench
 bench: $(onnxruntime) $(model_file) ## measure speed and memory
 	@$(need_cargo)
-	cargo bench --bench window --bench ffi --locked
+	cargo bench --bench window --bench layers --bench ffi --locked

@@ -6,6 +6,7 @@
 
 #[path = "../tests/common/mod.rs"]
 mod common;
+mod process;
 
 use std::fs;
 use std::process::Command;
@@ -17,6 +18,7 @@ use longattn::attention::{
 use longattn::config::Config;
 use longattn::model::Scorer;
 use ndarray::{Array2, Array3, ArrayView2, Axis, CowArray, Ix3, s};
+use process::peak_memory_megabytes;
 use rayon::ThreadPoolBuilder;
 use rayon::prelude::*;
 
@@ -325,14 +327,6 @@ fn score_one_window(length: usize, rows: &str) {
     let ids: Vec<_> = (0..length as u32).map(|index| index.wrapping_mul(7919) % 49152).collect();
     let seconds = time(|| scorer.score_tokens(&ids).expect("a score"));
     println!("{length:<9} {rows:>9} {seconds:>9.3} {:>9.0} {:>15.0}", length as f64 / seconds, peak_memory_megabytes());
-}
-
-/// The most memory that this process has had, from Linux's own account.
-fn peak_memory_megabytes() -> f64 {
-    let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
-    let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
-    let kibibytes = peak.and_then(|peak| peak.trim().trim_end_matches(" kB").parse::<f64>().ok());
-    kibibytes.map_or(f64::NAN, |kibibytes| kibibytes * 1024.0 / 1e6)
 }
 
 fn time<T>(work: impl FnOnce() -> T) -> f64 {

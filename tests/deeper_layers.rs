@@ -88,7 +88,7 @@ fn deeper_layers_of_every_architecture_score_as_transformers_attends() {
     let expected: BTreeMap<String, Vec<Window>> = read("checkpoints/expected_deeper.json");
     assert_eq!(expected.len(), 11);
     for (name, windows) in expected {
-        for contract in [Contract::QueryKey, Contract::Attentions] {
+        for contract in [Contract::QueryKey, Contract::Attentions, Contract::Statistics] {
             let package = Package::of(&checkpoint(&name), &ExportOptions { contract, ..tiny(LAST) });
             let scorer = package.open(&[]);
             assert_eq!(scorer.description().metadata.as_ref().unwrap().layers, [LAST]);
@@ -106,7 +106,7 @@ fn deeper_layers_of_every_architecture_score_as_transformers_attends() {
 fn layers_scored_together_score_as_alone() {
     let source = checkpoint("qwen3-deep");
     let ids: Vec<u32> = (0..48).map(|id| id * 7 % 40).collect();
-    for contract in [Contract::QueryKey, Contract::Attentions] {
+    for contract in [Contract::QueryKey, Contract::Attentions, Contract::Statistics] {
         let score = |layers: Vec<usize>| {
             let package = Package::of(&source, &ExportOptions { contract, layers: Layers::These(layers), ..tiny(0) });
             let scorer = package.open(&[("sink_tokens", "2")]);
@@ -183,7 +183,7 @@ fn sinks_can_be_chosen_and_profiles_leave_them_out() {
 
 #[test]
 fn verification_works_on_deeper_layers() {
-    for contract in [Contract::QueryKey, Contract::Attentions] {
+    for contract in [Contract::QueryKey, Contract::Attentions, Contract::Statistics] {
         let package = Package::of(&checkpoint("qwen3-deep"), &ExportOptions { contract, ..tiny(1) });
         let text: Vec<_> = (0..40).map(|id| format!("w{id}")).collect();
         let verification = package.open(&[]).verify(&text.join(" "), &Cancel::default()).unwrap();

@@ -5,12 +5,15 @@ mod loss;
 use std::collections::HashSet;
 use std::f32::consts::{FRAC_1_SQRT_2, PI};
 
+use super::ExportOptions;
 use super::architecture::{Activation, Norm, QueryKeyNorms};
 use super::decoder::Decoder;
 use super::onnx::{Attribute, Dimension, ElementType, Graph, Node, Tensor, ValueInfo};
 use super::rotary::{Frequencies, Rotary};
 use crate::model::WINDOW_LENGTH;
 use crate::model::metadata::Contract;
+
+mod statistics;
 
 /// Names of the initializers that belong to no projection.
 pub(super) const TOKEN_EMBEDDING: &str = "token_embedding";
@@ -64,16 +67,17 @@ impl LinearNames {
 }
 
 /// The graph up to the queries and keys of the scored layers, or to their attention maps, those of all layers stacked along
-/// the axis of heads.
+/// the axis of heads, or to their statistics.
 ///
 /// `weights` holds the initializers, and what it holds is computed with: either each projection's table, or the embedding
 /// `[vocabulary_size, embedding_size]`, the matrices, and those of norms, biases and positions that the model has.
-pub(super) fn build(contract: Contract, decoder: &Decoder, weights: &[Tensor]) -> Graph {
+pub(super) fn build(options: &ExportOptions, decoder: &Decoder, weights: &[Tensor]) -> Graph {
     let mut builder = Builder::new(decoder, weights);
-    match contract {
+    match options.contract {
         Contract::QueryKey if decoder.deepest() == 0 => builder.query_key(),
         Contract::QueryKey => builder.deeper_query_key(),
         Contract::Attentions => builder.attentions(),
+        Contract::Statistics => builder.statistics(options.block_rows()),
     }
     builder.finish()
 }
@@ -142,9 +146,13 @@ impl<'a> Builder<'a> {
             let vectors: Vec<_> = scored.iter().map(|vectors| vectors[index].clone()).collect();
             let vectors = self.stacked(&vectors);
             let vectors = self.node("Squeeze", &[&vectors, &first]);
-            let all_heads = heads * self.decoder.layers.len();
-            self.output(name, &vectors, vec![all_heads.into(), "length".into(), self.decoder.head_size.into()]);
+            self.vectors_output(name, &vectors, heads * self.decoder.layers.len());
         }
+    }
+
+    /// Queries or keys of a whole window.
+    fn vectors_output(&mut self, name: &str, vectors: &Value, heads: usize) {
+        self.output(name, vectors, vec![heads.into(), "length".into(), self.decoder.head_size.into()]);
     }
 
     fn attentions(&mut self) {

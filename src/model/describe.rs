@@ -48,5 +48,6 @@ fn metadata(metadata: &Metadata) -> Value {
         "weights": metadata.weights,
         "losses": metadata.losses,
         "least_onnxruntime": metadata.least_onnxruntime,
+        "block_rows": metadata.block_rows,
     })
 }

@@ -15,6 +15,7 @@ mod runtime;
 mod scorer;
 mod session;
 mod start;
+mod statistics;
 mod survey;
 mod verify;
 

@@ -3,10 +3,11 @@
 use std::borrow::Cow;
 use std::ops::{AddAssign, Range};
 
+use bytesize::ByteSize;
 use ndarray::{Array, Array1, Array2, Array3, Axis, CowArray, Dimension, Ix3, arr0, s};
 use ort::value::{DynValue, Tensor};
 
-use super::metadata::Contract;
+use super::metadata::{Contract, Metadata};
 use super::session::{Graph, floats};
 use super::verify::Comparison;
 use crate::attention::{
@@ -37,7 +38,13 @@ const KEYS_AT_A_TIME: usize = 16384;
 /// Tokens whose keys are held at a time where many windows are scored in one call.
 const TOKENS_IN_FLIGHT: f64 = 65536.0;
 
+/// How often the queries and keys of a window are in memory at once: as the output of the model, and as our copy of it.
+const VECTORS_AT_ONCE: usize = 2;
+
 pub(super) struct QueryKey {
+    /// Bytes of the queries and keys of a token, [`token_bytes`].
+    pub(super) token_bytes: usize,
+    pub(super) memory_limit: ByteSize,
     /// Factor on the product of a query and a key; `None` for the usual `1/√head_size`.
     pub(super) attention_scale: Option<f64>,
     pub(super) logit_softcap: Option<f64>,
@@ -50,9 +57,29 @@ pub(super) struct QueryKey {
 }
 
 impl QueryKey {
+    /// Bytes that the queries and keys of a window take that come whole.
+    fn memory(&self, length: usize) -> u64 {
+        (length as u64).saturating_mul((VECTORS_AT_ONCE * self.token_bytes) as u64)
+    }
+
     /// The share of the memory for windows in flight that one of `length` tokens takes.
-    pub(super) fn memory_share(length: usize) -> f64 {
-        length as f64 / TOKENS_IN_FLIGHT
+    pub(super) fn memory_share(&self, length: usize) -> f64 {
+        let whole = self.memory(length) as f64 / self.memory_limit.as_u64() as f64;
+        whole.max(length as f64 / TOKENS_IN_FLIGHT)
+    }
+
+    fn check_memory(&self, length: usize) -> Result<()> {
+        let needed = self.memory(length);
+        if needed <= self.memory_limit.as_u64() {
+            return Ok(());
+        }
+        let message = format!(
+            "the queries and keys of {length} tokens take {}, more than the memory_limit of {}: use shorter windows, score \
+             fewer layers, or export the checkpoint with --contract statistics, which holds those of one layer at a time",
+            ByteSize(needed),
+            self.memory_limit
+        );
+        Err(Error::new(ErrorKind::MemoryLimit, message))
     }
 
     /// Scores a window of token ids.
@@ -64,6 +91,7 @@ impl QueryKey {
         domain: VarianceDomain,
         cancel: &Cancel,
     ) -> Result<Score> {
+        self.check_memory(ids.len())?;
         let positions: Vec<_> = (0..ids.len()).collect();
         let window = Window::open(graph, ids)?;
         let keys = window.packed_keys(cancel)?;
@@ -102,6 +130,7 @@ impl QueryKey {
         domain: VarianceDomain,
         cancel: &Cancel,
     ) -> Result<Vec<Comparison>> {
+        self.check_memory(ids.len())?;
         let positions: Vec<_> = (0..ids.len()).collect();
         let window = Window::open(graph, ids)?;
         let keys = window.keys(0..ids.len())?;
@@ -121,6 +150,13 @@ impl QueryKey {
     fn scale(&self, head_size: usize) -> f64 {
         self.attention_scale.unwrap_or((head_size as f64).sqrt().recip())
     }
+}
+
+/// Bytes of the queries and keys that a model gives for each token of a window at once; none for a first layer, which is
+/// asked for parts.
+pub(super) fn token_bytes(metadata: &Metadata) -> usize {
+    let heads = metadata.layers.len() * (metadata.heads + metadata.key_value_heads);
+    if metadata.deepest() == 0 { 0 } else { heads * metadata.head_size * size_of::<f32>() }
 }
 
 /// The sum of each head over all rows, of which `masses` gives some as `[heads, rows]`.
@@ -230,7 +266,7 @@ fn ask(graph: &Graph, output: &str, length: usize, keys: Half, queries: Half) ->
 }
 
 /// An output as `[heads, tokens, head_size]`.
-fn vectors(output: &str, value: &DynValue, tokens: usize) -> Result<Array3<f32>> {
+pub(super) fn vectors(output: &str, value: &DynValue, tokens: usize) -> Result<Array3<f32>> {
     let array = floats(value)?;
     let shape = array.shape().to_vec();
     let array = array.into_dimensionality::<Ix3>().ok().filter(|array| array.dim().1 == tokens);
@@ -240,7 +276,7 @@ fn vectors(output: &str, value: &DynValue, tokens: usize) -> Result<Array3<f32>>
     })
 }
 
-fn integers(values: impl Iterator<Item = i64>) -> Result<Tensor<i64>> {
+pub(super) fn integers(values: impl Iterator<Item = i64>) -> Result<Tensor<i64>> {
     tensor(Array1::from_iter(values))
 }
 

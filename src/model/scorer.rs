@@ -13,6 +13,7 @@ use super::native::Placement;
 use super::query_key::{self, QueryKey};
 use super::runtime;
 use super::session::{Graph, Port};
+use super::statistics;
 use super::verify::Verification;
 use crate::attention::FarRegion;
 use crate::cancel::Cancel;
@@ -91,6 +92,7 @@ pub struct Scorer {
 enum Model {
     QueryKey(QueryKey),
     Attentions(Attentions),
+    Statistics,
 }
 
 impl Scorer {
@@ -119,6 +121,8 @@ impl Scorer {
         let contract = contract(&graph, metadata.as_ref()).map_err(|error| error.at(package.display()))?;
         let model = match contract {
             Contract::QueryKey => Model::QueryKey(QueryKey {
+                token_bytes: metadata.as_ref().map_or(0, query_key::token_bytes),
+                memory_limit: config.memory_limit,
                 attention_scale: metadata.as_ref().map(|metadata| metadata.attention_scale),
                 logit_softcap: metadata.as_ref().and_then(|metadata| metadata.logit_softcap),
                 instruction_set: config.instruction_set,
@@ -127,9 +131,15 @@ impl Scorer {
                 profile: config.profile,
             }),
             Contract::Attentions => Model::Attentions(Attentions::new(&graph, config)?),
+            Contract::Statistics if config.profile => {
+                let message = "a model of the contract statistics gives no distance profile: leave the setting profile at \
+                               false, or export the checkpoint with --contract query-key";
+                return Err(Error::new(ErrorKind::InvalidSetting, message));
+            }
+            Contract::Statistics => Model::Statistics,
         };
         let heads = match &model {
-            Model::QueryKey(_) => metadata.as_ref().map(Metadata::scored_heads),
+            Model::QueryKey(_) | Model::Statistics => metadata.as_ref().map(Metadata::scored_heads),
             Model::Attentions(attentions) => Some(attentions.heads),
         };
         let tells_losses = metadata.as_ref().is_some_and(|metadata| metadata.losses);
@@ -173,8 +183,8 @@ impl Scorer {
         &self.config
     }
 
-    /// Changes the setting `rows` for the scores that follow. It has no effect on the contract `attentions`, which gives
-    /// whole maps.
+    /// Changes the setting `rows` for the scores that follow. It has no effect on the contracts `attentions` and
+    /// `statistics`, which compute all rows.
     pub fn set_rows(&mut self, rows: Rows) {
         self.config.rows = rows;
         if let Model::QueryKey(model) = &mut self.model {
@@ -220,8 +230,8 @@ impl Scorer {
     /// Those of [`Scorer::tokenize`]; [`ErrorKind::TooShort`] below [`MIN_TOKENS`](crate::score::MIN_TOKENS),
     /// [`ErrorKind::InvalidArgument`] for an id outside the model's vocabulary, [`ErrorKind::InvalidSetting`] for a window
     /// longer than the scored layer's sliding window or than learned positions reach, [`ErrorKind::MemoryLimit`] for maps
-    /// that would not fit, [`ErrorKind::NonFinite`] for damaged weights, [`ErrorKind::Runtime`] where ONNX Runtime
-    /// fails, [`ErrorKind::Cancelled`].
+    /// or for whole queries and keys that would not fit, [`ErrorKind::NonFinite`] for damaged weights,
+    /// [`ErrorKind::Runtime`] where ONNX Runtime fails, [`ErrorKind::Cancelled`].
     pub fn score(&self, input: Input, cancel: &Cancel) -> Result<Score> {
         cancel.check()?;
         match input {
@@ -317,14 +327,17 @@ impl Scorer {
     fn memory_share(&self, input: &Input) -> f64 {
         let length = input.longest().min(self.config.window.get());
         match &self.model {
-            Model::QueryKey(_) => QueryKey::memory_share(length),
+            Model::QueryKey(model) => model.memory_share(length),
             Model::Attentions(attentions) => attentions.memory_share(length),
+            // The model scores one window after the other.
+            Model::Statistics => 0.0,
         }
     }
 
     /// Scores a text as one window in every way that this package and this machine have, and compares each with double
-    /// precision; of a longer text than the setting `window` or the model allows, the first tokens: the streaming kernels with the attention computed from the model's own queries and keys, and a map with
-    /// its rows normalized. The settings `rows`, `profile` and `instruction_set` play no part.
+    /// precision; of a longer text than the setting `window` or the model allows, the first tokens: the streaming kernels and sums within
+    /// the model with the attention computed from the model's own queries and keys, and a map with its rows normalized. The
+    /// settings `rows`, `profile` and `instruction_set` play no part.
     ///
     /// # Errors
     /// Those of [`Scorer::score`].
@@ -339,6 +352,7 @@ impl Scorer {
         let comparisons = self.pool.install(|| match &self.model {
             Model::QueryKey(model) => model.verify(&self.graph, &ids, far, domain, cancel),
             Model::Attentions(model) => model.verify(&self.graph, &ids, far, domain),
+            Model::Statistics => statistics::verify(&self.graph, self.description.metadata.as_ref(), &ids, far, domain),
         })?;
         Ok(Verification { token_count: ids.len(), comparisons })
     }
@@ -350,6 +364,7 @@ impl Scorer {
         self.pool.install(|| match &self.model {
             Model::QueryKey(model) => model.score(&self.graph, &ids, far, domain, cancel),
             Model::Attentions(model) => model.score(&self.graph, &ids, far, domain),
+            Model::Statistics => Ok(statistics::scores(&self.graph, &ids, &[far], domain)?.swap_remove(0)),
         })
     }
 
@@ -465,6 +480,9 @@ fn contract(graph: &Graph, metadata: Option<&Metadata>) -> Result<Contract> {
     let names = |ports: &[Port]| ports.iter().map(|port| port.name.clone()).collect::<Vec<_>>();
     let (inputs, outputs) = (names(&graph.inputs), names(&graph.outputs));
     let has = |ports: &[String], wanted: &[&str]| wanted.iter().all(|name| ports.iter().any(|port| port == name));
+    if has(&inputs, &statistics::INPUTS) && has(&outputs, &statistics::OUTPUTS) {
+        return Ok(Contract::Statistics);
+    }
     let asks = has(&inputs, &query_key::INPUTS) || has(&inputs, &[query_key::WINDOW_INPUT]);
     if asks && has(&outputs, &query_key::OUTPUTS) {
         return Ok(Contract::QueryKey);

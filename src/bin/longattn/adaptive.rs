@@ -5,6 +5,7 @@ use std::fmt::{self, Display, Formatter};
 use std::num::NonZeroUsize;
 use std::vec;
 
+use longattn::choice::Choice;
 use longattn::config::Rows;
 use longattn::corpus::Reader;
 use longattn::model::{Contract, Scorer};
@@ -40,10 +41,13 @@ fn rows_of(config: &Config, round: u32) -> Rows {
 pub fn check_contract(scorer: &Scorer) -> Result<()> {
     match scorer.description().contract {
         Contract::QueryKey => Ok(()),
-        Contract::Attentions => Err(Error::new(
+        contract @ (Contract::Attentions | Contract::Statistics) => Err(Error::new(
             ErrorKind::Unsupported,
-            "--adaptive saves nothing with a model of the contract attentions, which computes all rows in any case: \
-             leave it out, or export the checkpoint with --contract query-key",
+            format!(
+                "--adaptive saves nothing with a model of the contract {}, which computes all rows in any case: leave it \
+                 out, or export the checkpoint with --contract query-key",
+                contract.name()
+            ),
         )),
     }
 }

@@ -68,6 +68,7 @@ pub fn metadata_rows(metadata: &Metadata) -> Vec<Row<'static>> {
         ("weights", Some(metadata.weights.clone())),
         ("needs", metadata.least_onnxruntime.as_ref().map(|least| format!("ONNX Runtime {least} or newer"))),
         ("information gain", metadata.losses.then(|| "yes, by loss.onnx".to_owned())),
+        ("rows at a time", metadata.block_rows.map(|rows| rows.to_string())),
     ];
     rows.into_iter().filter_map(|(name, value)| Some((name, value?))).collect()
 }
