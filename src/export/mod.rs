@@ -78,7 +78,7 @@ pub struct ExportOptions {
     /// are kept apart in any case.
     pub fold: bool,
     /// Add `loss.onnx`, a graph of all layers and the projection to the vocabulary, by which the package tells the
-    /// information gain of windows. The weights of both graphs lie in one file, none of them twice.
+    /// information gain of windows. Both graphs share one file of weights, where none lies twice.
     pub losses: bool,
     /// Base of the rotary embedding, above 0; the checkpoint's own where `None`.
     pub rope_theta: Option<f64>,
@@ -125,7 +125,7 @@ impl ExportOptions {
 /// # Errors
 /// - [`ErrorKind::InvalidModel`] where `source` is no checkpoint, was cut short or contradicts itself.
 /// - [`ErrorKind::Unsupported`] where its architecture, rotary scaling, number format or tokenizer is not among the known
-///   ones, or a layer after the first or losses are asked for and the architecture's are not.
+///   ones; for a layer after the first and for losses also where its activation or the size of its heads is not.
 /// - [`ErrorKind::NonFinite`] where a weight is NaN or infinite, in the checkpoint or in the chosen number format.
 /// - [`ErrorKind::InvalidArgument`] where `target` exists and may not be replaced, there is no such layer, `rope_theta` is
 ///   out of range, or it or `max_positions` is given for a model with learned positions, or `block_rows` for another contract

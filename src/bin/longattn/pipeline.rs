@@ -94,7 +94,8 @@ impl Summary {
     }
 }
 
-/// Scores all windows in order, and gives each with its token ids and its score to `write`. Bad records and windows go to the rejects.
+/// Scores all windows in order, and gives each with its token ids and its score to `write`. Bad records and windows go to
+/// the rejects.
 pub fn score_all<Window: Send>(
     scorer: &Scorer,
     items: impl Iterator<Item = Result<Item<Window>>> + Send,
