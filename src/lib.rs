@@ -47,6 +47,7 @@
 //! ```
 
 pub mod attention;
+pub mod calibrate;
 pub mod cancel;
 pub mod choice;
 pub mod config;
@@ -55,6 +56,7 @@ pub mod error;
 pub mod export;
 mod ffi;
 pub mod model;
+mod random;
 pub mod report;
 pub mod score;
 pub mod select;

@@ -15,6 +15,6 @@ mod verify;
 pub use metadata::{Contract, Metadata};
 pub(crate) use query_key::WINDOW_LENGTH;
 pub use runtime::loaded_from;
-pub use scorer::{Description, Input, Progress, Scorer};
+pub use scorer::{Description, Input, Progress, Scorer, SinkScores};
 pub use session::Port;
 pub use verify::{Comparison, TOLERANCE, Verification};

@@ -63,8 +63,19 @@ impl QueryKey {
         domain: VarianceDomain,
         cancel: &Cancel,
     ) -> Result<Score> {
-        let positions: Vec<_> = (0..ids.len()).collect();
-        let window = Window::open(graph, ids)?;
+        self.score_window(&Window::open(graph, ids)?, far, domain, cancel)
+    }
+
+    /// Scores an open window.
+    pub(super) fn score_window(
+        &self,
+        window: &Window,
+        far: FarRegion,
+        domain: VarianceDomain,
+        cancel: &Cancel,
+    ) -> Result<Score> {
+        let length = window.length();
+        let positions: Vec<_> = (0..length).collect();
         let keys = window.packed_keys(cancel)?;
         let scale = self.scale(keys.dim().2);
         let attention = StreamingAttention::new(keys, scale, far, self.instruction_set)?;
@@ -77,14 +88,14 @@ impl QueryKey {
         if let Rows::Sample(count) = self.rows
             && let Some(estimate) = estimate(&attention, &window.groups(), count.get(), &mut queries)?
         {
-            return Score::from_estimate(&estimate, ids.len(), far, domain);
+            return Score::from_estimate(&estimate, length, far, domain);
         }
         if self.profile {
             let heads = totals(&positions, |rows| attention.profiled_masses(queries(rows)?.view(), rows))?;
-            return Score::from_profiled(&heads, ids.len(), far, domain);
+            return Score::from_profiled(&heads, length, far, domain);
         }
         let heads = totals(&positions, |rows| attention.far_masses(queries(rows)?.view(), rows))?;
-        Score::new(&heads, ids.len(), far, domain)
+        Score::new(&heads, length, far, domain)
     }
 
     /// Compares the streaming kernels of this machine with double precision, on one window of token ids.
@@ -134,7 +145,7 @@ fn totals<Mass: AddAssign + Copy + Default>(
 }
 
 /// A window's queries and keys.
-enum Window<'a> {
+pub(super) enum Window<'a> {
     /// Those of a first layer, asked for in parts.
     Parts { graph: &'a Graph, ids: &'a [u32] },
     /// Those of a deeper layer, which come all at once.
@@ -145,7 +156,8 @@ enum Window<'a> {
 type Half<'a> = (&'a [u32], &'a [usize]);
 
 impl<'a> Window<'a> {
-    fn open(graph: &'a Graph, ids: &'a [u32]) -> Result<Self> {
+    /// Asks the model for what it gives at once.
+    pub(super) fn open(graph: &'a Graph, ids: &'a [u32]) -> Result<Self> {
         if graph.inputs.iter().all(|port| port.name != WINDOW_INPUT) {
             return Ok(Self::Parts { graph, ids });
         }
