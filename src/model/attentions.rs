@@ -56,8 +56,8 @@ impl Attentions {
 
     /// Scores a window by its map.
     pub(super) fn score_map(&self, map: &Array<f32, Ix4>, far: FarRegion, domain: VarianceDomain) -> Result<Score> {
+        let (_, _, length, _) = map.dim();
         let map = map.slice(s![0, .., .., ..]);
-        let length = map.dim().1;
         match self.profile {
             true => Score::from_profiled(&map_profiled_mass(map, far), length, far, domain),
             false => Score::new(&map_far_mass(map, far), length, far, domain),
