@@ -90,6 +90,11 @@ impl Tokenizer {
         Ok(Tokens { ids: encoding.get_ids().to_vec(), boundaries })
     }
 
+    /// The special tokens that the tokenizer's post-processor puts before a text.
+    pub fn prefix(&self) -> &[u32] {
+        &self.prefix
+    }
+
     /// Frames a window as the tokenizer's own post-processor does, and truncates it to `window` tokens in all.
     pub fn frame(&self, ids: &[u32], window: usize) -> Vec<u32> {
         let special = self.prefix.len() + self.suffix.len();

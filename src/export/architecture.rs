@@ -31,6 +31,10 @@ pub(super) struct TensorNames {
     pub query_key_norms: QueryKeyNorms,
     /// What follows in the layer; without it, layers after the first cannot be scored.
     pub block: Option<BlockNames>,
+    /// The norm after the last layer.
+    pub output_norm: &'static str,
+    /// The projection to the vocabulary, where it is not the embedding.
+    pub head: &'static str,
 }
 
 /// Where the projections to queries, keys and values lie.
@@ -179,6 +183,8 @@ pub(super) const ARCHITECTURES: &[Architecture] = &[
             token_embedding: "embed_in",
             projections: Projections::FusedByHead("layers.{}.attention.query_key_value"),
             block: None,
+            output_norm: "final_layer_norm",
+            head: "embed_out",
             ..LLAMA.tensors
         },
         norm: Norm::Layer,
@@ -199,6 +205,7 @@ pub(super) const ARCHITECTURES: &[Architecture] = &[
             input_norm: Some("h.{}.ln_1"),
             projections: Projections::FusedTransposed("h.{}.attn.c_attn"),
             block: None,
+            output_norm: "ln_f",
             ..LLAMA.tensors
         },
         norm: Norm::Layer,
@@ -233,6 +240,8 @@ pub(super) const LLAMA: Architecture = Architecture {
             up: "layers.{}.mlp.up_proj",
             down: "layers.{}.mlp.down_proj",
         }),
+        output_norm: "norm",
+        head: "lm_head",
     },
     norm: Norm::Rms,
     bias: false,

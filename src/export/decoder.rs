@@ -1,4 +1,5 @@
-//! A decoder up to the queries and keys of its deepest scored layer, whatever kind of checkpoint tells of it.
+//! A decoder up to the queries and keys of its deepest scored layer, or up to its losses, whatever kind of checkpoint tells of
+//! it.
 
 use ndarray::Array2;
 
@@ -37,8 +38,21 @@ pub(super) struct Decoder {
     pub sliding_windows: Vec<Option<usize>>,
     /// The layers that are scored, ascending, at least one.
     pub layers: Vec<usize>,
-    /// Rows of the feed-forward network's gate; 0 where the first layer alone is scored.
+    /// Rows of the feed-forward network's gate; 0 where no layer is computed whole.
     pub feed_forward_size: usize,
+    /// The projection to the vocabulary; `None` where no losses are asked for.
+    pub head: Option<Head>,
+    /// The number `c` where a logit `x` of the vocabulary becomes `c · tanh(x / c)`.
+    pub final_logit_softcap: Option<f64>,
+}
+
+/// Where the projection to the vocabulary lies.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Head {
+    /// In the embedding.
+    Tied,
+    /// In a tensor of its own.
+    Apart,
 }
 
 /// The projection to queries, keys or values, and where in the checkpoint it lies.
@@ -129,9 +143,29 @@ impl Decoder {
         self.architecture.scaled_embedding.then(|| (self.embedding_size as f64).sqrt() as f32)
     }
 
-    /// The last scored layer, of which no more than queries and keys is computed.
+    /// The last scored layer, of which no more than queries and keys is needed for scores.
     pub(super) fn deepest(&self) -> usize {
         self.layers.last().copied().unwrap_or_default()
+    }
+
+    pub(super) fn layer_count(&self) -> usize {
+        self.sliding_windows.len()
+    }
+
+    /// How many layers, from the first on, are computed whole: all for losses, or else those before the last scored one.
+    fn whole_layers(&self) -> usize {
+        if self.head.is_some() { self.layer_count() } else { self.deepest() }
+    }
+
+    /// How many layers, from the first on, are read.
+    pub(super) fn read_layers(&self) -> usize {
+        self.whole_layers().max(self.deepest() + 1)
+    }
+
+    /// The projection to the vocabulary where it has a tensor of its own.
+    pub(super) fn own_head(&self) -> Option<(String, [usize; 2])> {
+        let apart = self.head == Some(Head::Apart);
+        apart.then(|| (weight(self.tensors.head), [self.vocabulary_size, self.embedding_size]))
     }
 
     /// Whether queries and keys before the rotary embedding depend on the token id alone.
@@ -149,31 +183,36 @@ impl Decoder {
         self.sliding_windows.iter().position(Option::is_none)
     }
 
-    /// Checks that what comes before the deepest scored layer is known.
+    /// Checks that all layers that are computed whole are known.
     pub(super) fn check_depth(&self) -> Result<()> {
-        let layer = self.deepest();
-        if layer > 0 && self.tensors.block.is_none() {
-            let message = format!(
-                "of the architecture {:?} only layer 0 can be exported, not layer {layer}: deeper layers work for {}",
+        let unsupported = |message| Err(Error::new(ErrorKind::Unsupported, message));
+        let whole = self.whole_layers();
+        if whole == 0 {
+            return Ok(());
+        }
+        let wanted = match self.head {
+            Some(_) => "losses".to_owned(),
+            None => format!("layer {}", self.deepest()),
+        };
+        if self.tensors.block.is_none() {
+            return unsupported(format!(
+                "of the architecture {:?} only layer 0 can be exported, not {wanted}: deeper layers and losses work for {}",
                 self.architecture.name,
                 architecture::names_with_deeper_layers()
-            );
-            return Err(Error::new(ErrorKind::Unsupported, message));
+            ));
         }
-        if let Some(sliding) = self.sliding_windows[..layer].iter().position(Option::is_some) {
-            let message = format!(
-                "layer {layer} cannot be exported, because layer {sliding} before it attends through a sliding window: only \
-                 layers behind full attention alone work"
-            );
-            return Err(Error::new(ErrorKind::Unsupported, message));
+        if let Some(sliding) = self.sliding_windows[..whole].iter().position(Option::is_some) {
+            return unsupported(format!(
+                "{wanted} cannot be exported, because layer {sliding} before it attends through a sliding window: only \
+                 what lies behind full attention alone works"
+            ));
         }
-        if layer > 0 && !self.head_size.is_multiple_of(FUSED_ATTENTION_HEAD) {
-            let message = format!(
-                "layers after the first cannot be exported with heads of {} numbers: ONNX Runtime's fused attention takes \
-                 multiples of {FUSED_ATTENTION_HEAD}",
+        if !self.head_size.is_multiple_of(FUSED_ATTENTION_HEAD) {
+            return unsupported(format!(
+                "{wanted} cannot be exported with heads of {} numbers: ONNX Runtime's fused attention takes multiples of \
+                 {FUSED_ATTENTION_HEAD}",
                 self.head_size
-            );
-            return Err(Error::new(ErrorKind::Unsupported, message));
+            ));
         }
         Ok(())
     }
@@ -195,7 +234,13 @@ impl Decoder {
         if let Some((positions, shape)) = self.position_embedding() {
             checkpoint.check_shape(&positions, &shape)?;
         }
-        (0..=self.deepest()).try_for_each(|layer| self.check_tensors(checkpoint, layer))
+        if self.head.is_some() {
+            checkpoint.check_shape(&weight(self.tensors.output_norm), &[self.embedding_size])?;
+        }
+        if let Some((head, shape)) = self.own_head() {
+            checkpoint.check_shape(&head, &shape)?;
+        }
+        (0..self.read_layers()).try_for_each(|layer| self.check_tensors(checkpoint, layer))
     }
 
     fn check_tensors(&self, checkpoint: &dyn Checkpoint, layer: usize) -> Result<()> {
@@ -232,7 +277,12 @@ impl Decoder {
         Ok(LayerWeights { input_norm: input_norm.transpose()?, projections })
     }
 
-    /// The norm before the feed-forward network of a layer before the deepest.
+    /// The norm after the last layer, where losses are asked for.
+    pub(super) fn output_norm(&self, checkpoint: &dyn Checkpoint) -> Result<Option<NormWeights>> {
+        self.head.map(|_| self.norm(checkpoint, self.tensors.output_norm)).transpose()
+    }
+
+    /// The norm before the feed-forward network of a whole layer.
     pub(super) fn feed_forward_norm(&self, checkpoint: &dyn Checkpoint, layer: usize) -> Result<Option<NormWeights>> {
         let norm = self.block(layer).map(|block| of_layer(block.feed_forward_norm, layer));
         norm.map(|norm| self.norm(checkpoint, &norm)).transpose()
@@ -249,7 +299,7 @@ impl Decoder {
         Ok(LinearWeights { matrix: stored.t().as_standard_layout().into_owned(), bias })
     }
 
-    /// What follows queries, keys and values in a layer before the deepest.
+    /// What follows queries, keys and values in a whole layer.
     pub(super) fn linears(&self, layer: usize) -> Vec<Linear> {
         let Some(block) = self.block(layer) else { return Vec::new() };
         let (hidden, inner) = (self.embedding_size, self.feed_forward_size);
@@ -262,15 +312,15 @@ impl Decoder {
         ]
     }
 
-    /// The rest of a layer before the deepest; of that no more than queries and keys is needed.
+    /// The rest of a whole layer; of any other no more than queries and keys is needed.
     fn block(&self, layer: usize) -> Option<&BlockNames> {
-        self.tensors.block.as_ref().filter(|_| layer < self.deepest())
+        self.tensors.block.as_ref().filter(|_| layer < self.whole_layers())
     }
 
-    /// The projections to queries and keys, and to values in layers before the deepest.
+    /// The projections to queries and keys, and to values in whole layers.
     fn projections(&self, layer: usize) -> Vec<Projection> {
         let mut projections = self.all_projections(layer).to_vec();
-        if layer == self.deepest() {
+        if layer >= self.whole_layers() {
             projections.truncate(2);
         }
         projections

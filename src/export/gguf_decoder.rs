@@ -3,7 +3,7 @@
 use super::ExportOptions;
 use super::architecture::{Architecture, BlockNames, LLAMA, Projections, QueryKeyNorms, TensorNames};
 use super::checkpoint::Checkpoint;
-use super::decoder::{Decoder, MAX_LAYERS};
+use super::decoder::{Decoder, Head, MAX_LAYERS};
 use super::gguf::Gguf;
 use super::rotary::{Rotary, RowOrder, Scaling};
 use crate::error::{ErrorKind, Result};
@@ -23,6 +23,8 @@ static TENSORS: TensorNames = TensorNames {
         up: "blk.{}.ffn_up",
         down: "blk.{}.ffn_down",
     }),
+    output_norm: "output_norm",
+    head: "output",
 };
 
 const TOKEN_EMBEDDING: &str = "token_embd.weight";
@@ -38,8 +40,12 @@ pub(super) fn decoder(gguf: &Gguf, options: &ExportOptions) -> Result<Decoder> {
     let layer_count = layer_count(gguf)?;
     let layers = options.layers.of(layer_count).map_err(|error| error.at(gguf.place("")))?;
     let feed_forward_size = match layers[..] {
-        [0] => 0,
+        [0] if !options.losses => 0,
         _ => positive(gguf, "llama.feed_forward_length", None)?,
+    };
+    let head = match gguf.shape("output.weight")? {
+        Some(_) => Head::Apart,
+        None => Head::Tied,
     };
     let scale = real(gguf, "llama.attention.scale", Some(0.0))?;
     let decoder = Decoder {
@@ -61,6 +67,8 @@ pub(super) fn decoder(gguf: &Gguf, options: &ExportOptions) -> Result<Decoder> {
         sliding_windows: vec![None; layer_count],
         layers,
         feed_forward_size,
+        head: options.losses.then_some(head),
+        final_logit_softcap: None,
     };
     decoder.check_depth().map_err(|error| error.at(gguf.place("")))?;
     decoder.check_heads().map_err(|error| error.at(gguf.place("")))?;

@@ -1,5 +1,9 @@
 //! The ONNX graphs of a scorer package.
 
+mod loss;
+
+use std::collections::HashSet;
+
 use super::architecture::{Norm, QueryKeyNorms};
 use super::decoder::Decoder;
 use super::onnx::{Attribute, Dimension, ElementType, Graph, Node, Tensor, ValueInfo};
@@ -15,6 +19,9 @@ pub(super) const POSITION_EMBEDDING: &str = "position_embedding";
 pub(super) const NORM: &str = "input_norm";
 pub(super) const FEED_FORWARD_NORM: &str = "feed_forward_norm";
 
+/// The projection to the vocabulary, `[vocabulary_size, embedding_size]`, where it is not the embedding.
+pub(super) const HEAD: &str = "head";
+
 /// Operators of ONNX Runtime's own.
 pub(super) const RUNTIME_DOMAIN: &str = "com.microsoft";
 
@@ -27,6 +34,11 @@ pub(super) struct NormNames {
 impl NormNames {
     pub(super) fn new(layer: usize, norm: &str) -> Self {
         Self { weights: format!("layer_{layer}_{norm}"), bias: format!("layer_{layer}_{norm}_bias") }
+    }
+
+    /// Of the norm after the last layer.
+    pub(super) fn of_output() -> Self {
+        Self { weights: "output_norm".to_owned(), bias: "output_norm_bias".to_owned() }
     }
 }
 
@@ -53,15 +65,21 @@ impl LinearNames {
 ///
 /// `weights` holds the initializers, and what it holds is computed with: either each projection's table, or the embedding
 /// `[vocabulary_size, embedding_size]`, the matrices, and those of norms, biases and positions that the model has.
-pub(super) fn build(contract: Contract, decoder: &Decoder, weights: Vec<Tensor>) -> Graph {
-    let graph = Graph { name: "longattn".to_owned(), initializer: weights, ..Graph::default() };
-    let mut builder = Builder { graph, decoder };
+pub(super) fn build(contract: Contract, decoder: &Decoder, weights: &[Tensor]) -> Graph {
+    let mut builder = Builder::new(decoder, weights);
     match contract {
         Contract::QueryKey if decoder.deepest() == 0 => builder.query_key(),
         Contract::QueryKey => builder.deeper_query_key(),
         Contract::Attentions => builder.attentions(),
     }
-    builder.graph
+    builder.finish()
+}
+
+/// The graph from token ids through all layers to the losses, which takes no tables.
+pub(super) fn build_losses(decoder: &Decoder, weights: &[Tensor]) -> Graph {
+    let mut builder = Builder::new(decoder, weights);
+    builder.losses();
+    builder.finish()
 }
 
 /// Name of a value in the graph.
@@ -70,6 +88,8 @@ type Value = String;
 struct Builder<'a> {
     graph: Graph,
     decoder: &'a Decoder,
+    /// What names of values begin with, another for a graph within a graph.
+    scope: &'static str,
 }
 
 /// Tokens of which queries or keys are to be computed.
@@ -82,7 +102,19 @@ struct Tokens {
     positions: Value,
 }
 
-impl Builder<'_> {
+impl<'a> Builder<'a> {
+    fn new(decoder: &'a Decoder, weights: &[Tensor]) -> Self {
+        let graph = Graph { name: "longattn".to_owned(), initializer: weights.to_vec(), ..Graph::default() };
+        Self { graph, decoder, scope: "" }
+    }
+
+    /// The graph, without the weights that it does not read.
+    fn finish(mut self) -> Graph {
+        let read: HashSet<_> = inputs_of(&self.graph.node).collect();
+        self.graph.initializer.retain(|tensor| read.contains(&tensor.name));
+        self.graph
+    }
+
     fn query_key(&mut self) {
         for (name, heads) in self.query_and_key() {
             let length = format!("{name}_length");
@@ -167,7 +199,8 @@ impl Builder<'_> {
 
     /// The embedding `[.., length, embedding_size]`; `None` where it is folded.
     fn unless_folded(&mut self, tokens: &Tokens) -> Option<Value> {
-        self.has(TOKEN_EMBEDDING).then(|| self.embedded(tokens))
+        let folded = self.query_and_key().iter().all(|(name, _)| self.has(&LinearNames::new(0, name).table));
+        (!folded).then(|| self.embedded(tokens))
     }
 
     /// Queries or keys `[.., heads, length, head_size]` of a layer, from its normed input where they are not folded.
@@ -446,10 +479,7 @@ impl Builder<'_> {
         let key = self.node_with("Transpose", &[key], vec![Attribute::integers("perm", &[0, 1, 3, 2])]);
         let mut logits = self.node("MatMul", &[&query, &key]);
         if let Some(cap) = self.decoder.logit_softcap {
-            let cap = self.float(cap as f32);
-            let parts = self.node("Div", &[&logits, &cap]);
-            let parts = self.node("Tanh", &[&parts]);
-            logits = self.node("Mul", &[&parts, &cap]);
+            logits = self.capped(&logits, cap);
         }
         let last = self.integers(&[-1]);
         let rows = self.node("Unsqueeze", &[positions, &last]);
@@ -457,6 +487,14 @@ impl Builder<'_> {
         let hidden = self.float(f32::NEG_INFINITY);
         let logits = self.node("Where", &[&visible, &logits, &hidden]);
         self.node_with("Softmax", &[&logits], vec![Attribute::integer("axis", -1)])
+    }
+
+    /// Each number `x` as `cap · tanh(x / cap)`.
+    fn capped(&mut self, numbers: &Value, cap: f64) -> Value {
+        let cap = self.float(cap as f32);
+        let parts = self.node("Div", &[numbers, &cap]);
+        let parts = self.node("Tanh", &[&parts]);
+        self.node("Mul", &[&parts, &cap])
     }
 
     /// `value`, which has the number format of the initializer `weights`, in float32.
@@ -513,7 +551,7 @@ impl Builder<'_> {
         if let Some(known) = known {
             return known.name.clone();
         }
-        let name = format!("constant_{}", self.graph.initializer.len());
+        let name = format!("{}constant_{}", self.scope, self.graph.initializer.len());
         self.graph.initializer.push(tensor.named(&name));
         name
     }
@@ -529,7 +567,7 @@ impl Builder<'_> {
     }
 
     fn fresh(&self, stem: &str) -> Value {
-        format!("{stem}_{}", self.graph.node.len())
+        format!("{}{stem}_{}", self.scope, self.graph.node.len())
     }
 
     fn push(&mut self, operator: &str, inputs: &[&str], output: Vec<Value>, attribute: Vec<Attribute>) {
@@ -544,4 +582,11 @@ impl Builder<'_> {
             domain: String::new(),
         });
     }
+}
+
+/// What nodes read, and those of graphs within them.
+fn inputs_of(nodes: &[Node]) -> impl Iterator<Item = &String> {
+    let within = nodes.iter().flat_map(|node| &node.attribute).filter_map(|attribute| attribute.g.as_deref());
+    let within = within.flat_map(|graph| graph.node.iter().flat_map(|node| &node.input));
+    nodes.iter().flat_map(|node| &node.input).chain(within)
 }

@@ -5,7 +5,8 @@ use tokenizers::Tokenizer;
 
 use super::ExportOptions;
 use super::architecture::{self, Architecture, Sliding};
-use super::decoder::{Decoder, MAX_LAYERS};
+use super::checkpoint::Checkpoint;
+use super::decoder::{Decoder, Head, MAX_LAYERS};
 use super::files::Files;
 use super::package;
 use super::rotary::{CorrectionRange, Rotary, RowOrder, SCALINGS, Scaling};
@@ -51,7 +52,8 @@ pub(super) fn open<'a>(files: &'a dyn Files, options: &ExportOptions) -> Result<
         _ if learned => None,
         theta => Some(config.rotary(head_size, max_positions, sliding, theta)?),
     };
-    let feed_forward_size = match deepest > 0 && architecture.tensors.block.is_some() {
+    let whole_layers = deepest > 0 || options.losses;
+    let feed_forward_size = match whole_layers && architecture.tensors.block.is_some() {
         true => config.feed_forward_size()?,
         false => 0,
     };
@@ -74,6 +76,11 @@ pub(super) fn open<'a>(files: &'a dyn Files, options: &ExportOptions) -> Result<
         sliding_windows,
         layers,
         feed_forward_size,
+        head: match options.losses {
+            true => Some(config.head(&tensors)?),
+            false => None,
+        },
+        final_logit_softcap: config.optional_real("final_logit_softcapping")?,
     };
     decoder.check_depth().map_err(|error| error.at(&config.place))?;
     decoder.check_heads().map_err(|error| error.at(&config.place))?;
@@ -165,6 +172,15 @@ impl Config {
                 Err(Error::new(ErrorKind::Unsupported, message).at(&self.place))
             }
         }
+    }
+
+    /// Where the projection to the vocabulary lies; a checkpoint without a tensor of its own shares the embedding's.
+    fn head(&self, tensors: &Tensors) -> Result<Head> {
+        let tied = match self.flag("tie_word_embeddings")? {
+            Some(tied) => tied,
+            None => tensors.shape(&format!("{}.weight", self.architecture.tensors.head))?.is_none(),
+        };
+        Ok(if tied { Head::Tied } else { Head::Apart })
     }
 
     fn attention_scale(&self, head_size: usize) -> Result<f64> {

@@ -34,7 +34,7 @@ use checkpoint::Checkpoint;
 use decoder::{Decoder, LayerWeights, LinearWeights, NormWeights, ProjectionWeights};
 use files::{Directory, Files};
 use gguf::Gguf;
-use graph::LinearNames;
+use graph::{LinearNames, NormNames};
 use package::Draft;
 use weights::WeightFile;
 
@@ -71,6 +71,9 @@ pub struct ExportOptions {
     /// up what it would otherwise compute. Models with learned positions and layers after the first cannot be folded and
     /// are kept apart in any case.
     pub fold: bool,
+    /// Add `loss.onnx`, a graph of all layers and the projection to the vocabulary, by which the package tells the
+    /// information gain of windows. The weights of both graphs lie in one file, none of them twice.
+    pub losses: bool,
     /// Base of the rotary embedding, above 0; the checkpoint's own where `None`.
     pub rope_theta: Option<f64>,
     /// Positions that the model is for, in the place of the checkpoint's own number: what longer windows are warned of
@@ -91,6 +94,7 @@ impl Default for ExportOptions {
             layers: Layers::These(vec![0]),
             weights: WeightType::F32,
             fold: true,
+            losses: false,
             rope_theta: None,
             max_positions: None,
             tokenizer: None,
@@ -103,12 +107,12 @@ impl Default for ExportOptions {
 ///
 /// `source` is a Llama-architecture GGUF file, or a directory as Hugging Face publishes checkpoints, with `config.json`,
 /// safetensors and `tokenizer.json`. The directory `target` appears with all its files, `model.onnx`, `model.onnx.data` and
-/// `tokenizer.json`, or not at all. Returns what the package says of itself.
+/// `tokenizer.json`, and `loss.onnx` where losses are asked for, or not at all. Returns what the package says of itself.
 ///
 /// # Errors
 /// - [`ErrorKind::InvalidModel`] where `source` is no checkpoint, was cut short or contradicts itself.
 /// - [`ErrorKind::Unsupported`] where its architecture, rotary scaling, number format or tokenizer is not among the known
-///   ones, or a layer after the first is asked for and the architecture's are not.
+///   ones, or a layer after the first or losses are asked for and the architecture's are not.
 /// - [`ErrorKind::NonFinite`] where a weight is NaN or infinite, in the checkpoint or in the chosen number format.
 /// - [`ErrorKind::InvalidArgument`] where `target` exists and may not be replaced, there is no such layer, `rope_theta` is
 ///   out of range, or it or `max_positions` is given for a model with learned positions.
@@ -157,8 +161,12 @@ fn write_package(
     draft.write(package::TOKENIZER, tokenizer.as_bytes())?;
     let weights = write_weights(decoder, checkpoint, options, &draft.path(package::WEIGHTS))?;
     let metadata = metadata(decoder, options);
-    let model = model(&metadata, graph::build(options.contract, decoder, weights));
-    draft.write(package::MODEL, &model.encode_to_vec())?;
+    let scores = model(&metadata, graph::build(options.contract, decoder, &weights));
+    draft.write(package::MODEL, &scores.encode_to_vec())?;
+    if options.losses {
+        let losses = model(&metadata, graph::build_losses(decoder, &weights));
+        draft.write(package::LOSS, &losses.encode_to_vec())?;
+    }
     draft.finish()?;
     if let Some(limit) = metadata.sliding_window_limit() {
         log::warn!("{limit}");
@@ -166,7 +174,7 @@ fn write_package(
     Ok(metadata)
 }
 
-/// Writes what the graph reads, and gives its initializers.
+/// Writes what the graphs read, and gives their initializers.
 fn write_weights(
     decoder: &Decoder,
     checkpoint: &dyn Checkpoint,
@@ -174,8 +182,14 @@ fn write_weights(
     path: &Path,
 ) -> Result<Vec<onnx::Tensor>> {
     let mut file = WeightFile::create(path)?;
-    let write = if options.fold && decoder.folds() { write_folded } else { write_apart };
-    let initializers = write(decoder, checkpoint, options.weights, &mut file)?;
+    let folded = options.fold && decoder.folds();
+    let mut initializers = Vec::new();
+    if folded {
+        initializers.extend(write_folded(decoder, checkpoint, options.weights, &mut file)?);
+    }
+    if !folded || options.losses {
+        initializers.extend(write_apart(decoder, checkpoint, options.weights, &mut file)?);
+    }
     file.finish()?;
     Ok(initializers)
 }
@@ -190,12 +204,16 @@ fn write_apart(
     let mut initializers = Vec::new();
     let embedding = (graph::TOKEN_EMBEDDING, decoder.token_embedding());
     let positions = decoder.position_embedding().map(|positions| (graph::POSITION_EMBEDDING, positions));
-    for (name, (tensor, shape)) in [embedding].into_iter().chain(positions) {
+    let head = decoder.own_head().map(|head| (graph::HEAD, head));
+    for (name, (tensor, shape)) in [embedding].into_iter().chain(positions).chain(head) {
         let mut place = file.reserve(name, &shape, format);
         checkpoint.read_in_parts(&tensor, &shape, |part| file.write(&mut place, part))?;
         initializers.push(file.tensor(place));
     }
-    for layer in 0..=decoder.deepest() {
+    if let Some(norm) = decoder.output_norm(checkpoint)? {
+        initializers.extend(write_norm(NormNames::of_output(), norm, file)?);
+    }
+    for layer in 0..decoder.read_layers() {
         initializers.extend(write_layer(decoder, checkpoint, layer, format, file)?);
     }
     Ok(initializers)
@@ -214,12 +232,8 @@ fn write_layer(
     for (name, norm) in
         [(graph::NORM, input_norm), (graph::FEED_FORWARD_NORM, decoder.feed_forward_norm(checkpoint, layer)?)]
     {
-        let Some(NormWeights { weights, bias }) = norm else { continue };
-        let names = graph::NormNames::new(layer, name);
-        initializers.push(file.append_vector(&names.weights, &weights)?);
-        if let Some(bias) = bias {
-            initializers.push(file.append_vector(&names.bias, &bias)?);
-        }
+        let Some(norm) = norm else { continue };
+        initializers.extend(write_norm(NormNames::new(layer, name), norm, file)?);
     }
     for ProjectionWeights { projection, matrix, bias, norm } in projections {
         let names = LinearNames::new(layer, projection.name);
@@ -241,14 +255,23 @@ fn write_layer(
     Ok(initializers)
 }
 
-/// One table a projection, both in one pass over the embedding.
+fn write_norm(names: NormNames, norm: NormWeights, file: &mut WeightFile) -> Result<Vec<onnx::Tensor>> {
+    let mut initializers = vec![file.append_vector(&names.weights, &norm.weights)?];
+    if let Some(bias) = norm.bias {
+        initializers.push(file.append_vector(&names.bias, &bias)?);
+    }
+    Ok(initializers)
+}
+
+/// One table a projection to queries or keys, both in one pass over the embedding.
 fn write_folded(
     decoder: &Decoder,
     checkpoint: &dyn Checkpoint,
     format: WeightType,
     file: &mut WeightFile,
 ) -> Result<Vec<onnx::Tensor>> {
-    let weights = decoder.read(checkpoint, 0)?;
+    let mut weights = decoder.read(checkpoint, 0)?;
+    weights.projections.truncate(2);
     let table = |ProjectionWeights { projection, matrix, .. }: &ProjectionWeights| {
         let name = LinearNames::new(0, projection.name).table;
         file.reserve(&name, &[decoder.vocabulary_size, matrix.ncols()], format)
@@ -295,6 +318,7 @@ fn metadata(decoder: &Decoder, options: &ExportOptions) -> Metadata {
         sliding_window,
         full_attention_layer: sliding_window.and(decoder.first_full_layer()),
         weights: options.weights.name().to_owned(),
+        losses: options.losses,
     }
 }
 

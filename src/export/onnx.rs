@@ -9,6 +9,7 @@ pub(super) enum ElementType {
     Float32 = 1,
     Int32 = 6,
     Int64 = 7,
+    Bool = 9,
     Float16 = 10,
     BFloat16 = 16,
 }
@@ -84,6 +85,8 @@ pub(super) struct Attribute {
     pub f: Option<f32>,
     #[prost(int64, optional, tag = "3")]
     pub i: Option<i64>,
+    #[prost(message, optional, boxed, tag = "6")]
+    pub g: Option<Box<Graph>>,
     #[prost(int64, repeated, packed = "false", tag = "8")]
     pub ints: Vec<i64>,
     #[prost(int32, tag = "20")]
@@ -97,6 +100,10 @@ impl Attribute {
 
     pub(super) fn integer(name: &str, value: i64) -> Self {
         Self { name: name.to_owned(), i: Some(value), r#type: 2, ..Self::default() }
+    }
+
+    pub(super) fn graph(name: &str, value: Graph) -> Self {
+        Self { name: name.to_owned(), g: Some(Box::new(value)), r#type: 5, ..Self::default() }
     }
 
     pub(super) fn integers(name: &str, values: &[i64]) -> Self {

@@ -10,6 +10,7 @@ use crate::error::{Error, ErrorKind, Result};
 
 /// Files of a scorer package.
 pub(super) const MODEL: &str = "model.onnx";
+pub(super) const LOSS: &str = "loss.onnx";
 pub(super) const WEIGHTS: &str = "model.onnx.data";
 pub(super) const TOKENIZER: &str = "tokenizer.json";
 
@@ -78,7 +79,7 @@ pub(super) fn check_target(target: &Path, overwrite: bool) -> Result<()> {
         return refused("already exists: choose another place, or replace it with --overwrite");
     }
     let entries = fs::read_dir(target).map_err(|cause| Error::io(format_args!("list {}", target.display()), cause))?;
-    let foreign = |name: &std::ffi::OsStr| ![MODEL, WEIGHTS, TOKENIZER].iter().any(|known| name == *known);
+    let foreign = |name: &std::ffi::OsStr| ![MODEL, LOSS, WEIGHTS, TOKENIZER].iter().any(|known| name == *known);
     if entries.flatten().any(|entry| foreign(&entry.file_name())) {
         return refused("holds other files than a scorer package, so it is not replaced: choose another place");
     }

@@ -21,6 +21,9 @@ const INDEX: &str = "model.safetensors.index.json";
 /// Bytes of the number that a file begins with: the size of its header.
 const PREFIX: u64 = 8;
 
+/// The projections to the vocabulary, which lie beside the decoder that the prefix names.
+const HEADS: [&str; 2] = ["lm_head.", "embed_out."];
+
 /// The format's own limit.
 const HEADER_LIMIT: u64 = 100_000_000;
 
@@ -84,7 +87,11 @@ impl<'a> Tensors<'a> {
     }
 
     fn full_name(&self, tensor: &str) -> String {
-        format!("{}{tensor}", self.prefix)
+        let prefix = match HEADS.iter().any(|head| tensor.starts_with(head)) {
+            true => self.prefix.strip_suffix("model.").unwrap_or_default(),
+            false => self.prefix,
+        };
+        format!("{prefix}{tensor}")
     }
 
     fn file_of(&self, full_name: &str) -> Option<&str> {

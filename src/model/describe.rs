@@ -45,5 +45,6 @@ fn metadata(metadata: &Metadata) -> Value {
         "sliding_window": metadata.sliding_window,
         "full_attention_layer": metadata.full_attention_layer,
         "weights": metadata.weights,
+        "losses": metadata.losses,
     })
 }

@@ -49,6 +49,8 @@ pub struct Metadata {
     pub full_attention_layer: Option<usize>,
     /// Number format of the stored weights, `f32`, `f16` or `bf16`.
     pub weights: String,
+    /// Whether the package has `loss.onnx`, by which it tells the losses of tokens and the information gain of windows.
+    pub losses: bool,
 }
 
 impl Metadata {
@@ -70,6 +72,7 @@ impl Metadata {
             ("sliding_window", self.sliding_window.map(|window| window.to_string())),
             ("full_attention_layer", self.full_attention_layer.map(|layer| layer.to_string())),
             ("weights", Some(self.weights.clone())),
+            ("losses", self.losses.then(|| self.losses.to_string())),
         ];
         pairs.into_iter().filter_map(|(key, value)| Some((format!("longattn.{key}"), value?))).collect()
     }
@@ -131,6 +134,7 @@ impl Metadata {
             sliding_window: optional(text, "sliding_window")?,
             full_attention_layer: optional(text, "full_attention_layer")?,
             weights: required(text, "weights")?,
+            losses: optional(text, "losses")?.unwrap_or_default(),
         }))
     }
 }
@@ -182,6 +186,7 @@ mod tests {
             sliding_window: None,
             full_attention_layer: None,
             weights: "f32".to_owned(),
+            losses: true,
         }
     }
 

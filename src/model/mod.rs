@@ -1,10 +1,12 @@
 //! Scorer packages: contracts, ONNX Runtime, sessions.
 //!
 //! A scorer package is a directory with `model.onnx` (and `model.onnx.data` where weights are external) and
-//! `tokenizer.json`. A [`Scorer`] opens one and scores windows with it.
+//! `tokenizer.json`. A [`Scorer`] opens one and scores windows with it. Where there is `loss.onnx` beside them, it also tells
+//! the information gain of windows.
 
 mod attentions;
 mod describe;
+pub(crate) mod losses;
 pub mod metadata;
 mod query_key;
 mod runtime;
@@ -12,6 +14,7 @@ mod scorer;
 mod session;
 mod verify;
 
+pub use losses::MIN_GAIN_TOKENS;
 pub use metadata::{Contract, Metadata};
 pub(crate) use query_key::WINDOW_LENGTH;
 pub use runtime::loaded_from;

@@ -247,6 +247,6 @@ fn integers(values: impl Iterator<Item = i64>) -> Result<Tensor<i64>> {
     tensor(Array1::from_iter(values))
 }
 
-fn tensor<D: Dimension + 'static>(array: Array<i64, D>) -> Result<Tensor<i64>> {
+pub(super) fn tensor<D: Dimension + 'static>(array: Array<i64, D>) -> Result<Tensor<i64>> {
     Tensor::from_array(array).map_err(|cause| Error::new(ErrorKind::Runtime, format!("ONNX Runtime failed: {cause}")))
 }

@@ -8,6 +8,7 @@ use rayon::prelude::*;
 use rayon::{ThreadPool, ThreadPoolBuilder};
 
 use super::attentions::{self, Attentions};
+use super::losses::Losses;
 use super::metadata::{Contract, Metadata};
 use super::query_key::{self, QueryKey};
 use super::session::{Graph, Port};
@@ -102,6 +103,7 @@ pub struct Scorer {
     config: Config,
     graph: Graph,
     model: Model,
+    losses: Option<Losses>,
     description: Description,
     tokenizer: Option<Tokenizer>,
     pool: ThreadPool,
@@ -148,6 +150,8 @@ impl Scorer {
             Model::QueryKey(_) => metadata.as_ref().map(Metadata::scored_heads),
             Model::Attentions(attentions) => Some(attentions.heads),
         };
+        let tells_losses = metadata.as_ref().is_some_and(|metadata| metadata.losses);
+        let losses = tells_losses.then(|| Losses::new(&model_file, config));
         let description = Description {
             model_bytes: model_bytes(&model_file),
             model: model_file,
@@ -164,7 +168,16 @@ impl Scorer {
         let pool = pool.build().map_err(|cause| {
             Error::new(ErrorKind::Internal, format!("threads cannot be started: {cause}; set threads to fewer"))
         })?;
-        Ok(Self { config: config.clone(), graph, model, description, tokenizer, pool, position_warning: Once::new() })
+        Ok(Self {
+            config: config.clone(),
+            graph,
+            model,
+            losses,
+            description,
+            tokenizer,
+            pool,
+            position_warning: Once::new(),
+        })
     }
 
     /// What the package is.
@@ -286,6 +299,50 @@ impl Scorer {
         let batches = self.batches(inputs);
         let batch_scores = |batch: &[Input]| -> Vec<_> { batch.par_iter().with_max_len(1).map(score).collect() };
         self.pool.install(|| batches.into_iter().flat_map(batch_scores).collect())
+    }
+
+    /// The losses of the tokens of one window, framed and truncated as it is scored: the negative log-likelihood in nats of
+    /// each token but the first, given those before it, by all layers of the model. Memory is linear in the window.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Unsupported`] where the package has no `loss.onnx`; those of [`Scorer::score`].
+    pub fn losses(&self, ids: &[u32], cancel: &Cancel) -> Result<Vec<f32>> {
+        self.telling_losses()?.of_window(&self.window(ids, self.config.window.get())?, cancel)
+    }
+
+    /// The information gain of one window, framed and truncated as it is scored, in nats a token: how much lower the loss of
+    /// a token is when the model sees the whole window before it than when it sees only the last 128 to 255 tokens.
+    ///
+    /// Of `L` tokens it is the mean over those at `t = 256, 257, .., L - 1`, counted from 0. Losses with a short context are
+    /// those of the last 128 tokens of runs of 256, which start every 128 tokens from the 128th on, each behind the special
+    /// tokens that the tokenizer puts before a text. It may be negative. Beside one pass over the window this takes two over
+    /// as many tokens in short runs.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Unsupported`] where the package has no `loss.onnx`, [`ErrorKind::TooShort`] below
+    /// [`MIN_GAIN_TOKENS`](super::MIN_GAIN_TOKENS); those of [`Scorer::score`].
+    pub fn information_gain(&self, ids: &[u32], cancel: &Cancel) -> Result<f64> {
+        let losses = self.telling_losses()?;
+        let prefix = self.tokenizer.as_ref().map_or(&[][..], Tokenizer::prefix);
+        losses.information_gain(&self.window(ids, self.config.window.get())?, prefix, cancel)
+    }
+
+    /// Checks that the package tells losses.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Unsupported`] where it has no `loss.onnx`.
+    pub fn check_losses(&self) -> Result<()> {
+        self.telling_losses().map(drop)
+    }
+
+    fn telling_losses(&self) -> Result<&Losses> {
+        self.losses.as_ref().ok_or_else(|| {
+            let message = format!(
+                "{} has no losses beside it, so windows have no information gain: export the checkpoint with --gain",
+                self.description.model.display()
+            );
+            Error::new(ErrorKind::Unsupported, message)
+        })
     }
 
     /// Splits windows into runs that fit into memory together.

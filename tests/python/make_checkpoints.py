@@ -7,7 +7,8 @@ Each is a directory with `config.json`, in one of the spellings that are found i
 them lies one `tokenizer.json` for all, and `expected.json`: for each checkpoint some windows of token ids with what the
 released code computes from the first layer's attention, `proportion` and `variance` of every head with min_distance L/4.
 `expected_deeper.json` holds the same of the last layer of checkpoints with several, where the first 4 tokens, the sinks,
-do not count as far. The attention is that of transformers' eager implementation in float32.
+do not count as far, and `losses`, the negative log-likelihood in nats of each token but the first. Attention and losses are
+those of transformers' eager implementation in float32.
 """
 
 import json
@@ -232,8 +233,24 @@ def heads(attention, sink_tokens):
     }
 
 
-def make(name, config, number_format, prefix, seed, directory, layer=0, sink_tokens=0):
-    """Writes a checkpoint, and gives its windows."""
+def is_tied(model):
+    return model.get_output_embeddings().weight is model.get_input_embeddings().weight
+
+
+def losses(model, ids):
+    """The negative log-likelihood of each token but the first, `[batch, length - 1]`."""
+    with torch.no_grad():
+        logits = model(ids, use_cache=False).logits[:, :-1]
+    return torch.nn.functional.cross_entropy(logits.transpose(1, 2), ids[:, 1:], reduction="none")
+
+
+def rounded(numbers):
+    """As many digits as the tests need."""
+    return [round(number, 6) for number in numbers.tolist()]
+
+
+def make(name, config, number_format, prefix, seed, directory, layer=None):
+    """Writes a checkpoint, the head only where `layer` names a deeper one than the first, and gives its windows."""
     torch.manual_seed(seed)
     directory.mkdir(parents=True, exist_ok=True)
     (directory / "config.json").write_text(json.dumps(config, indent=1) + "\n")
@@ -244,8 +261,9 @@ def make(name, config, number_format, prefix, seed, directory, layer=0, sink_tok
     model.load_state_dict({name: tensor.float() for name, tensor in tensors.items()})
     usual = model.base_model_prefix + "."
     new = usual if prefix is None else prefix
+    kept = {name: tensor for name, tensor in tensors.items() if name.startswith(usual) or layer and not is_tied(model)}
     save_file(
-        {name.replace(usual, new, 1): tensor.clone() for name, tensor in tensors.items() if name.startswith(usual)},
+        {name.replace(usual, new, 1): tensor.clone() for name, tensor in kept.items()},
         directory / "model.safetensors",
         {"format": "pt"},
     )
@@ -256,8 +274,9 @@ def make(name, config, number_format, prefix, seed, directory, layer=0, sink_tok
     for length in LENGTHS:
         ids = torch.randint(VOCABULARY, (1, length))
         with torch.no_grad():
-            attention = model(ids, output_attentions=True, use_cache=False).attentions[layer][0]
-        windows.append({"token_ids": ids[0].tolist()} | heads(attention, sink_tokens))
+            attention = model(ids, output_attentions=True, use_cache=False).attentions[layer or 0][0]
+        window = {"token_ids": ids[0].tolist()} | heads(attention, SINK_TOKENS if layer else 0)
+        windows.append(window | ({"losses": rounded(losses(model, ids)[0])} if layer else {}))
     return windows
 
 
@@ -286,7 +305,7 @@ def main():
     deeper = {}
     for seed, (name, config, number_format, prefix) in enumerate(DEEPER_CHECKPOINTS, len(CHECKPOINTS)):
         layer = config["num_hidden_layers"] - 1
-        deeper[name] = make(name, config, number_format, prefix, seed, target / name, layer, SINK_TOKENS)
+        deeper[name] = make(name, config, number_format, prefix, seed, target / name, layer)
         print(name, [round(share, 4) for share in deeper[name][-1]["proportion"]])
     (target / "expected_deeper.json").write_text(json.dumps(deeper) + "\n")
     (target / "tokenizer.json").write_text(json.dumps(tokenizer()) + "\n")

@@ -6,7 +6,9 @@
 
 For each layer `proportion` and `variance` of every head as the released code computes them, on the token ids of the case
 `gpl3_2048` in `released_code.json`, in float32 with min_distance L/4, where the first 4 tokens, the sinks, do not count as
-far. transformers itself reads the weights from the GGUF file.
+far. Of the first `LOSS_TOKENS` tokens, `losses` are the negative log-likelihoods of every `LOSS_STEP`th from the second on, in
+nats, and `information_gain` is the mean over the tokens from `SHORT_CONTEXT` on of how much higher they are in sequences of
+`SHORT_CONTEXT` tokens, of which the second half counts. transformers itself reads the weights from the GGUF file.
 """
 
 import json
@@ -14,11 +16,21 @@ import pathlib
 import sys
 
 import torch
-from make_checkpoints import SINK_TOKENS, heads
+from make_checkpoints import SINK_TOKENS, heads, losses, rounded
 from transformers import AutoModelForCausalLM
 
 LAYERS = [1, 17, 29]
 CASE = "gpl3_2048"
+SHORT_CONTEXT = 256
+LOSS_TOKENS = 1024
+LOSS_STEP = 4
+
+
+def information_gain(model, ids, full):
+    """Of a window of whole halves of `SHORT_CONTEXT`, whose losses are `full`."""
+    half = SHORT_CONTEXT // 2
+    short = losses(model, ids.unfold(0, SHORT_CONTEXT, half)[1:])[:, half - 1 :]
+    return (short.flatten().double() - full[SHORT_CONTEXT - 1 :].double()).mean().item()
 
 
 def main():
@@ -35,11 +47,19 @@ def main():
 
         return hook
 
-    for layer in LAYERS:
-        model.model.layers[layer].self_attn.register_forward_hook(keep(layer))
-    with torch.no_grad():
-        model.eval().model(torch.tensor([case["token_ids"]]), use_cache=False)
-    expected = {"case": CASE, "sink_tokens": SINK_TOKENS, "layers": found}
+    hooks = [model.model.layers[layer].self_attn.register_forward_hook(keep(layer)) for layer in LAYERS]
+    ids = torch.tensor(case["token_ids"])
+    full = losses(model.eval(), ids[None])[0]
+    for hook in hooks:
+        hook.remove()
+    expected = {
+        "case": CASE,
+        "sink_tokens": SINK_TOKENS,
+        "layers": found,
+        "loss_tokens": LOSS_TOKENS,
+        "losses": rounded(full[: LOSS_TOKENS - 1 : LOSS_STEP]),
+        "information_gain": information_gain(model, ids[:LOSS_TOKENS], full[: LOSS_TOKENS - 1]),
+    }
     (target / "deeper_layers.json").write_text(json.dumps(expected) + "\n")
 
 

@@ -45,6 +45,7 @@ pub fn command(command: Command) -> Command {
         )
         .arg(choice::<WeightType>("dtype", "Number format of the weights", WeightType::F32))
         .arg(flags::switch("no-fold", "Keep embedding, norm and projections apart, not folded into tables by token id"))
+        .arg(flags::switch("gain", "Add all layers and the LM head, so that the package tells the information gain of windows"))
         .arg(
             Arg::new("rope-theta")
                 .long("rope-theta")
@@ -81,6 +82,7 @@ pub fn execute(matches: &ArgMatches) -> Result<()> {
         layers: matches.get_one::<Layers>("layers").expect("has a default").clone(),
         weights: choice_of(matches, "dtype"),
         fold: !matches.get_flag("no-fold"),
+        losses: matches.get_flag("gain"),
         rope_theta: matches.get_one("rope-theta").copied(),
         max_positions: matches.get_one("max-positions").copied(),
         tokenizer: matches.get_one::<PathBuf>("tokenizer").cloned(),

@@ -53,6 +53,7 @@ pub fn metadata_rows(metadata: &Metadata) -> Vec<Row> {
         ("logit soft cap", metadata.logit_softcap.map(|cap| cap.to_string())),
         ("sliding window", metadata.sliding_window.map(|window| window.to_string())),
         ("weights", Some(metadata.weights.clone())),
+        ("information gain", metadata.losses.then(|| "yes, by loss.onnx".to_owned())),
     ];
     rows.into_iter().filter_map(|(name, value)| Some((name, value?))).collect()
 }

@@ -94,14 +94,14 @@ impl Summary {
     }
 }
 
-/// Scores all windows in order, and gives each score to `write`. Bad records and windows go to the rejects.
+/// Scores all windows in order, and gives each with its token ids and its score to `write`. Bad records and windows go to the rejects.
 pub fn score_all<Window: Send>(
     scorer: &Scorer,
     items: impl Iterator<Item = Result<Item<Window>>> + Send,
     progress: &mut Progress,
     rejects: &mut Rejects,
     name: impl Fn(&Window, String) -> Reject,
-    mut write: impl FnMut(&Window, &Score) -> Result<ControlFlow<()>>,
+    mut write: impl FnMut(&Window, &[u32], &Score) -> Result<ControlFlow<()>>,
 ) -> Result<Summary> {
     let mut summary = Summary::default();
     let mut failure = None;
@@ -123,7 +123,7 @@ pub fn score_all<Window: Send>(
                     Item::Window { window, token_ids, bytes } => {
                         match scores.next().expect("a score for every window") {
                             Ok(score) => {
-                                if write(&window, &score)?.is_break() {
+                                if write(&window, &token_ids, &score)?.is_break() {
                                     return Ok(());
                                 }
                             }

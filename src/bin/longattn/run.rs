@@ -333,7 +333,7 @@ pub fn score_windows(
         record: String::new(),
     };
     let Sinks { journal, rejects, progress, per_head } = sinks;
-    let write = |pending: &Pending, score: &Score| {
+    let write = |pending: &Pending, _: &[u32], score: &Score| {
         let line = RunLine {
             id: pending.id.clone(),
             category: pending.category.clone(),

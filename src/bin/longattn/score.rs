@@ -16,19 +16,23 @@ use crate::flags::{self, SCORE_SETTINGS, WithSettings};
 use crate::journal;
 use crate::lines::ScoreFields;
 use crate::pipeline::{self, Item};
-use crate::progress::{self, Progress};
+use crate::progress::{self, INTERRUPT, Progress};
 
 pub fn command(command: Command) -> Command {
     command
         .about("Score windows: how far and how evenly attention reaches back in each")
         .long_about(
             "Scores each record as one window. Token ids, where a record carries them, are used in place of its text; a \
-             text is tokenised and truncated to --window tokens.",
+             text is tokenised and truncated to --window tokens. With --gain each line also tells the information gain: by how \
+             many nats the loss of a token is lower when the model sees the whole window before it than when it sees the last \
+             128 to 255 tokens, on average over the tokens after the first 256; null in shorter windows. That takes a package \
+             exported with --gain, and three passes through all of its layers.",
         )
         .arg(flags::inputs("JSONL files as `windows` writes them, text files and folders, or - for standard input"))
         .arg(flags::model())
         .arg(flags::output("Where the scores go, as JSON lines").default_value(STANDARD_STREAM))
         .arg(flags::per_head())
+        .arg(flags::switch("gain", "Write the information gain of each window too, at the cost of all layers of the model"))
         .arg(flags::switch("keep-fields", "Carry each record's text and other fields along"))
         .args(flags::earlier())
         .args([flags::rejects(), flags::quiet()])
@@ -40,6 +44,10 @@ pub fn execute(matches: &ArgMatches) -> Result<()> {
     let output_path = flags::path_of(matches, "output");
     let (mut sink, done) = Sink::open(matches, output_path)?;
     let scorer = Scorer::open(flags::path_of(matches, "model"), &flags::config(matches)?)?;
+    let gain = matches.get_flag("gain");
+    if gain {
+        scorer.check_losses()?;
+    }
     let reader = Reader::open(&flags::inputs_of(matches), flags::fields_of(matches))?;
     let rejects_path = flags::rejects_path(matches, "score", output_path);
     let mut rejects = Rejects::new(&rejects_path)?;
@@ -55,9 +63,13 @@ pub fn execute(matches: &ArgMatches) -> Result<()> {
         Err(error) => Some(Err(error)),
     });
     let mut scored = 0;
-    let write = |record: &Record, score: &Score| {
+    let write = |record: &Record, token_ids: &[u32], score: &Score| {
+        let mut line = line(record, score, per_head, keep_fields);
+        if gain {
+            line.insert("information_gain".to_owned(), information_gain(&scorer, token_ids)?.into());
+        }
         scored += 1;
-        sink.write(&line(record, score, per_head, keep_fields))
+        sink.write(&line)
     };
     let summary = pipeline::score_all(&scorer, items, &mut progress, &mut rejects, pipeline::reject, write);
     let summary = summary.map_err(|error| sink.explain(error, output_path))?;
@@ -87,6 +99,14 @@ fn item(scorer: &Scorer, mut record: Record, bytes: u64) -> Item<Record> {
     match token_ids {
         Ok(token_ids) => Item::Window { window: record, token_ids, bytes },
         Err(error) => Item::Reject(pipeline::reject(&record, error.to_string())),
+    }
+}
+
+/// `None` for windows that are too short to have one.
+fn information_gain(scorer: &Scorer, token_ids: &[u32]) -> Result<Option<f64>> {
+    match scorer.information_gain(token_ids, &INTERRUPT) {
+        Err(error) if error.kind() == ErrorKind::TooShort => Ok(None),
+        gain => gain.map(Some),
     }
 }
 

@@ -1,0 +1,116 @@
+//! The losses of tokens, and the information gain of windows.
+
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex};
+
+use ndarray::{Array2, Ix2};
+
+use super::query_key::tensor;
+use super::session::{Graph, floats};
+use crate::cancel::Cancel;
+use crate::config::Config;
+use crate::error::{Error, ErrorKind, Result};
+
+pub(crate) const INPUT: &str = "input_ids";
+pub(crate) const OUTPUT: &str = "loss";
+
+/// The file of the graph, beside that of the scores.
+const FILE: &str = "loss.onnx";
+
+/// Tokens of a short context, of which the second half counts.
+const SHORT_CONTEXT: usize = 256;
+
+/// From one short context to the next.
+const STRIDE: usize = SHORT_CONTEXT / 2;
+
+/// Fewest tokens, special ones included, of a window that has an information gain: the first of its tokens that may gain
+/// from the whole window is the one behind a short context.
+pub const MIN_GAIN_TOKENS: usize = SHORT_CONTEXT + 1;
+
+/// Short contexts that are read at a time.
+const CONTEXTS_AT_A_TIME: usize = 8;
+
+/// What tells losses in an open package. Its graph is loaded when it is first asked.
+pub(super) struct Losses {
+    file: PathBuf,
+    config: Config,
+    graph: Mutex<Option<Arc<Graph>>>,
+}
+
+impl Losses {
+    /// Of the package that `model_file` is of.
+    pub(super) fn new(model_file: &Path, config: &Config) -> Self {
+        Self { file: model_file.with_file_name(FILE), config: config.clone(), graph: Mutex::default() }
+    }
+
+    /// The losses of all tokens of a window but the first.
+    pub(super) fn of_window(&self, ids: &[u32], cancel: &Cancel) -> Result<Vec<f32>> {
+        let window = Array2::from_shape_fn((1, ids.len()), |(_, token)| i64::from(ids[token]));
+        Ok(self.of_batch(window, cancel)?.into_raw_vec_and_offset().0)
+    }
+
+    /// How much lower the losses are with the whole window before a token than with the `prefix` and the last 128 to 255
+    /// tokens, on average over the tokens from [`SHORT_CONTEXT`] on.
+    pub(super) fn information_gain(&self, ids: &[u32], prefix: &[u32], cancel: &Cancel) -> Result<f64> {
+        if ids.len() < MIN_GAIN_TOKENS {
+            let message = format!(
+                "a window of {} tokens has no information gain: it takes {MIN_GAIN_TOKENS} at least, since the first \
+                 {SHORT_CONTEXT} have no more than a short context before them",
+                ids.len()
+            );
+            return Err(Error::new(ErrorKind::TooShort, message));
+        }
+        let whole = self.of_window(ids, cancel)?;
+        let starts: Vec<_> = (STRIDE..ids.len() - STRIDE).step_by(STRIDE).collect();
+        let mut gain = 0.0;
+        for starts in starts.chunks(CONTEXTS_AT_A_TIME) {
+            let short = self.of_batch(contexts(ids, prefix, starts), cancel)?;
+            for (losses, start) in short.rows().into_iter().zip(starts) {
+                let counted = start + STRIDE..ids.len().min(start + SHORT_CONTEXT);
+                // The loss of the token at `t` stands at `t - 1`.
+                gain += counted.map(|t| f64::from(losses[prefix.len() + t - start - 1] - whole[t - 1])).sum::<f64>();
+            }
+        }
+        Ok(gain / (ids.len() - SHORT_CONTEXT) as f64)
+    }
+
+    /// The losses `[batch, length - 1]` of token ids `[batch, length]`.
+    fn of_batch(&self, ids: Array2<i64>, cancel: &Cancel) -> Result<Array2<f32>> {
+        cancel.check()?;
+        let due = [ids.nrows(), ids.ncols() - 1];
+        let [losses] = self.graph()?.run(vec![(INPUT.to_owned(), tensor(ids)?.into())], [OUTPUT])?;
+        let losses = floats(&losses)?;
+        let shape = losses.shape().to_vec();
+        let losses = losses.into_dimensionality::<Ix2>().ok().filter(|losses| losses.shape() == due);
+        let losses = losses.ok_or_else(|| {
+            let message = format!("{} gives losses of the shape {shape:?} where {due:?} is due", self.file.display());
+            Error::new(ErrorKind::InvalidModel, message)
+        })?;
+        match losses.iter().all(|loss| loss.is_finite()) {
+            true => Ok(losses),
+            false => {
+                let message = format!("{} gives losses that are not finite: export it again", self.file.display());
+                Err(Error::new(ErrorKind::NonFinite, message))
+            }
+        }
+    }
+
+    fn graph(&self) -> Result<Arc<Graph>> {
+        let mut graph = self.graph.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
+        match &*graph {
+            Some(graph) => Ok(graph.clone()),
+            None => Ok(graph.insert(Arc::new(Graph::open(&self.file, &self.config)?)).clone()),
+        }
+    }
+}
+
+/// Short contexts, each behind the prefix; behind the end of the window is anything, since no token sees those after it.
+fn contexts(ids: &[u32], prefix: &[u32], starts: &[usize]) -> Array2<i64> {
+    Array2::from_shape_fn((starts.len(), prefix.len() + SHORT_CONTEXT), |(context, column)| {
+        let id = match column.checked_sub(prefix.len()) {
+            None => prefix[column],
+            Some(offset) => ids.get(starts[context] + offset).copied().unwrap_or_default(),
+        };
+        i64::from(id)
+    })
+}
