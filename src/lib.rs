@@ -32,7 +32,9 @@
 //! # Ok::<(), longattn::Error>(())
 //! ```
 //!
-//! [`attention`], [`score`], [`window`] and [`select`] need neither a model nor ONNX Runtime nor files:
+//! Which layer of a model to trust with a corpus, [`calibrate`] measures.
+//!
+//! [`attention`], [`score`], [`window`], [`select`] and [`calibrate`] need neither a model nor ONNX Runtime nor files:
 //!
 //! ```
 //! use longattn::attention::{FarRegion, map_far_mass};

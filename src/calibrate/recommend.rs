@@ -4,8 +4,6 @@
 //! therefore split into halves: what is picked on one half is measured on the other, both ways, and the mean of both tells
 //! how well a layer does that is picked in this way (cross-fitting).
 
-use serde::Serialize;
-
 use super::estimate::{Estimate, Measured};
 
 /// A cheaper layer is preferred where it is not worse by more than this.
@@ -33,15 +31,12 @@ pub(super) fn pick(candidates: &[Measured], layers: &[usize]) -> usize {
 }
 
 /// How well what is picked on one half of the documents does on the other half.
-#[derive(Clone, Debug, PartialEq, Serialize)]
-pub struct CrossFit {
+pub(super) struct CrossFit {
     /// By category.
     pub categories: Vec<Estimate>,
-    /// Over all categories.
     pub overall: Estimate,
     /// The places of the candidates that the halves picked.
-    #[serde(skip)]
-    pub(super) picked: [usize; 2],
+    pub picked: [usize; 2],
 }
 
 /// Picks on each half and measures on the other; both halves hold the same candidates.

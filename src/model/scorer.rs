@@ -255,12 +255,9 @@ impl Scorer {
     pub fn score_sinks(&self, ids: &[u32], sink_tokens: &[usize], cancel: &Cancel) -> Result<SinkScores> {
         cancel.check()?;
         let ids = self.window(ids, self.config.window.get())?;
-        let region = |sink_tokens: &usize| {
-            let far = FarRegion { sink_tokens: *sink_tokens, ..self.far_region(ids.len()) };
-            check_sinks(far, ids.len())?;
-            Ok(far)
-        };
-        let regions = sink_tokens.iter().map(region).collect::<Result<Vec<_>>>()?;
+        self.check_sinks(sink_tokens, ids.len())?;
+        let region = |sink_tokens: &usize| FarRegion { sink_tokens: *sink_tokens, ..self.far_region(ids.len()) };
+        let regions: Vec<_> = sink_tokens.iter().map(region).collect();
         let domain = self.config.variance_domain;
         self.pool.install(|| match &self.model {
             Model::QueryKey(model) => SinkScores::measure(
@@ -274,6 +271,23 @@ impl Scorer {
                 &regions,
             ),
         })
+    }
+
+    /// Checks that settings of `sink_tokens` leave something far in a window of `length` tokens.
+    ///
+    /// # Errors
+    /// [`ErrorKind::InvalidSetting`] for one that does not.
+    pub fn check_sinks(&self, sink_tokens: &[usize], length: usize) -> Result<()> {
+        let far = FarRegion { sink_tokens: 0, ..self.far_region(length) };
+        let leaves_none =
+            |sinks: &&usize| **sinks > 0 && FarRegion { sink_tokens: **sinks, ..far }.entries(length) == 0.0;
+        let Some(sinks) = sink_tokens.iter().find(leaves_none) else { return Ok(()) };
+        let message = format!(
+            "{sinks} sink tokens leave nothing far in a window of {length} tokens, where far begins at a distance of {}: \
+             set sink_tokens to fewer, or use longer windows",
+            far.min_distance
+        );
+        Err(Error::new(ErrorKind::InvalidSetting, message))
     }
 
     /// Scores many windows on all threads of the scorer, each with its own result, in the order of the inputs. The
@@ -461,19 +475,6 @@ impl Scorer {
             }
         }
     }
-}
-
-/// Refuses sinks that leave nothing far.
-fn check_sinks(far: FarRegion, length: usize) -> Result<()> {
-    if far.sink_tokens == 0 || far.entries(length) > 0.0 {
-        return Ok(());
-    }
-    let message = format!(
-        "{} sink tokens leave nothing far in a window of {length} tokens, where far begins at a distance of {}: set \
-         sink_tokens to fewer, or use longer windows",
-        far.sink_tokens, far.min_distance
-    );
-    Err(Error::new(ErrorKind::InvalidSetting, message))
 }
 
 /// Refuses a distance profile of sampled rows, whose estimates are made for far mass alone.

@@ -167,6 +167,7 @@ pub fn execute(matches: &ArgMatches) -> Result<()> {
     sinks.sort_unstable();
     sinks.dedup();
     let scorer = Scorer::open(flags::path_of(matches, "model"), &config)?;
+    scorer.check_sinks(&sinks, config.window.get())?;
     check_gain(&scorer, truth)?;
     let layers = layers(&scorer);
 
@@ -188,8 +189,14 @@ pub fn execute(matches: &ArgMatches) -> Result<()> {
     progress::catch_interrupts()?;
     let quiet = flags::is_quiet(matches);
     let (categories, left_out) = draw(&scorer, reader, plan, &directory.join("rejects.jsonl"), quiet)?;
+    if !quiet {
+        categories.iter().filter_map(|category| remark(category, plan, truth)).for_each(|remark| eprintln!("{remark}"));
+    }
 
     let (mut journal, lines) = journal::open::<Line>(matches, &journal_path)?;
+    if !quiet && !lines.is_empty() {
+        eprintln!("{} scored by an earlier call", progress::count(lines.len() as u64, "window"));
+    }
     let lines = score(&scorer, &categories, truth, &sinks, lines, &mut journal, quiet).map_err(|error| {
         let kept = format!("finished windows are kept in {}; go on with --resume", directory.display());
         Error::new(error.kind(), format!("{error}; {kept}"))
@@ -294,7 +301,6 @@ fn draw(
     }
     if !quiet {
         shortages.iter().for_each(|shortage| eprintln!("left out: {shortage}"));
-        categories.iter().filter_map(|category| remark(category, plan)).for_each(|remark| eprintln!("{remark}"));
     }
     Ok((categories, left_out))
 }
@@ -309,7 +315,7 @@ fn shortage(left_out: &LeftOut, plan: Plan) -> String {
 }
 
 /// What the windows of a category lack.
-fn remark(category: &TestCategory, plan: Plan) -> Option<String> {
+fn remark(category: &TestCategory, plan: Plan, truth: Truth) -> Option<String> {
     let TestCategory { name, documents, .. } = category;
     let real = category.side(Side::Real).count();
     let mut lacks = Vec::new();
@@ -320,7 +326,7 @@ fn remark(category: &TestCategory, plan: Plan) -> Option<String> {
             plan.windows
         ));
     }
-    if *documents < plan.pieces {
+    if truth == Truth::Spliced && *documents < plan.pieces {
         lacks.push(format!(
             "{documents} documents for {} pieces, so that neighbours in a spliced window are of different documents, but \
              documents come back",
@@ -346,7 +352,9 @@ fn score(
         let windows = category.windows.iter().enumerate().filter(|(_, window)| is_wanted(window));
         windows.map(move |(number, window)| (category, number, window))
     });
-    let windows: Vec<_> = windows.collect();
+    let mut windows: Vec<_> = windows.collect();
+    // Categories take turns, so that what an interrupted call leaves tells of all of them.
+    windows.sort_by_key(|(_, number, _)| *number);
     let is_known = |category: &TestCategory, number| known.contains_key(&(category.name.clone(), number));
     let left = windows.iter().filter(|(category, number, _)| !is_known(category, *number));
     let mut progress = Progress::of_tokens(quiet, left.map(|(_, _, window)| window.ids.len() as u64).sum());
