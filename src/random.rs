@@ -22,7 +22,7 @@ impl Random {
 
     /// A whole number from 0 to one less than `count`, which is at least 1.
     pub fn below(&mut self, count: usize) -> usize {
-        (u128::from(self.next()) * count as u128 >> 64) as usize
+        ((u128::from(self.next()) * count as u128) >> 64) as usize
     }
 
     /// Puts items in a random order (Fisher and Yates).

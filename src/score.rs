@@ -191,7 +191,7 @@ impl Score {
     /// # Panics
     /// Where the heads cannot be divided by `layers`.
     pub fn layers(&self, layers: usize) -> Vec<LayerScore> {
-        assert!(layers > 0 && self.heads.len() % layers == 0, "{} heads of {layers} layers", self.heads.len());
+        assert!(layers > 0 && self.heads.len().is_multiple_of(layers), "{} heads of {layers} layers", self.heads.len());
         let layer = |heads: &[HeadScore]| {
             let (dependency_strength, distribution_uniformity) = means(heads);
             let head_proportions = heads.iter().map(|head| head.proportion).collect();
