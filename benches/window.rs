@@ -6,17 +6,19 @@
 
 #[path = "../tests/common/mod.rs"]
 mod common;
+mod process;
 
 use std::fs;
 use std::process::Command;
 use std::time::Instant;
 
 use longattn::attention::{
-    FarMass, FarRegion, InstructionSet, PackedKeys, Precision, StreamingAttention, estimate, map_far_mass,
+    FarMass, FarRegion, InstructionSet, PackedKeys, Precision, StreamingAttention, estimate, map_far_mass, rows_to_draw,
 };
 use longattn::config::Config;
 use longattn::model::Scorer;
-use ndarray::{Array2, Array3, ArrayView2, Axis, s};
+use ndarray::{Array2, Array3, ArrayView2, Axis, CowArray, Ix3, s};
+use process::peak_memory_megabytes;
 use rayon::ThreadPoolBuilder;
 use rayon::prelude::*;
 
@@ -98,7 +100,8 @@ fn kernel(shape: Shape, length: usize) {
         seconds[2].push(time(|| one_thread.install(|| inputs.streamed(&attention, &rows))));
         seconds[3].push(time(|| inputs.streamed(&integers, &rows)));
         if length <= LONGEST_WHOLE {
-            seconds[4].push(time(|| inputs.estimated(&attention)));
+            // As samples are multiplied where the setting precision says nothing else.
+            seconds[4].push(time(|| inputs.estimated(&integers)));
             seconds[5].push(time(|| inputs.profiled(&attention, &rows)));
         }
     }
@@ -214,11 +217,11 @@ impl Inputs {
         StreamingAttention::new(keys, self.scale(), self.far, InstructionSet::Auto).expect("a kernel")
     }
 
-    fn select(&self, rows: &[usize]) -> Array3<f32> {
+    fn select(&self, rows: &[usize]) -> CowArray<'_, f32, Ix3> {
         let run = rows[0]..rows[rows.len() - 1] + 1;
         match run.len() == rows.len() {
-            true => self.queries.slice(s![.., run, ..]).to_owned(),
-            false => self.queries.select(Axis(1), rows),
+            true => self.queries.slice(s![.., run, ..]).into(),
+            false => self.queries.select(Axis(1), rows).into(),
         }
     }
 
@@ -240,8 +243,9 @@ impl Inputs {
 
     fn estimated(&self, attention: &StreamingAttention) -> f64 {
         let groups = vec![0; self.length()];
-        let estimate = estimate(attention, &groups, self.length() / SAMPLED, |rows| Ok(self.select(rows)));
-        estimate.expect("shapes that agree").expect("fewer rows than all").heads[0].mass
+        let drawn = rows_to_draw(self.length(), self.far, self.length() / SAMPLED).expect("fewer rows than all");
+        let estimate = estimate(attention, &groups, drawn, |rows| Ok(self.select(rows)));
+        estimate.expect("shapes that agree").heads[0].mass
     }
 
     /// As the released code does it, though head by head: logits, mask, softmax, and the far entries of the map.
@@ -323,14 +327,6 @@ fn score_one_window(length: usize, rows: &str) {
     let ids: Vec<_> = (0..length as u32).map(|index| index.wrapping_mul(7919) % 49152).collect();
     let seconds = time(|| scorer.score_tokens(&ids).expect("a score"));
     println!("{length:<9} {rows:>9} {seconds:>9.3} {:>9.0} {:>15.0}", length as f64 / seconds, peak_memory_megabytes());
-}
-
-/// The most memory that this process has had, from Linux's own account.
-fn peak_memory_megabytes() -> f64 {
-    let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
-    let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
-    let kibibytes = peak.and_then(|peak| peak.trim().trim_end_matches(" kB").parse::<f64>().ok());
-    kibibytes.map_or(f64::NAN, |kibibytes| kibibytes * 1024.0 / 1e6)
 }
 
 fn time<T>(work: impl FnOnce() -> T) -> f64 {

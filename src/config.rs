@@ -8,6 +8,7 @@ use bytesize::ByteSize;
 use crate::attention::{InstructionSet, Precision};
 use crate::choice::Choice;
 use crate::error::{Error, ErrorKind, Result};
+use crate::model::{BuiltIn, ExecutionProvider, ProviderOptions};
 use crate::score::VarianceDomain;
 use crate::select::{Cut, MOST_CONFIDENCE, Standardize};
 
@@ -204,6 +205,37 @@ impl Value for PathBuf {
     }
 }
 
+impl Value for ExecutionProvider {
+    fn parse(text: &str) -> Option<Self> {
+        Self::parse(text)
+    }
+
+    fn format(&self) -> String {
+        self.name()
+    }
+
+    fn valid() -> String {
+        format!("{}, or the path of a plug-in library", BuiltIn::valid())
+    }
+}
+
+impl Value for ProviderOptions {
+    fn parse(text: &str) -> Option<Self> {
+        if text == NONE { Some(Self::default()) } else { Self::parse(text) }
+    }
+
+    fn format(&self) -> String {
+        if self.pairs().is_empty() { NONE.to_owned() } else { self.to_string() }
+    }
+
+    fn valid() -> String {
+        format!("{NONE}, or key=value,key=value with each key once")
+    }
+}
+
+/// The word for options of which there are none.
+const NONE: &str = "none";
+
 /// The word for a setting that was left for the library to decide.
 const AUTO: &str = "auto";
 
@@ -281,12 +313,18 @@ settings! {
     layer: Option<String> = None, "LAYER";
     /// Threads to compute on; auto is one for each core.
     threads: Option<NonZeroUsize> = None, "THREADS";
-    /// Memory that attention maps may take.
+    /// Memory that attention maps, or whole queries and keys of deeper layers, may take.
     memory_limit: ByteSize = ByteSize::gib(8), "BYTES";
     /// ONNX Runtime's shared library; auto looks in the usual places.
     onnxruntime: Option<PathBuf> = None, "FILE";
-    /// Numbers in which the streaming kernel multiplies queries and keys; 16-bit integers are faster and nearly as exact.
-    precision: Precision = Precision::Float32, "NUMBERS";
+    /// What runs the model: an execution provider of ONNX Runtime's, or the path of a plug-in library with one.
+    execution_provider: ExecutionProvider = ExecutionProvider::CPU, "PROVIDER";
+    /// Device of the execution provider, counted from 0; auto is the one that it chooses.
+    device_id: Option<usize> = None, "NUMBER";
+    /// Further options of the execution provider, under its own names.
+    provider_options: ProviderOptions = ProviderOptions::default(), "OPTIONS";
+    /// Numbers in which queries and keys are multiplied; auto is float32 for all rows, and for samples the faster int16.
+    precision: Option<Precision> = None, "NUMBERS";
     /// Vector instructions of the streaming kernel; auto takes the widest that this machine has.
     instruction_set: InstructionSet = InstructionSet::Auto, "SET";
 }

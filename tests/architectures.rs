@@ -62,7 +62,7 @@ fn assert_close(score: &Score, expected: &Expected, tolerance: f64, context: &st
 #[test]
 fn every_checkpoint_scores_as_transformers_attends() {
     for (name, windows) in expected() {
-        for contract in [Contract::QueryKey, Contract::Attentions] {
+        for contract in [Contract::QueryKey, Contract::Attentions, Contract::Statistics] {
             for fold in [true, false] {
                 let (_, scorer) = exported(&name, &ExportOptions { contract, fold, ..options() }, &[]);
                 for window in &windows {
@@ -84,7 +84,7 @@ fn long_window(name: &str) -> Expected {
 fn halves_as_weights_stay_close() {
     let window = long_window("qwen3");
     for (weights, tolerance) in [(WeightType::F16, 1e-3), (WeightType::Bf16, 1e-2)] {
-        for contract in [Contract::QueryKey, Contract::Attentions] {
+        for contract in [Contract::QueryKey, Contract::Attentions, Contract::Statistics] {
             for fold in [true, false] {
                 let (metadata, scorer) =
                     exported("qwen3", &ExportOptions { weights, contract, fold, ..options() }, &[]);
@@ -114,7 +114,7 @@ fn windows_longer_than_a_sliding_window_are_refused() {
         ("qwen2", usize::MAX, None),
     ];
     for (name, window, full_layer) in cases {
-        for contract in [Contract::QueryKey, Contract::Attentions] {
+        for contract in [Contract::QueryKey, Contract::Attentions, Contract::Statistics] {
             let (metadata, scorer) = exported(name, &ExportOptions { contract, ..options() }, &[]);
             assert_eq!(metadata.sliding_window.unwrap_or(usize::MAX), window, "{name}");
             assert_eq!(metadata.full_attention_layer, full_layer, "{name}");

@@ -3,7 +3,7 @@
 use longattn::attention::{
     DISTANCE_BUCKETS, FarMass, FarRegion, InstructionSet, PackedKeys, Precision, ProfiledMass, StreamingAttention,
     bucket_start, distance_bucket, estimate, map_far_mass, map_profiled_mass, normalized_map_far_mass,
-    reference_far_mass,
+    reference_far_mass, rows_to_draw,
 };
 use ndarray::{Array2, Array3, s};
 use proptest::prelude::*;
@@ -320,8 +320,9 @@ fn estimates_of_soft_capped_logits_are_close() {
     let inputs = Inputs::random(4, (2, 1), 1200, 8, FarRegion { min_distance: 300, sink_tokens: 0 });
     let inputs = Inputs { softcap: Some(0.5), ..inputs };
     let attention = inputs.streaming(InstructionSet::Auto);
-    let queries = |rows: &[usize]| Ok(inputs.queries.select(ndarray::Axis(1), rows));
-    let estimate = estimate(&attention, &[0; 1200], 400, queries).unwrap().unwrap();
+    let queries = |rows: &[usize]| Ok(inputs.queries.select(ndarray::Axis(1), rows).into());
+    let drawn = rows_to_draw(1200, inputs.far, 400).unwrap();
+    let estimate = estimate(&attention, &[0; 1200], drawn, queries).unwrap();
     for (head, found) in estimate.heads.iter().enumerate() {
         let exact: f64 = inputs.streamed(InstructionSet::Auto).row(head).iter().map(|row| row.mass).sum();
         assert!((found.mass - exact).abs() <= 0.01 * exact, "{} is not near {exact}", found.mass);

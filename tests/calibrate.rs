@@ -7,7 +7,9 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 use std::time::Duration;
 
+use longattn::choice::Choice;
 use longattn::export::{ExportOptions, Layers, export};
+use longattn::model::Contract;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
@@ -174,6 +176,24 @@ fn scores_of_a_layer_are_those_of_its_own_package() {
             let [three, one] = [&three["scores"][sink]["layers"][2], &one["scores"][sink]["layers"][0]];
             let [three, one] = [three, one].map(|score| score["dependency_strength"].as_f64().unwrap());
             assert!((three - one).abs() < 1e-6 * one, "{three} {one}");
+        }
+    }
+}
+
+#[test]
+fn all_contracts_give_the_same_scores() {
+    let workplace = Workplace::new("1,2");
+    workplace.succeed(&format!("{USUAL} -o expected"));
+    for contract in [Contract::Attentions, Contract::Statistics] {
+        workplace.export(&ExportOptions { contract, ..options("1,2") });
+        workplace.succeed(&format!("{USUAL} -o {}", contract.name()));
+        for (found, expected) in workplace.lines(contract.name()).iter().zip(workplace.lines("expected")) {
+            for (sink, layer) in [(0, 0), (0, 1), (1, 0), (1, 1)] {
+                let strength =
+                    |line: &Value| line["scores"][sink]["layers"][layer]["dependency_strength"].as_f64().unwrap();
+                let (found, expected) = (strength(found), strength(&expected));
+                assert!((found - expected).abs() < 1e-4 * expected, "{contract:?}: {found} {expected}");
+            }
         }
     }
 }

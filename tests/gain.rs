@@ -242,6 +242,7 @@ fn many_words(directory: &Path, vocabulary: usize) {
     let config = serde_json::json!({
         "model_type": "llama", "vocab_size": vocabulary, "hidden_size": SIZE, "intermediate_size": SIZE,
         "num_hidden_layers": 1, "num_attention_heads": 2, "max_position_embeddings": 8192, "rms_norm_eps": 1e-5,
+        "tie_word_embeddings": true,
     });
     fs::create_dir_all(directory).unwrap();
     fs::write(directory.join("config.json"), config.to_string()).unwrap();

@@ -97,14 +97,20 @@ fn maps_give_the_released_values() {
 }
 
 #[test]
+fn sums_within_the_model_give_the_released_values() {
+    check(Contract::Statistics, WeightType::F32, AUTO, FLOAT32);
+}
+
+#[test]
 fn half_precision_weights_stay_close() {
     check(Contract::QueryKey, WeightType::F16, AUTO, FLOAT16);
     check(Contract::Attentions, WeightType::F16, AUTO, FLOAT16);
+    check(Contract::Statistics, WeightType::F16, AUTO, FLOAT16);
 }
 
 #[test]
 fn folded_tables_give_the_same_scores() {
-    for contract in [Contract::QueryKey, Contract::Attentions] {
+    for contract in [Contract::QueryKey, Contract::Attentions, Contract::Statistics] {
         let apart = scores(&ExportOptions { contract, fold: false, ..Default::default() }, AUTO);
         let folded = scores(&ExportOptions { contract, ..Default::default() }, AUTO);
         for (folded, apart) in folded.iter().zip(apart) {

@@ -1,48 +1,52 @@
 //! Far mass predicted from clusters of keys.
 
-use std::mem;
-
-use ndarray::{Array1, Array2, Array3, ArrayView1, ArrayView2, ArrayView3, Axis, Zip, s};
+use ndarray::{Array1, Array2, Array3, ArrayView3, Axis, s};
 use pulp::{Simd, WithSimd};
 use rayon::prelude::*;
 
-use super::kernel::{Kernel, cap_logits, exponential};
-use super::streaming::Keys;
+use super::kernel::{Float32Panels, Kernel, PANEL, Panels, Query, cap_logits, exponential};
+use super::streaming::{Keys, PackedKeys, with_whole_rows};
 use super::{FarMass, FarRegion};
 
-/// Clusters come in multiples of this, for the widest vectors.
-const LANES: usize = 16;
-
-/// Keys that the centre of a cluster is found from, on average.
+/// Keys that a cluster is found from, on average.
 const KEYS_PER_CLUSTER: usize = 16;
 
-/// Rounds of k-means; more hardly move the centres.
-const ROUNDS: usize = 4;
+/// Rounds of k-means on these; more hardly move the centres.
+const ROUNDS: usize = 3;
+
+/// One key in so many is counted in the end, and one more round done on them.
+const COUNTED: usize = 2;
 
 /// Places in a window up to which the keys of each cluster are counted; in between they are interpolated.
 const STEPS: usize = 64;
 
-/// Keys that one thread assigns, or rows that it predicts, at a time.
+/// Most clusters, a multiple of [`PANEL`].
+pub(super) const MOST_CLUSTERS: usize = 256;
+
+/// Rows that one thread predicts at a time.
 const AT_A_TIME: usize = 512;
 
 /// A window whose keys all stand for the mean of their cluster.
 ///
-/// Clusters are those of k-means (Lloyd, *Least squares quantization in PCM*, 1982), where the distance of two keys is the
-/// mean square difference of the logits that the window's queries give them.
+/// Clusters are those of k-means (Lloyd, *Least squares quantization in PCM*, 1982) among keys drawn evenly from the window,
+/// where the distance of two keys is the mean square difference of the logits that the window's queries give them.
 pub(super) struct ClusteredAttention {
-    /// Scaled so that logits are to base two, `[key_value_heads, head_size, clusters]`.
-    centres: Array3<f32>,
+    /// One key for each cluster.
+    centres: PackedKeys,
     /// Keys of each cluster before each of the steps, `[key_value_heads, STEPS + 1, clusters]`.
     counts: Array3<f32>,
     length: usize,
+    /// Brings the product of a query and a key to a logit to base two.
+    scale: f32,
     softcap: Option<f32>,
     far: FarRegion,
     kernel: Kernel,
 }
 
 impl ClusteredAttention {
-    /// About `clusters` clusters for each head of at least `STEPS` keys. `queries` `[heads, any, head_size]` are some of
-    /// the window's, and `scale` brings the product of a query and a key to a logit to base two, which `softcap` bounds.
+    /// About `clusters` clusters for each head of at least [`STEPS`] keys, [`MOST_CLUSTERS`] at most. `queries`
+    /// `[heads, any, head_size]` are some of the window's, and `scale` brings the product of a query and a key to a logit
+    /// to base two, which `softcap` bounds.
     pub(super) fn new(
         keys: &Keys,
         queries: ArrayView3<f32>,
@@ -53,26 +57,28 @@ impl ClusteredAttention {
         kernel: Kernel,
     ) -> Self {
         let (key_heads, length, head_size) = keys.dim();
-        let clusters = clusters.min(length / KEYS_PER_CLUSTER).next_multiple_of(LANES);
+        let clusters = clusters.min(length / KEYS_PER_CLUSTER).next_multiple_of(PANEL);
         let group = queries.dim().0 / key_heads;
         let found = (0..key_heads).into_par_iter().map(|head| {
             let metric = second_moment(queries.slice(s![head * group..(head + 1) * group, .., ..]));
-            self::clusters(keys, head, clusters, &metric)
+            self::clusters(keys, head, clusters, &metric, kernel)
         });
-        let mut centres = Array3::zeros((key_heads, head_size, clusters));
+        let mut centres = Array3::zeros((key_heads, clusters, head_size));
         let mut counts = Array3::zeros((key_heads, STEPS + 1, clusters));
         for (head, (head_centres, head_counts)) in found.collect::<Vec<_>>().into_iter().enumerate() {
-            centres.index_axis_mut(Axis(0), head).assign(&(&head_centres.t() * scale));
+            centres.index_axis_mut(Axis(0), head).assign(&head_centres);
             counts.index_axis_mut(Axis(0), head).assign(&head_counts);
         }
-        Self { centres, counts, length, softcap, far, kernel }
+        Self { centres: PackedKeys::new(centres.view()), counts, length, scale, softcap, far, kernel }
     }
 
     /// The far mass of some rows as [`StreamingAttention::far_masses`](super::StreamingAttention::far_masses) gives it,
     /// for queries of the same shape.
     pub(super) fn far_masses(&self, queries: ArrayView3<f32>, rows: &[usize]) -> Array2<FarMass> {
+        let queries = with_whole_rows(queries);
+        let (key_heads, clusters, _) = self.centres.dim();
         let heads = queries.dim().0;
-        let group = heads / self.centres.dim().0;
+        let group = heads / key_heads;
         let mut far_masses = Array2::default((heads, rows.len()));
         let parts: Vec<_> = far_masses
             .outer_iter_mut()
@@ -83,15 +89,16 @@ impl ClusteredAttention {
             })
             .collect();
         parts.into_par_iter().for_each(|(head, first, masses)| {
-            let last = first + masses.len();
-            let queries = queries.slice(s![head, first..last, ..]);
-            let mut logits = queries.dot(&self.centres.index_axis(Axis(0), head / group));
+            let counts = self.counts.index_axis(Axis(0), head / group).to_slice().expect("a new array is contiguous");
+            let query = |index: usize| {
+                let numbers = queries.index_axis(Axis(0), head).index_axis_move(Axis(0), index);
+                Query { row: rows[index], numbers: numbers.to_slice().expect("whole rows") }
+            };
             self.kernel.run(Rows {
-                logits: logits.as_slice_mut().expect("a new array is contiguous"),
-                rows: &rows[first..last],
-                counts: self.counts.index_axis(Axis(0), head / group).to_slice().expect("a new array is contiguous"),
-                clusters: self.centres.dim().2,
-                length: self.length,
+                queries: (first..first + masses.len()).map(query).collect(),
+                scale: self.scale,
+                centres: self.centres.panels(head / group),
+                counts: Counts { counts, clusters, length: self.length },
                 softcap: self.softcap,
                 far: self.far,
                 masses,
@@ -107,127 +114,141 @@ fn second_moment(queries: ArrayView3<f32>) -> Array2<f32> {
     queries.outer_iter().fold(Array2::zeros((size, size)), |sum, queries| sum + queries.t().dot(&queries))
 }
 
-/// Some keys of one head, assigned to the nearest centres.
-struct Assigned {
-    /// `[clusters]`.
-    counts: Array1<f32>,
-    /// `[clusters, head_size]`.
-    sums: Array2<f32>,
-}
-
-impl Assigned {
-    fn none((clusters, head_size): (usize, usize)) -> Self {
-        Self { counts: Array1::zeros(clusters), sums: Array2::zeros((clusters, head_size)) }
+/// The centres of one head's keys, `[clusters, head_size]`, and about how many keys of each come before each step,
+/// `[STEPS + 1, clusters]`.
+fn clusters(
+    keys: &Keys,
+    head: usize,
+    clusters: usize,
+    metric: &Array2<f32>,
+    kernel: Kernel,
+) -> (Array2<f32>, Array2<f32>) {
+    let few = SomeKeys::evenly(keys, head, clusters * KEYS_PER_CLUSTER);
+    let mut centres = few.numbers.slice(s![KEYS_PER_CLUSTER / 2..;KEYS_PER_CLUSTER, ..]).to_owned();
+    for _ in 0..ROUNDS {
+        few.assign(&mut centres, metric, kernel);
     }
 
-    /// Adds keys `[any, head_size]`.
-    fn add(&mut self, keys: ArrayView2<f32>, centres: &Centres) {
-        for (key, cluster) in keys.outer_iter().zip(centres.nearest(keys)) {
-            self.counts[cluster] += 1.0;
-            let mut sum = self.sums.row_mut(cluster);
+    let length = keys.dim().1;
+    let many = SomeKeys::evenly(keys, head, length / COUNTED);
+    let assigned = many.assign(&mut centres, metric, kernel);
+    let mut counts = Array2::zeros((STEPS + 1, clusters));
+    for (cluster, position) in assigned.into_iter().zip(&many.positions) {
+        counts[[position * STEPS / length + 1, cluster]] += COUNTED as f32;
+    }
+    counts.accumulate_axis_inplace(Axis(0), |before, count| *count += before);
+    (centres, counts)
+}
+
+/// Some keys of one head.
+struct SomeKeys {
+    positions: Vec<usize>,
+    /// `[positions, head_size]`.
+    numbers: Array2<f32>,
+    packed: PackedKeys,
+}
+
+impl SomeKeys {
+    /// So many, from one end of the window to the other.
+    fn evenly(keys: &Keys, head: usize, count: usize) -> Self {
+        let positions: Vec<_> = (0..count).map(|key| key * keys.dim().1 / count).collect();
+        let numbers = keys.select(head, positions.iter().copied());
+        let packed = PackedKeys::new(numbers.view().insert_axis(Axis(0)));
+        Self { positions, numbers, packed }
+    }
+
+    /// The nearest centre of each key. Centres then move to the means of the keys that are assigned to them, if any are.
+    fn assign(&self, centres: &mut Array2<f32>, metric: &Array2<f32>, kernel: Kernel) -> Vec<usize> {
+        let nearest = self.nearest(centres, metric, kernel);
+        let mut sums = Array2::zeros(centres.dim());
+        let mut counts = vec![0.0; centres.nrows()];
+        for (key, cluster) in self.numbers.outer_iter().zip(&nearest) {
+            let mut sum = sums.row_mut(*cluster);
             sum += &key;
+            counts[*cluster] += 1.0;
         }
+        for ((mut centre, sum), count) in centres.outer_iter_mut().zip(sums.outer_iter()).zip(counts) {
+            if count > 0.0 {
+                centre.assign(&(&sum / count));
+            }
+        }
+        nearest
     }
 
-    fn append(&mut self, other: &Self) {
-        self.counts += &other.counts;
-        self.sums += &other.sums;
+    fn nearest(&self, centres: &Array2<f32>, metric: &Array2<f32>, kernel: Kernel) -> Vec<usize> {
+        let weighted = centres.dot(metric);
+        let half_norms = (&weighted * centres).sum_axis(Axis(1)) / 2.0;
+        let weighted: Vec<_> = weighted.outer_iter().map(|centre| centre.to_vec()).collect();
+        let centres = weighted.iter().map(|numbers| Query { row: 0, numbers }).collect();
+        let length = self.positions.len();
+        let mut nearest = kernel.run(Nearest { keys: self.packed.panels(0), length, centres, half_norms });
+        nearest.truncate(length);
+        nearest
     }
 }
 
-/// Centres of clusters, and what finding the nearest takes: `(k − c)ᵀ·A·(k − c)` is `cᵀ·A·c − 2·kᵀ·A·c` and a term that
-/// is the same for all centres.
-struct Centres<'a> {
-    /// `A`, `[head_size, head_size]`.
-    metric: &'a Array2<f32>,
-    /// `c`, `[clusters, head_size]`.
-    centres: Array2<f32>,
-    /// `A·c`, `[head_size, clusters]`.
-    weighted: Array2<f32>,
-    /// `cᵀ·A·c / 2`, `[clusters]`.
+/// For each key of whole panels, the centre with the least `(k − c)ᵀ·A·(k − c)`, that is the least `cᵀ·A·c / 2 − kᵀ·A·c`.
+struct Nearest<'a> {
+    keys: Float32Panels<'a>,
+    length: usize,
+    /// `A·c` of each centre.
+    centres: Vec<Query<'a>>,
+    /// `cᵀ·A·c / 2`.
     half_norms: Array1<f32>,
 }
 
-impl<'a> Centres<'a> {
-    fn new(centres: Array2<f32>, metric: &'a Array2<f32>) -> Self {
-        let weighted = metric.dot(&centres.t());
-        let half_norms = (&weighted.t() * &centres).sum_axis(Axis(1)) / 2.0;
-        Self { metric, centres, weighted, half_norms }
-    }
+impl WithSimd for Nearest<'_> {
+    type Output = Vec<usize>;
 
-    /// The cluster of each key.
-    fn nearest(&self, keys: ArrayView2<f32>) -> Vec<usize> {
-        let products = keys.dot(&self.weighted);
-        let mut distances = Array1::zeros(self.half_norms.len());
-        let nearest = |products: ArrayView1<f32>| {
-            Zip::from(&mut distances)
-                .and(&self.half_norms)
-                .and(products)
-                .for_each(|distance, norm, product| *distance = norm - product);
-            let least = distances.iter().copied().fold(f32::INFINITY, f32::min);
-            distances.iter().position(|distance| *distance == least).unwrap_or(0)
-        };
-        products.outer_iter().map(nearest).collect()
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, simd: S) -> Vec<usize> {
+        match S::F32_LANES {
+            16 => self.nearest::<S, 12, 1>(simd),
+            8 => self.nearest::<S, 6, 2>(simd),
+            _ => self.nearest::<S, 6, 4>(simd),
+        }
     }
+}
 
-    /// The same centres at the means of what is assigned to them, if anything is.
-    fn moved(mut self, assigned: &Assigned) -> Self {
-        let means = self.centres.outer_iter_mut().zip(assigned.sums.outer_iter()).zip(&assigned.counts);
-        for ((mut centre, sum), count) in means {
-            if *count > 0.0 {
-                centre.assign(&(&sum / *count));
+impl Nearest<'_> {
+    #[inline(always)]
+    fn nearest<S: Simd, const STRIP: usize, const VECTORS: usize>(&self, simd: S) -> Vec<usize> {
+        let pack = |centres| Panels::<S>::pack::<STRIP>(&self.keys, centres, 1.0);
+        let strips: Vec<_> = self.centres.chunks(STRIP).map(pack).collect();
+        let mut nearest = Vec::with_capacity(self.length.next_multiple_of(PANEL));
+        for panel in 0..self.length.div_ceil(PANEL) {
+            let mut least = [simd.splat_f32s(f32::INFINITY); VECTORS];
+            let mut clusters = [simd.splat_f32s(0.0); VECTORS];
+            for (index, strip) in strips.iter().enumerate() {
+                let products = self.keys.logits::<STRIP, VECTORS>(simd, strip, panel);
+                let centres = (index * STRIP..self.centres.len()).zip(products);
+                for (cluster, products) in centres {
+                    let half_norm = simd.splat_f32s(self.half_norms[cluster]);
+                    let cluster = simd.splat_f32s(cluster as f32);
+                    for ((least, clusters), product) in least.iter_mut().zip(&mut clusters).zip(products) {
+                        let distance = simd.sub_f32s(half_norm, product);
+                        *clusters = simd.select_f32s(simd.less_than_f32s(distance, *least), cluster, *clusters);
+                        *least = simd.min_f32s(distance, *least);
+                    }
+                }
             }
+            let mut numbers = [0.0; PANEL];
+            S::as_mut_simd_f32s(&mut numbers).0.copy_from_slice(&clusters);
+            nearest.extend(numbers.map(|cluster: f32| cluster as usize));
         }
-        Self::new(self.centres, self.metric)
+        nearest
     }
 }
 
-/// The centres of one head's keys, `[clusters, head_size]`, and the keys of each before each step, `[STEPS + 1, clusters]`.
-fn clusters(keys: &Keys, head: usize, clusters: usize, metric: &Array2<f32>) -> (Array2<f32>, Array2<f32>) {
-    let (_, length, head_size) = keys.dim();
-    let sample = clusters * KEYS_PER_CLUSTER;
-    let sample = keys.select(head, (0..sample).map(|key| key * length / sample));
-    let first = sample.slice(s![KEYS_PER_CLUSTER / 2..;KEYS_PER_CLUSTER, ..]);
-    let mut centres = Centres::new(first.to_owned(), metric);
-    for _ in 0..ROUNDS {
-        let mut assigned = Assigned::none((clusters, head_size));
-        assigned.add(sample.view(), &centres);
-        centres = centres.moved(&assigned);
-    }
-
-    let step = |step| {
-        let mut assigned = Assigned::none((clusters, head_size));
-        let end = step_start(step + 1, length);
-        for start in (step_start(step, length)..end).step_by(AT_A_TIME) {
-            assigned.add(keys.select(head, start..end.min(start + AT_A_TIME)).view(), &centres);
-        }
-        assigned
-    };
-    let steps: Vec<_> = (0..STEPS).into_par_iter().map(step).collect();
-    let mut all = Assigned::none((clusters, head_size));
-    let mut counts = Array2::zeros((STEPS + 1, clusters));
-    for (step, assigned) in steps.iter().enumerate() {
-        all.append(assigned);
-        counts.row_mut(step + 1).assign(&all.counts);
-    }
-    (centres.moved(&all).centres, counts)
-}
-
-/// Position at which a step begins.
-fn step_start(step: usize, length: usize) -> usize {
-    step * length / STEPS
-}
-
-/// Some rows of one head: their far masses from their logits to base two before they are capped, `[rows, clusters]`.
+/// Some rows of one head.
 struct Rows<'a> {
-    logits: &'a mut [f32],
-    rows: &'a [usize],
-    /// Keys of each cluster before each step, `[STEPS + 1, clusters]`.
-    counts: &'a [f32],
-    clusters: usize,
-    length: usize,
+    queries: Vec<Query<'a>>,
+    scale: f32,
+    centres: Float32Panels<'a>,
+    counts: Counts<'a>,
     softcap: Option<f32>,
     far: FarRegion,
+    /// What is found, for each query.
     masses: &'a mut [FarMass],
 }
 
@@ -235,40 +256,66 @@ impl WithSimd for Rows<'_> {
     type Output = ();
 
     #[inline(always)]
-    fn with_simd<S: Simd>(mut self, simd: S) {
-        let (logits, masses) = (mem::take(&mut self.logits), mem::take(&mut self.masses));
-        if let Some(cap) = self.softcap {
-            cap_logits(simd, logits, cap);
-        }
-        let rows = logits.chunks_exact(self.clusters).zip(self.rows);
-        for (mass, (logits, row)) in masses.iter_mut().zip(rows) {
-            *mass = self.far_mass(simd, logits, *row);
+    fn with_simd<S: Simd>(self, simd: S) {
+        match S::F32_LANES {
+            16 => self.far_masses::<S, 12, 1>(simd),
+            8 => self.far_masses::<S, 6, 2>(simd),
+            _ => self.far_masses::<S, 6, 4>(simd),
         }
     }
 }
 
 impl Rows<'_> {
     #[inline(always)]
-    fn far_mass<S: Simd>(&self, simd: S, logits: &[f32], row: usize) -> FarMass {
-        let far = self.far.keys(row);
-        let (before_far, up_to_far, up_to_row) =
-            (self.keys_before(far.start), self.keys_before(far.end), self.keys_before(row + 1));
-        let zero = simd.splat_f32s(0.0);
-        let lowest = simd.splat_f32s(f32::NEG_INFINITY);
-        let logits = S::as_simd_f32s(logits).0;
-
-        let mut highest = lowest;
-        for (logit, count) in logits.iter().zip(up_to_row.vectors(simd)) {
-            let visible = simd.less_than_f32s(zero, count);
-            highest = simd.max_f32s(highest, simd.select_f32s(visible, *logit, lowest));
+    fn far_masses<S: Simd, const STRIP: usize, const VECTORS: usize>(self, simd: S) {
+        let Self { queries, scale, centres, counts, softcap, far, masses } = self;
+        let mut logits = [[0.0; MOST_CLUSTERS]; STRIP];
+        for (queries, masses) in queries.chunks(STRIP).zip(masses.chunks_mut(STRIP)) {
+            let strip = Panels::<S>::pack::<STRIP>(&centres, queries, scale);
+            for panel in 0..counts.clusters / PANEL {
+                let products = centres.logits::<STRIP, VECTORS>(simd, &strip, panel);
+                for (logits, product) in logits.iter_mut().zip(products) {
+                    S::as_mut_simd_f32s(&mut logits[panel * PANEL..][..PANEL]).0.copy_from_slice(&product);
+                }
+            }
+            for ((query, logits), mass) in queries.iter().zip(&mut logits).zip(masses) {
+                let logits = &mut logits[..counts.clusters];
+                if let Some(cap) = softcap {
+                    cap_logits(simd, logits, cap);
+                }
+                *mass = counts.far_mass(simd, logits, query.row, far);
+            }
         }
+    }
+}
+
+/// How many keys each of one head's clusters has.
+struct Counts<'a> {
+    /// Before each step, `[STEPS + 1, clusters]`.
+    counts: &'a [f32],
+    clusters: usize,
+    length: usize,
+}
+
+impl Counts<'_> {
+    /// Far mass of a row with a logit for each cluster.
+    #[inline(always)]
+    fn far_mass<S: Simd>(&self, simd: S, logits: &[f32], row: usize, far: FarRegion) -> FarMass {
+        let far = far.keys(row);
+        let logits = S::as_simd_f32s(logits).0;
+        // A cluster of later keys alone may be the highest; it weighs nothing below.
+        let lowest = simd.splat_f32s(f32::NEG_INFINITY);
+        let highest = logits.iter().fold(lowest, |highest, logit| simd.max_f32s(highest, *logit));
         let highest = simd.splat_f32s(simd.reduce_max_f32s(highest));
+
+        let zero = simd.splat_f32s(0.0);
         let (mut normalizer, mut mass, mut square_mass) = (zero, zero, zero);
-        let far_counts = before_far.vectors(simd).zip(up_to_far.vectors(simd));
-        for (logit, (up_to_row, (before_far, up_to_far))) in logits.iter().zip(up_to_row.vectors(simd).zip(far_counts))
+        let up_to_row = self.keys_before(simd, row + 1);
+        let up_to_far = self.keys_before(simd, far.end);
+        let before_far = self.keys_before(simd, far.start);
+        for (((logit, up_to_row), up_to_far), before_far) in logits.iter().zip(up_to_row).zip(up_to_far).zip(before_far)
         {
-            // Clusters of later keys may be above the highest, and count for nothing.
-            let weight = exponential(simd, simd.min_f32s(simd.sub_f32s(*logit, highest), zero));
+            let weight = exponential(simd, simd.sub_f32s(*logit, highest));
             let far_weight = simd.mul_f32s(weight, simd.sub_f32s(up_to_far, before_far));
             normalizer = simd.mul_add_e_f32s(weight, up_to_row, normalizer);
             mass = simd.add_f32s(mass, far_weight);
@@ -283,27 +330,12 @@ impl Rows<'_> {
 
     /// How many keys of each cluster come before a position, interpolated between steps.
     #[inline(always)]
-    fn keys_before(&self, position: usize) -> KeysBefore<'_> {
+    fn keys_before<S: Simd>(&self, simd: S, position: usize) -> impl Iterator<Item = S::f32s> {
         let step = (position * STEPS / self.length).min(STEPS - 1);
-        let (start, end) = (step_start(step, self.length), step_start(step + 1, self.length));
-        let counts = &self.counts[step * self.clusters..];
-        let (before, after) = counts[..2 * self.clusters].split_at(self.clusters);
-        KeysBefore { before, after, fraction: (position - start) as f32 / (end - start) as f32 }
-    }
-}
-
-/// Numbers of keys at a fraction of the way from one step to the next.
-struct KeysBefore<'a> {
-    before: &'a [f32],
-    after: &'a [f32],
-    fraction: f32,
-}
-
-impl KeysBefore<'_> {
-    #[inline(always)]
-    fn vectors<S: Simd>(&self, simd: S) -> impl Iterator<Item = S::f32s> {
-        let fraction = simd.splat_f32s(self.fraction);
-        let steps = S::as_simd_f32s(self.before).0.iter().zip(S::as_simd_f32s(self.after).0);
+        let fraction = (position * STEPS - step * self.length) as f32 / self.length as f32;
+        let fraction = simd.splat_f32s(fraction);
+        let (before, after) = self.counts[step * self.clusters..][..2 * self.clusters].split_at(self.clusters);
+        let steps = S::as_simd_f32s(before).0.iter().zip(S::as_simd_f32s(after).0);
         steps.map(move |(before, after)| simd.mul_add_e_f32s(fraction, simd.sub_f32s(*after, *before), *before))
     }
 }

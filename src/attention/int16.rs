@@ -9,25 +9,33 @@ use pulp::{Scalar256b, Simd, cast};
 use rayon::prelude::*;
 
 use super::PackedKeys;
-use super::kernel::{PANEL, Panels, Query};
+use super::kernel::{PANEL, Panels, Query, ROUNDING};
 
 /// The square of what a vector's length rounds to stays below 2³¹.
 const LONGEST: f32 = 46_000.0;
 
-/// A vector of 16-bit integers, two of them in each number, and what one is worth.
-fn quantised(numbers: impl ExactSizeIterator<Item = f32> + Clone) -> (impl Iterator<Item = u32>, f32) {
-    let length = numbers.clone().map(|number| number * number).sum::<f32>().sqrt();
-    let largest = numbers.clone().fold(0.0, |largest: f32, number| largest.max(number.abs()));
-    let factor = match length {
+/// What vectors that lie side by side, column by column, are multiplied by before they are rounded.
+fn factors<const WIDTH: usize>(columns: &[[f32; WIDTH]]) -> [f32; WIDTH] {
+    let (mut squares, mut largest) = ([0.0; WIDTH], [0.0; WIDTH]);
+    for column in columns {
+        for lane in 0..WIDTH {
+            squares[lane] += column[lane] * column[lane];
+            largest[lane] = column[lane].abs().max(largest[lane]);
+        }
+    }
+    std::array::from_fn(|lane| match squares[lane].sqrt() {
         0.0 => 1.0,
         // Stays what it is, in what the integers are worth.
-        _ if !length.is_finite() => f32::NAN,
-        _ => (LONGEST / length).min(f32::from(i16::MAX) / largest),
-    };
-    let pairs = numbers.len().div_ceil(2);
-    let mut integers = numbers.map(move |number| (number * factor).round() as i16 as u16);
-    let mut next = move || u32::from(integers.next().unwrap_or(0));
-    ((0..pairs).map(move |_| next() | next() << 16), factor.recip())
+        length if !length.is_finite() => f32::NAN,
+        length => (LONGEST / length).min(f32::from(i16::MAX) / largest[lane]),
+    })
+}
+
+/// Two columns of vectors that lie side by side, or their last one, as pairs of integers.
+fn pairs<const WIDTH: usize>(columns: &[[f32; WIDTH]], factors: &[f32; WIDTH]) -> [u32; WIDTH] {
+    let [first, second] = [columns.first(), columns.get(1)].map(|column| column.unwrap_or(&[0.0; WIDTH]));
+    let integer = |number: f32, lane: usize| (number * factors[lane] + ROUNDING).to_bits();
+    std::array::from_fn(|lane| integer(first[lane], lane) & 0xffff | integer(second[lane], lane) << 16)
 }
 
 /// The keys of one window, laid out for the kernel.
@@ -47,12 +55,12 @@ impl Int16Keys {
         let mut scales = vec![0.0; heads * panels * PANEL];
         let packed = pairs.par_chunks_mut((head_size.div_ceil(2) * PANEL).max(1)).zip(scales.par_chunks_mut(PANEL));
         packed.enumerate().for_each(|(index, (pairs, scales))| {
-            let (head, start) = (index / panels, index % panels * PANEL);
-            for lane in 0..PANEL.min(length - start) {
-                let (integers, scale) = quantised(keys.column(head, start + lane));
-                pairs[lane..].iter_mut().step_by(PANEL).zip(integers).for_each(|(pair, integers)| *pair = integers);
-                scales[lane] = scale;
+            let columns = keys.panel(index / panels, index % panels);
+            let factors = factors(columns);
+            for (pairs, columns) in pairs.as_chunks_mut::<PANEL>().0.iter_mut().zip(columns.chunks(2)) {
+                *pairs = self::pairs(columns, &factors);
             }
+            scales.copy_from_slice(&factors.map(f32::recip));
         });
         Self { pairs, scales, dim: keys.dim() }
     }
@@ -108,13 +116,12 @@ pub(super) struct Int16Strip<const STRIP: usize> {
 
 impl Int16Panels<'_> {
     fn pack_strip<const STRIP: usize>(&self, queries: &[Query], scale: f32) -> Int16Strip<STRIP> {
-        let mut strip = Int16Strip { pairs: vec![[0; STRIP]; self.pairs_per_key], scales: [0.0; STRIP] };
-        for (index, query) in queries.iter().enumerate() {
-            let (pairs, worth) = quantised(query.numbers.iter().copied());
-            strip.pairs.iter_mut().zip(pairs).for_each(|(strip, pair)| strip[index] = pair);
-            strip.scales[index] = worth * scale;
+        let columns = Query::columns::<STRIP>(queries);
+        let factors = factors(&columns);
+        Int16Strip {
+            pairs: columns.chunks(2).map(|columns| pairs(columns, &factors)).collect(),
+            scales: factors.map(|factor| factor.recip() * scale),
         }
-        strip
     }
 
     fn panel(&self, panel: usize) -> (&[u32], &[f32]) {

@@ -14,6 +14,9 @@ use crate::error::{Error, ErrorKind, Result};
 /// Keys that lie side by side in a panel of packed keys.
 pub(super) const PANEL: usize = 16;
 
+/// Adding it to a number of less than 2²² leaves the nearest integer in the low bits of the sum.
+pub(super) const ROUNDING: f32 = 12_582_912.0;
+
 /// Keys whose logits are held at a time; also the step at which the running maximum is updated.
 const BLOCK: usize = 256;
 
@@ -148,11 +151,22 @@ impl<Sums: RowSums> NullaryFnOnce for OnAvx2<'_, Sums> {
     }
 }
 
-/// One query of a tile: its position, and its numbers scaled so that its logits are powers of two.
+/// One query of a tile: its position and its numbers.
 #[derive(Clone, Copy)]
 pub(super) struct Query<'a> {
     pub(super) row: usize,
     pub(super) numbers: &'a [f32],
+}
+
+impl Query<'_> {
+    /// Queries side by side, `[head_size][WIDTH]`, with zeros for those missing.
+    pub(super) fn columns<const WIDTH: usize>(queries: &[Query]) -> Vec<[f32; WIDTH]> {
+        let mut columns = vec![[0.0; WIDTH]; queries.first().map_or(0, |query| query.numbers.len())];
+        for (lane, query) in queries.iter().enumerate() {
+            columns.iter_mut().zip(query.numbers).for_each(|(column, number)| column[lane] = *number);
+        }
+        columns
+    }
 }
 
 /// Queries that share their keys, in order of their rows.
@@ -260,14 +274,9 @@ impl<S: Simd> Panels<S> for Float32Panels<'_> {
     type Strip<const STRIP: usize> = Vec<[f32; STRIP]>;
 
     fn pack<const STRIP: usize>(&self, queries: &[Query], scale: f32) -> Vec<[f32; STRIP]> {
-        let column = |column: usize| {
-            let mut numbers = [0.0; STRIP];
-            for (number, query) in numbers.iter_mut().zip(queries) {
-                *number = query.numbers[column] * scale;
-            }
-            numbers
-        };
-        (0..self.head_size).map(column).collect()
+        let mut columns = Query::columns(queries);
+        columns.as_flattened_mut().iter_mut().for_each(|number| *number *= scale);
+        columns
     }
 
     #[inline(always)]
@@ -468,8 +477,6 @@ fn exponential_sums<S: Simd>(simd: S, logits: &[f32], maximum: f32) -> (f32, f32
 #[inline(always)]
 pub(super) fn exponential<S: Simd>(simd: S, x: S::f32s) -> S::f32s {
     const LOWEST: f32 = -125.0;
-    /// Adding it leaves the nearest integer in the low bits of the sum.
-    const ROUNDING: f32 = 12_582_912.0;
     const MANTISSA_BITS: u32 = 23;
     const POLYNOMIAL: [f32; 7] =
         [1.0, std::f32::consts::LN_2, 0.2402265, 0.05550327, 0.009618057, 0.0013400428, 0.00015461445];

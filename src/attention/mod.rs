@@ -24,7 +24,7 @@ pub use kernel::{InstructionSet, Precision};
 pub use map::{map_far_mass, map_profiled_mass, normalized_map_far_mass};
 pub use profile::{DISTANCE_BUCKETS, ProfiledMass, bucket_start, distance_bucket};
 pub use reference::reference_far_mass;
-pub use sampling::{Estimate, estimate};
+pub use sampling::{Estimate, estimate, rows_to_draw};
 pub use streaming::{PackedKeys, StreamingAttention};
 
 /// Which entries of an attention map count as far.

@@ -9,10 +9,11 @@
 
 use std::ops::RangeInclusive;
 
-use ndarray::{Array2, Array3, Axis, concatenate, s};
+use ndarray::{Array2, Axis, CowArray, Ix3, concatenate};
 use rayon::prelude::*;
 
-use super::{FarMass, StreamingAttention};
+use super::clusters::MOST_CLUSTERS;
+use super::{FarMass, FarRegion, StreamingAttention};
 use crate::error::{Error, ErrorKind, Result};
 
 /// Rows whose queries are asked for at a time.
@@ -22,10 +23,10 @@ const ROWS_AT_A_TIME: usize = 2048;
 const ROWS_FOR_CLUSTERS: usize = 256;
 
 /// There is one cluster of keys for so many rows that are drawn, so that predictions cost a fixed share of the work.
-const ROWS_PER_CLUSTER: usize = 6;
+const ROWS_PER_CLUSTER: usize = 8;
 
 /// Fewest and most clusters.
-const CLUSTERS: RangeInclusive<usize> = 32..=256;
+const CLUSTERS: RangeInclusive<usize> = 32..=MOST_CLUSTERS;
 
 /// Fewest rows that are drawn for a head on average. Few rows hold much of the square mass: smaller samples often miss these,
 /// and take the error for smaller than it is.
@@ -74,34 +75,45 @@ impl Corrected {
     }
 }
 
-/// Estimates the far mass of each head of a window from about `count` rows a head, evenly among its rows: those before the
-/// first with a far key have no far mass, so they count as known and are not computed. At least 320 are. `None` where
-/// that leaves no row out.
+/// How many of the rows with far keys to draw for each head, where a score is to be estimated from about `count` rows of
+/// a window of `length` tokens, evenly among them: those without far keys have no far mass and count as known. At least
+/// 320. `None` where that leaves no row out.
+pub fn rows_to_draw(length: usize, far: FarRegion, count: usize) -> Option<usize> {
+    let rows = length - first_row(length, far);
+    let drawn = (count as f64 * rows as f64 / length as f64).round() as usize;
+    Some(drawn.max(MIN_DRAWN)).filter(|drawn| *drawn < rows)
+}
+
+/// The first row with a far key.
+fn first_row(length: usize, far: FarRegion) -> usize {
+    (0..length).find(|row| !far.keys(*row).is_empty()).unwrap_or(length)
+}
+
+/// Estimates the far mass of each head of a window from `drawn` rows for each on average, as many as [`rows_to_draw`] says.
 ///
 /// `groups` names for each row those that are alike: token ids in a first layer, and the same number for all rows in
 /// deeper ones. `queries` gives the queries `[heads, rows, head_size]` of rows in rising order.
 ///
 /// # Errors
+/// [`ErrorKind::InvalidArgument`] where no row or not one row less than those with far keys is to be drawn,
 /// [`ErrorKind::NonFinite`] where attention is NaN or infinite, and those of `queries` and
 /// [`StreamingAttention::far_masses`].
-pub fn estimate(
+pub fn estimate<'a>(
     attention: &StreamingAttention,
     groups: &[u32],
-    count: usize,
-    mut queries: impl FnMut(&[usize]) -> Result<Array3<f32>>,
-) -> Result<Option<Estimate>> {
+    drawn: usize,
+    mut queries: impl FnMut(&[usize]) -> Result<CowArray<'a, f32, Ix3>>,
+) -> Result<Estimate> {
     let length = groups.len();
-    let first = (0..length).find(|row| !attention.far().keys(*row).is_empty()).unwrap_or(length);
-    let rows: Vec<_> = (first..length).collect();
-    let wanted = (count as f64 * rows.len() as f64 / length as f64).round() as usize;
-    let wanted = wanted.max(MIN_DRAWN);
-    if wanted >= rows.len() {
-        return Ok(None);
+    let rows: Vec<_> = (first_row(length, attention.far())..length).collect();
+    if drawn == 0 || drawn >= rows.len() {
+        let message = format!("{drawn} rows are no sample of {} with far keys", rows.len());
+        return Err(Error::new(ErrorKind::InvalidArgument, message));
     }
-    let predictions = Predictions::new(attention, &rows, wanted, &mut queries)?;
-    let samples = predictions.draw(groups, wanted)?;
+    let predictions = Predictions::new(attention, &rows, drawn, &mut queries)?;
+    let samples = predictions.draw(groups, drawn)?;
     let exact = ExactRows::compute(attention, &rows, &samples, &mut queries)?;
-    Ok(Some(predictions.estimate(samples, &exact)))
+    Ok(predictions.estimate(samples, &exact))
 }
 
 /// What the regression of far mass runs on: what is predicted for a row, and that times its place in the window.
@@ -118,11 +130,11 @@ struct Predictions {
 }
 
 impl Predictions {
-    fn new(
+    fn new<'a>(
         attention: &StreamingAttention,
         rows: &[usize],
         wanted: usize,
-        queries: &mut impl FnMut(&[usize]) -> Result<Array3<f32>>,
+        queries: &mut impl FnMut(&[usize]) -> Result<CowArray<'a, f32, Ix3>>,
     ) -> Result<Self> {
         let some: Vec<_> = rows.iter().copied().step_by(rows.len().div_ceil(ROWS_FOR_CLUSTERS)).collect();
         let clusters = (wanted / ROWS_PER_CLUSTER).clamp(*CLUSTERS.start(), *CLUSTERS.end());
@@ -229,11 +241,11 @@ struct ExactRows {
 }
 
 impl ExactRows {
-    fn compute(
+    fn compute<'a>(
         attention: &StreamingAttention,
         rows: &[usize],
         samples: &[Sample],
-        queries: &mut impl FnMut(&[usize]) -> Result<Array3<f32>>,
+        queries: &mut impl FnMut(&[usize]) -> Result<CowArray<'a, f32, Ix3>>,
     ) -> Result<Self> {
         let mut drawn = Array2::from_elem((samples.len(), rows.len()), false);
         for (mut drawn, sample) in drawn.outer_iter_mut().zip(samples) {
@@ -242,11 +254,16 @@ impl ExactRows {
         let indices: Vec<_> = (0..rows.len()).filter(|index| drawn.column(*index).iter().any(|drawn| *drawn)).collect();
         let mut far_masses = Array2::default((samples.len(), indices.len()));
         for (part, indices) in indices.chunks(ROWS_AT_A_TIME).enumerate() {
-            let rows: Vec<_> = indices.iter().map(|index| rows[*index]).collect();
-            let wanted = |head: usize, place: usize| drawn[[head, indices[place]]];
+            // A run of rows may be had without copies, so a few more of them cost nothing.
+            let run = indices[0]..=indices[indices.len() - 1];
+            let asked = if run.clone().count() < 2 * indices.len() { run.collect() } else { indices.to_vec() };
+            let rows: Vec<_> = asked.iter().map(|index| rows[*index]).collect();
+            let wanted = |head: usize, place: usize| drawn[[head, asked[place]]];
             let computed = attention.far_masses_of(queries(&rows)?.view(), &rows, wanted)?;
-            let first = part * ROWS_AT_A_TIME;
-            far_masses.slice_mut(s![.., first..first + rows.len()]).assign(&computed);
+            for (place, index) in indices.iter().enumerate() {
+                let computed = computed.column(asked.binary_search(index).expect("what was drawn is asked for"));
+                far_masses.column_mut(part * ROWS_AT_A_TIME + place).assign(&computed);
+            }
         }
         Ok(Self { indices, far_masses })
     }

@@ -2,7 +2,7 @@
 
 use std::f64::consts::LOG2_E;
 
-use ndarray::{Array2, ArrayView3, Axis};
+use ndarray::{Array2, ArrayView3, Axis, CowArray, Ix3};
 use rayon::prelude::*;
 
 use super::clusters::ClusteredAttention;
@@ -66,24 +66,29 @@ impl PackedKeys {
         (self.heads, self.length, self.head_size)
     }
 
-    /// The numbers of one key.
-    pub(super) fn column(&self, head: usize, position: usize) -> impl ExactSizeIterator<Item = f32> + Clone {
-        let panel = &self.head(head)[position / PANEL * self.head_size * PANEL..][..self.head_size * PANEL];
-        panel[position % PANEL..].iter().step_by(PANEL).copied()
-    }
-
     /// Some keys of one head, `[positions, head_size]`.
     pub(super) fn select(&self, head: usize, positions: impl ExactSizeIterator<Item = usize>) -> Array2<f32> {
         let mut keys = Array2::zeros((positions.len(), self.head_size));
         for (mut key, position) in keys.outer_iter_mut().zip(positions) {
-            key.iter_mut().zip(self.column(head, position)).for_each(|(number, packed)| *number = packed);
+            let columns = self.panel(head, position / PANEL);
+            key.iter_mut().zip(columns).for_each(|(number, column)| *number = column[position % PANEL]);
         }
         keys
+    }
+
+    /// The keys of a panel side by side, `[head_size][PANEL]`.
+    pub(super) fn panel(&self, head: usize, panel: usize) -> &[[f32; PANEL]] {
+        &self.head(head).as_chunks().0[panel * self.head_size..][..self.head_size]
     }
 
     fn head(&self, head: usize) -> &[f32] {
         let size = self.panels.len() / self.heads;
         &self.panels[head * size..][..size]
+    }
+
+    /// The keys of one head for the kernel.
+    pub(super) fn panels(&self, head: usize) -> Float32Panels<'_> {
+        Float32Panels { numbers: self.head(head), head_size: self.head_size }
     }
 }
 
@@ -189,7 +194,7 @@ impl StreamingAttention {
         Sums: RowSums<Mass: Default + Clone + Send>,
     {
         self.check(&queries, rows)?;
-        let queries = queries.as_standard_layout();
+        let queries = with_whole_rows(queries);
         let (heads, row_count, _) = queries.dim();
         let key_heads = self.keys.dim().0;
         let group = heads / key_heads;
@@ -204,7 +209,7 @@ impl StreamingAttention {
         let tile_masses = |(key_head, places): &(usize, Vec<(usize, usize)>)| {
             let query = |(head, index): &(usize, usize)| {
                 let numbers = queries.index_axis(Axis(0), *head).index_axis_move(Axis(0), *index);
-                Query { row: rows[*index], numbers: numbers.to_slice().expect("queries are in standard layout") }
+                Query { row: rows[*index], numbers: numbers.to_slice().expect("whole rows") }
             };
             let queries: Vec<_> = places.iter().map(query).collect();
             self.tile_masses(*key_head, &queries, Sums::NONE)
@@ -223,8 +228,7 @@ impl StreamingAttention {
         let Self { scale, softcap, far, .. } = *self;
         match &self.keys {
             Keys::Float32(keys) => {
-                let keys = Float32Panels { numbers: keys.head(key_head), head_size: keys.head_size };
-                self.kernel.run(Tile { queries, scale, softcap, keys, far, none })
+                self.kernel.run(Tile { queries, scale, softcap, keys: keys.panels(key_head), far, none })
             }
             Keys::Int16(keys) => {
                 self.kernel.run_int16(Tile { queries, scale, softcap, keys: keys.head(key_head), far, none })
@@ -259,5 +263,13 @@ impl StreamingAttention {
             return wrong(format!("query positions must rise and lie below the {length} keys"));
         }
         Ok(())
+    }
+}
+
+/// The same numbers with those of each query side by side.
+pub(super) fn with_whole_rows(queries: ArrayView3<f32>) -> CowArray<f32, Ix3> {
+    match queries.strides()[2] {
+        1 => queries.into(),
+        _ => queries.as_standard_layout().into_owned().into(),
     }
 }

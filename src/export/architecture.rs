@@ -8,10 +8,16 @@ pub(super) struct Architecture {
     pub name: &'static str,
     pub tensors: TensorNames,
     pub norm: Norm,
+    /// Whether the embedding is the projection to the vocabulary too, where `tie_word_embeddings` does not say.
+    pub tied_head: bool,
     /// Whether the projections have biases where `attention_bias` does not say.
     pub bias: bool,
     /// Whether embeddings are multiplied by the square root of their size.
     pub scaled_embedding: bool,
+    /// What the feed-forward network bends its numbers by where `hidden_act` does not say.
+    pub activation: Activation,
+    /// Whether the feed-forward network reads what attention reads, where `use_parallel_residual` does not say.
+    pub parallel_residual: bool,
     /// Which layers attend through a sliding window where `layer_types` does not say.
     pub sliding: Sliding,
     /// Other names that its configuration has for a usual key.
@@ -29,12 +35,14 @@ pub(super) struct TensorNames {
     pub input_norm: Option<&'static str>,
     pub projections: Projections,
     pub query_key_norms: QueryKeyNorms,
-    /// What follows in the layer; without it, layers after the first cannot be scored.
-    pub block: Option<BlockNames>,
+    /// What follows in the layer.
+    pub block: BlockNames,
     /// The norm after the last layer.
     pub output_norm: &'static str,
     /// The projection to the vocabulary, where it is not the embedding.
     pub head: &'static str,
+    /// Whether matrices but the embeddings are stored as `[columns, rows]`.
+    pub transposed: bool,
 }
 
 /// Where the projections to queries, keys and values lie.
@@ -43,22 +51,53 @@ pub(super) enum Projections {
     Apart([&'static str; 3]),
     /// In one tensor: the rows of all queries, of all keys, of all values.
     Fused(&'static str),
-    /// The same, stored as `[columns, rows]`.
-    FusedTransposed(&'static str),
     /// In one tensor: head by head the rows of its query, its key, its value.
     FusedByHead(&'static str),
 }
 
-/// What a layer adds to the hidden state: attention, projected by `attention_output`, and then, normed anew, a
-/// feed-forward network, the SiLU of `gate` times `up`, projected by `down`.
+/// What a layer adds to the hidden state: attention, projected by `attention_output`, and a feed-forward network.
 #[derive(Clone, Copy)]
 pub(super) struct BlockNames {
     pub attention_output: &'static str,
-    pub feed_forward_norm: &'static str,
-    pub gate: &'static str,
-    pub up: &'static str,
-    pub down: &'static str,
+    /// The norm of what attention adds.
+    pub post_attention_norm: Option<&'static str>,
+    /// The norm before the feed-forward network.
+    pub feed_forward_norm: Option<&'static str>,
+    pub feed_forward: FeedForward,
+    /// The norm of what the feed-forward network adds.
+    pub post_feed_forward_norm: Option<&'static str>,
 }
+
+/// The matrices of a feed-forward network.
+#[derive(Clone, Copy)]
+pub(super) enum FeedForward {
+    /// `down` of the activation of `gate` times `up`.
+    Gated { gate: &'static str, up: &'static str, down: &'static str },
+    /// The same, where one tensor has the rows of `gate` and then those of `up`.
+    GatedFused { gate_up: &'static str, down: &'static str },
+    /// `down` of the activation of `up`.
+    Plain { up: &'static str, down: &'static str },
+}
+
+/// By what a feed-forward network bends numbers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Activation {
+    /// `x` times its logistic function.
+    Silu,
+    /// `x` times the normal distribution function.
+    Gelu,
+    /// The same by an approximation with the hyperbolic tangent.
+    GeluTanh,
+}
+
+/// Every `hidden_act` that works.
+pub(super) const ACTIVATIONS: &[(&str, Activation)] = &[
+    ("silu", Activation::Silu),
+    ("gelu", Activation::Gelu),
+    ("gelu_new", Activation::GeluTanh),
+    ("gelu_fast", Activation::GeluTanh),
+    ("gelu_pytorch_tanh", Activation::GeluTanh),
+];
 
 /// Norms of queries and of keys, before the rotary embedding.
 #[derive(Clone, Copy)]
@@ -123,7 +162,13 @@ pub(super) const ARCHITECTURES: &[Architecture] = &[
         name: "phi3",
         tensors: TensorNames {
             projections: Projections::Fused("layers.{}.self_attn.qkv_proj"),
-            block: None,
+            block: BlockNames {
+                feed_forward: FeedForward::GatedFused {
+                    gate_up: "layers.{}.mlp.gate_up_proj",
+                    down: "layers.{}.mlp.down_proj",
+                },
+                ..LLAMA.tensors.block
+            },
             ..LLAMA.tensors
         },
         sliding: Sliding::All,
@@ -132,28 +177,40 @@ pub(super) const ARCHITECTURES: &[Architecture] = &[
     },
     Architecture {
         name: "gemma2",
-        tensors: TensorNames { block: None, ..LLAMA.tensors },
+        tensors: TensorNames { block: GEMMA_BLOCK, ..LLAMA.tensors },
         norm: Norm::RmsOnePlus,
+        tied_head: true,
         scaled_embedding: true,
+        activation: Activation::GeluTanh,
         sliding: Sliding::AllButLastOf(2),
+        aliases: &[("hidden_act", "hidden_activation")],
         defaults: &[
             ("head_dim", 256.0),
             ("query_pre_attn_scalar", 256.0),
             ("sliding_window", 4096.0),
             ("attn_logit_softcapping", 50.0),
+            ("final_logit_softcapping", 30.0),
         ],
         ..LLAMA
     },
     Architecture {
         name: "gemma3_text",
-        tensors: TensorNames { query_key_norms: QueryKeyNorms::ByHead(QUERY_KEY_NORMS), block: None, ..LLAMA.tensors },
+        tensors: TensorNames {
+            query_key_norms: QueryKeyNorms::ByHead(QUERY_KEY_NORMS),
+            block: GEMMA_BLOCK,
+            ..LLAMA.tensors
+        },
         norm: Norm::RmsOnePlus,
+        tied_head: true,
         scaled_embedding: true,
+        activation: Activation::GeluTanh,
         sliding: Sliding::AllButLastOf(6),
+        aliases: &[("hidden_act", "hidden_activation")],
         // Configurations of the multimodal models leave out whatever is as here.
         defaults: &[
             ("vocab_size", 262_208.0),
             ("hidden_size", 2304.0),
+            ("intermediate_size", 9216.0),
             ("num_attention_heads", 8.0),
             ("num_key_value_heads", 4.0),
             ("head_dim", 256.0),
@@ -172,7 +229,12 @@ pub(super) const ARCHITECTURES: &[Architecture] = &[
         tensors: TensorNames {
             input_norm: None,
             query_key_norms: QueryKeyNorms::AllHeads(QUERY_KEY_NORMS),
-            block: None,
+            block: BlockNames {
+                post_attention_norm: Some("layers.{}.post_attention_layernorm"),
+                feed_forward_norm: None,
+                post_feed_forward_norm: Some("layers.{}.post_feedforward_layernorm"),
+                ..LLAMA.tensors.block
+            },
             ..LLAMA.tensors
         },
         ..LLAMA
@@ -182,13 +244,22 @@ pub(super) const ARCHITECTURES: &[Architecture] = &[
         tensors: TensorNames {
             token_embedding: "embed_in",
             projections: Projections::FusedByHead("layers.{}.attention.query_key_value"),
-            block: None,
+            block: BlockNames {
+                attention_output: "layers.{}.attention.dense",
+                feed_forward: FeedForward::Plain {
+                    up: "layers.{}.mlp.dense_h_to_4h",
+                    down: "layers.{}.mlp.dense_4h_to_h",
+                },
+                ..LLAMA.tensors.block
+            },
             output_norm: "final_layer_norm",
             head: "embed_out",
             ..LLAMA.tensors
         },
         norm: Norm::Layer,
         bias: true,
+        activation: Activation::Gelu,
+        parallel_residual: true,
         aliases: &[
             ("rms_norm_eps", "layer_norm_eps"),
             ("rope_theta", "rotary_emb_base"),
@@ -203,15 +274,25 @@ pub(super) const ARCHITECTURES: &[Architecture] = &[
             token_embedding: "wte",
             position_embedding: Some("wpe"),
             input_norm: Some("h.{}.ln_1"),
-            projections: Projections::FusedTransposed("h.{}.attn.c_attn"),
-            block: None,
+            projections: Projections::Fused("h.{}.attn.c_attn"),
+            block: BlockNames {
+                attention_output: "h.{}.attn.c_proj",
+                feed_forward_norm: Some("h.{}.ln_2"),
+                feed_forward: FeedForward::Plain { up: "h.{}.mlp.c_fc", down: "h.{}.mlp.c_proj" },
+                ..LLAMA.tensors.block
+            },
             output_norm: "ln_f",
+            transposed: true,
             ..LLAMA.tensors
         },
         norm: Norm::Layer,
+        tied_head: true,
         bias: true,
+        activation: Activation::GeluTanh,
         aliases: &[
             ("hidden_size", "n_embd"),
+            ("intermediate_size", "n_inner"),
+            ("hidden_act", "activation_function"),
             ("num_attention_heads", "n_head"),
             ("num_hidden_layers", "n_layer"),
             ("max_position_embeddings", "n_positions"),
@@ -233,22 +314,37 @@ pub(super) const LLAMA: Architecture = Architecture {
             "layers.{}.self_attn.v_proj",
         ]),
         query_key_norms: QueryKeyNorms::None,
-        block: Some(BlockNames {
+        block: BlockNames {
             attention_output: "layers.{}.self_attn.o_proj",
-            feed_forward_norm: "layers.{}.post_attention_layernorm",
-            gate: "layers.{}.mlp.gate_proj",
-            up: "layers.{}.mlp.up_proj",
-            down: "layers.{}.mlp.down_proj",
-        }),
+            post_attention_norm: None,
+            feed_forward_norm: Some("layers.{}.post_attention_layernorm"),
+            feed_forward: FeedForward::Gated {
+                gate: "layers.{}.mlp.gate_proj",
+                up: "layers.{}.mlp.up_proj",
+                down: "layers.{}.mlp.down_proj",
+            },
+            post_feed_forward_norm: None,
+        },
         output_norm: "norm",
         head: "lm_head",
+        transposed: false,
     },
     norm: Norm::Rms,
+    tied_head: false,
     bias: false,
     scaled_embedding: false,
+    activation: Activation::Silu,
+    parallel_residual: false,
     sliding: Sliding::No,
     aliases: &[],
     defaults: &[],
+};
+
+const GEMMA_BLOCK: BlockNames = BlockNames {
+    post_attention_norm: Some("layers.{}.post_attention_layernorm"),
+    feed_forward_norm: Some("layers.{}.pre_feedforward_layernorm"),
+    post_feed_forward_norm: Some("layers.{}.post_feedforward_layernorm"),
+    ..LLAMA.tensors.block
 };
 
 const QUERY_KEY_NORMS: [&str; 2] = ["layers.{}.self_attn.q_norm", "layers.{}.self_attn.k_norm"];
@@ -262,16 +358,7 @@ impl Architecture {
 
 /// The names of all architectures, for messages.
 pub(super) fn names() -> String {
-    names_of(|_| true)
-}
-
-/// The names of those architectures whose layers after the first can be scored, for messages.
-pub(super) fn names_with_deeper_layers() -> String {
-    names_of(|architecture| architecture.tensors.block.is_some())
-}
-
-fn names_of(wanted: impl Fn(&Architecture) -> bool) -> String {
-    let names: Vec<_> = ARCHITECTURES.iter().filter(|row| wanted(row)).map(|row| row.name).collect();
+    let names: Vec<_> = ARCHITECTURES.iter().map(|row| row.name).collect();
     names.join(", ")
 }
 

@@ -1,9 +1,11 @@
 //! A decoder up to the queries and keys of its deepest scored layer, or up to its losses, whatever kind of checkpoint tells of
 //! it.
 
-use ndarray::Array2;
+use ndarray::{Array2, s};
 
-use super::architecture::{self, Architecture, BlockNames, Norm, Projections, QueryKeyNorms, TensorNames};
+use super::architecture::{
+    Activation, Architecture, BlockNames, FeedForward, Norm, Projections, QueryKeyNorms, TensorNames,
+};
 use super::checkpoint::Checkpoint;
 use super::rotary::{Rotary, RowOrder};
 use crate::error::{Error, ErrorKind, Result};
@@ -32,14 +34,19 @@ pub(super) struct Decoder {
     pub norm_epsilon: f64,
     pub attention_scale: f64,
     pub logit_softcap: Option<f64>,
-    /// `None` where positions are learned.
+    /// The rotary embedding of layers with full attention; `None` where positions are learned or there is no such layer.
     pub rotary: Option<Rotary>,
+    /// That of layers that attend through a sliding window.
+    pub sliding_rotary: Option<Rotary>,
     /// The sliding window of each layer that attends through one.
     pub sliding_windows: Vec<Option<usize>>,
     /// The layers that are scored, ascending, at least one.
     pub layers: Vec<usize>,
     /// Rows of the feed-forward network's gate; 0 where no layer is computed whole.
     pub feed_forward_size: usize,
+    pub activation: Activation,
+    /// Whether the feed-forward network reads what attention reads, not what attention makes of it.
+    pub parallel_residual: bool,
     /// The projection to the vocabulary; `None` where no losses are asked for.
     pub head: Option<Head>,
     /// The number `c` where a logit `x` of the vocabulary becomes `c · tanh(x / c)`.
@@ -64,12 +71,12 @@ pub(super) struct Projection {
     tensor: String,
     /// Rows of the tensor, which other projections may share.
     stored_rows: usize,
-    /// Whether the tensor is `[columns, rows]`.
-    transposed: bool,
     first_row: usize,
     /// From one head's first row to the next head's.
     stride: usize,
     row_order: RowOrder,
+    /// Numbers of a head that turn.
+    rotated: usize,
     norm: Option<QueryKeyNorm>,
 }
 
@@ -116,6 +123,9 @@ pub(super) struct Linear {
     /// What it is called in the graph.
     pub name: &'static str,
     tensor: String,
+    /// Rows of the tensor, which another matrix may share.
+    stored_rows: usize,
+    first_row: usize,
     rows: usize,
     columns: usize,
 }
@@ -148,6 +158,14 @@ impl Decoder {
         self.layers.last().copied().unwrap_or_default()
     }
 
+    /// The rotary embedding of a layer; `None` where positions are learned.
+    pub(super) fn rotary(&self, layer: usize) -> Option<&Rotary> {
+        match self.sliding_windows[layer] {
+            None => self.rotary.as_ref(),
+            Some(_) => self.sliding_rotary.as_ref(),
+        }
+    }
+
     pub(super) fn layer_count(&self) -> usize {
         self.sliding_windows.len()
     }
@@ -155,6 +173,11 @@ impl Decoder {
     /// How many layers, from the first on, are computed whole: all for losses, or else those before the last scored one.
     fn whole_layers(&self) -> usize {
         if self.head.is_some() { self.layer_count() } else { self.deepest() }
+    }
+
+    /// Whether layers that are computed whole attend through a sliding window.
+    pub(super) fn slides_inside(&self) -> bool {
+        self.sliding_windows[..self.whole_layers()].iter().any(Option::is_some)
     }
 
     /// How many layers, from the first on, are read.
@@ -183,38 +206,17 @@ impl Decoder {
         self.sliding_windows.iter().position(Option::is_none)
     }
 
-    /// Checks that all layers that are computed whole are known.
+    /// Checks that layers can be computed whole where they have to be.
     pub(super) fn check_depth(&self) -> Result<()> {
-        let unsupported = |message| Err(Error::new(ErrorKind::Unsupported, message));
-        let whole = self.whole_layers();
-        if whole == 0 {
+        if self.whole_layers() == 0 || self.head_size.is_multiple_of(FUSED_ATTENTION_HEAD) {
             return Ok(());
         }
-        let wanted = match self.head {
-            Some(_) => "losses".to_owned(),
-            None => format!("layer {}", self.deepest()),
-        };
-        if self.tensors.block.is_none() {
-            return unsupported(format!(
-                "of the architecture {:?} only layer 0 can be exported, not {wanted}: deeper layers and losses work for {}",
-                self.architecture.name,
-                architecture::names_with_deeper_layers()
-            ));
-        }
-        if let Some(sliding) = self.sliding_windows[..whole].iter().position(Option::is_some) {
-            return unsupported(format!(
-                "{wanted} cannot be exported, because layer {sliding} before it attends through a sliding window: only \
-                 what lies behind full attention alone works"
-            ));
-        }
-        if !self.head_size.is_multiple_of(FUSED_ATTENTION_HEAD) {
-            return unsupported(format!(
-                "{wanted} cannot be exported with heads of {} numbers: ONNX Runtime's fused attention takes multiples of \
-                 {FUSED_ATTENTION_HEAD}",
-                self.head_size
-            ));
-        }
-        Ok(())
+        let message = format!(
+            "layers after the first, and losses, cannot be exported with heads of {} numbers: ONNX Runtime's fused \
+             attention takes multiples of {FUSED_ATTENTION_HEAD}",
+            self.head_size
+        );
+        Err(Error::new(ErrorKind::Unsupported, message))
     }
 
     /// Checks that heads can share keys.
@@ -244,15 +246,17 @@ impl Decoder {
     }
 
     fn check_tensors(&self, checkpoint: &dyn Checkpoint, layer: usize) -> Result<()> {
-        let norms = [self.tensors.input_norm, self.block(layer).map(|block| block.feed_forward_norm)];
-        for norm in norms.into_iter().flatten() {
-            checkpoint.check_shape(&weight(&of_layer(norm, layer)), &[self.embedding_size])?;
+        let input_norm = self.tensors.input_norm.map(|norm| of_layer(norm, layer));
+        let norms = self.block_norms(layer).into_iter().map(|(_, tensor)| tensor);
+        for norm in input_norm.into_iter().chain(norms) {
+            checkpoint.check_shape(&weight(&norm), &[self.embedding_size])?;
         }
         for linear in self.linears(layer) {
-            checkpoint.check_shape(&weight(&linear.tensor), &[linear.rows, linear.columns])?;
+            checkpoint.check_shape(&weight(&linear.tensor), &self.stored_shape(linear.stored_rows, linear.columns))?;
         }
         for projection in self.projections(layer) {
-            checkpoint.check_shape(&weight(&projection.tensor), &projection.shape(self.embedding_size))?;
+            let shape = self.stored_shape(projection.stored_rows, self.embedding_size);
+            checkpoint.check_shape(&weight(&projection.tensor), &shape)?;
             let bias = bias(&projection.tensor);
             if !self.bias && checkpoint.shape(&bias)?.is_some() {
                 let message = format!("there is a tensor {bias}, which the configuration does not tell of");
@@ -282,39 +286,80 @@ impl Decoder {
         self.head.map(|_| self.norm(checkpoint, self.tensors.output_norm)).transpose()
     }
 
-    /// The norm before the feed-forward network of a whole layer.
-    pub(super) fn feed_forward_norm(&self, checkpoint: &dyn Checkpoint, layer: usize) -> Result<Option<NormWeights>> {
-        let norm = self.block(layer).map(|block| of_layer(block.feed_forward_norm, layer));
-        norm.map(|norm| self.norm(checkpoint, &norm)).transpose()
+    /// The norms of a whole layer but the first of them, by what they are called in the graph.
+    pub(super) fn read_block_norms(
+        &self,
+        checkpoint: &dyn Checkpoint,
+        layer: usize,
+    ) -> Result<Vec<(&'static str, NormWeights)>> {
+        let norms = self.block_norms(layer).into_iter();
+        norms.map(|(name, tensor)| Ok((name, self.norm(checkpoint, &tensor)?))).collect()
     }
 
     pub(super) fn read_linear(&self, checkpoint: &dyn Checkpoint, linear: &Linear) -> Result<LinearWeights> {
-        let stored = checkpoint.read(&weight(&linear.tensor), &[linear.rows, linear.columns])?;
-        let stored = Array2::from_shape_vec((linear.rows, linear.columns), stored).expect("the shape is checked");
+        let shape = self.stored_shape(linear.stored_rows, linear.columns);
+        let stored = checkpoint.read(&weight(&linear.tensor), &shape)?;
+        let stored = Array2::from_shape_vec(shape, stored).expect("the shape is checked");
+        let columns_by_rows = if self.tensors.transposed { stored.view() } else { stored.t() };
+        let rows = linear.first_row..linear.first_row + linear.rows;
+        let matrix = columns_by_rows.slice(s![.., rows.clone()]).as_standard_layout().into_owned();
         let bias = bias(&linear.tensor);
         let bias = match checkpoint.shape(&bias)? {
-            Some(_) => Some(checkpoint.read(&bias, &[linear.rows])?),
+            Some(_) => Some(checkpoint.read(&bias, &[linear.stored_rows])?[rows].to_vec()),
             None => None,
         };
-        Ok(LinearWeights { matrix: stored.t().as_standard_layout().into_owned(), bias })
+        Ok(LinearWeights { matrix, bias })
     }
 
     /// What follows queries, keys and values in a whole layer.
     pub(super) fn linears(&self, layer: usize) -> Vec<Linear> {
         let Some(block) = self.block(layer) else { return Vec::new() };
         let (hidden, inner) = (self.embedding_size, self.feed_forward_size);
-        let linear = |name, tensor, rows, columns| Linear { name, tensor: of_layer(tensor, layer), rows, columns };
-        vec![
-            linear("attention_output", block.attention_output, hidden, self.heads * self.head_size),
-            linear("gate", block.gate, inner, hidden),
-            linear("up", block.up, inner, hidden),
-            linear("down", block.down, hidden, inner),
-        ]
+        let linear = |name, tensor, rows, columns| Linear {
+            name,
+            tensor: of_layer(tensor, layer),
+            stored_rows: rows,
+            first_row: 0,
+            rows,
+            columns,
+        };
+        let half = |name, tensor, first_row| Linear {
+            stored_rows: 2 * inner,
+            first_row,
+            ..linear(name, tensor, inner, hidden)
+        };
+        let attention_output = linear("attention_output", block.attention_output, hidden, self.heads * self.head_size);
+        let mut linears = vec![attention_output];
+        linears.extend(match block.feed_forward {
+            FeedForward::Gated { gate, up, down } => vec![
+                linear("gate", gate, inner, hidden),
+                linear("up", up, inner, hidden),
+                linear("down", down, hidden, inner),
+            ],
+            FeedForward::GatedFused { gate_up, down } => {
+                vec![half("gate", gate_up, 0), half("up", gate_up, inner), linear("down", down, hidden, inner)]
+            }
+            FeedForward::Plain { up, down } => {
+                vec![linear("up", up, inner, hidden), linear("down", down, hidden, inner)]
+            }
+        });
+        linears
+    }
+
+    /// What the norms of a whole layer but the first of them are called in the graph, and their tensors.
+    fn block_norms(&self, layer: usize) -> Vec<(&'static str, String)> {
+        let Some(block) = self.block(layer) else { return Vec::new() };
+        let norms = [
+            ("post_attention_norm", block.post_attention_norm),
+            ("feed_forward_norm", block.feed_forward_norm),
+            ("post_feed_forward_norm", block.post_feed_forward_norm),
+        ];
+        norms.into_iter().filter_map(|(name, tensor)| Some((name, of_layer(tensor?, layer)))).collect()
     }
 
     /// The rest of a whole layer; of any other no more than queries and keys is needed.
     fn block(&self, layer: usize) -> Option<&BlockNames> {
-        self.tensors.block.as_ref().filter(|_| layer < self.whole_layers())
+        (layer < self.whole_layers()).then_some(&self.tensors.block)
     }
 
     /// The projections to queries and keys, and to values in whole layers.
@@ -341,10 +386,10 @@ impl Decoder {
             heads: self.heads,
             tensor: String::new(),
             stored_rows: queries,
-            transposed: false,
             first_row: 0,
             stride: self.head_size,
             row_order: self.row_order,
+            rotated: self.rotary(layer).map_or(0, |rotary| rotary.rotated),
             norm: norm(0, self.heads),
         };
         let key = Projection {
@@ -362,12 +407,10 @@ impl Decoder {
                 Projection { tensor: of_layer(key_tensor, layer), ..key },
                 Projection { tensor: of_layer(value_tensor, layer), ..value },
             ],
-            Projections::Fused(tensor) | Projections::FusedTransposed(tensor) => {
-                let transposed = matches!(self.tensors.projections, Projections::FusedTransposed(_));
+            Projections::Fused(tensor) => {
                 let fused = |projection, first_row| Projection {
                     tensor: of_layer(tensor, layer),
                     stored_rows: queries + 2 * keys,
-                    transposed,
                     first_row,
                     ..projection
                 };
@@ -404,7 +447,8 @@ impl Decoder {
     }
 
     fn stored(&self, checkpoint: &dyn Checkpoint, projection: &Projection) -> Result<Stored> {
-        let matrix = checkpoint.read(&weight(&projection.tensor), &projection.shape(self.embedding_size))?;
+        let shape = self.stored_shape(projection.stored_rows, self.embedding_size);
+        let matrix = checkpoint.read(&weight(&projection.tensor), &shape)?;
         let bias = match self.bias {
             true => Some(checkpoint.read(&bias(&projection.tensor), &[projection.stored_rows])?),
             false => None,
@@ -420,36 +464,35 @@ impl Decoder {
     ) -> Result<ProjectionWeights> {
         let columns = self.embedding_size;
         let rows = self.stored_rows(&projection);
-        let matrix = Array2::from_shape_fn((columns, rows.len()), |(column, row)| match projection.transposed {
+        let matrix = Array2::from_shape_fn((columns, rows.len()), |(column, row)| match self.tensors.transposed {
             true => stored.matrix[column * projection.stored_rows + rows[row]],
             false => stored.matrix[rows[row] * columns + column],
         });
         let bias = stored.bias.as_ref().map(|bias| rows.iter().map(|row| bias[*row]).collect());
-        let norm = projection.norm.as_ref().map(|norm| self.query_key_norm(checkpoint, norm)).transpose()?;
+        let norm = projection.norm.as_ref();
+        let norm = norm.map(|norm| self.query_key_norm(checkpoint, norm, projection.rotated)).transpose()?;
         Ok(ProjectionWeights { projection, matrix, bias, norm })
     }
 
-    fn query_key_norm(&self, checkpoint: &dyn Checkpoint, norm: &QueryKeyNorm) -> Result<Vec<f32>> {
+    fn query_key_norm(&self, checkpoint: &dyn Checkpoint, norm: &QueryKeyNorm, rotated: usize) -> Result<Vec<f32>> {
         let stored = self.norm_weights(checkpoint, &norm.tensor, norm.heads * self.head_size)?;
-        let rows = (0..norm.heads).flat_map(|head| self.rows_of_head(head * self.head_size, self.row_order));
+        let rows = (0..norm.heads).flat_map(|head| self.rows_of_head(head * self.head_size, self.row_order, rotated));
         Ok(rows.map(|row| stored[row]).collect())
     }
 
     /// Where each row of a projection lies in its tensor.
     fn stored_rows(&self, projection: &Projection) -> Vec<usize> {
         let first_rows = (0..projection.heads).map(|head| projection.first_row + head * projection.stride);
-        first_rows.flat_map(|first| self.rows_of_head(first, projection.row_order)).collect()
+        first_rows.flat_map(|first| self.rows_of_head(first, projection.row_order, projection.rotated)).collect()
     }
 
-    fn rows_of_head(&self, first: usize, order: RowOrder) -> impl Iterator<Item = usize> {
-        let rotated = self.rotary.as_ref().map_or(0, |rotary| rotary.rotated);
+    fn rows_of_head(&self, first: usize, order: RowOrder, rotated: usize) -> impl Iterator<Item = usize> {
         (0..self.head_size).map(move |row| first + order.stored_row(row, self.head_size, rotated))
     }
-}
 
-impl Projection {
-    fn shape(&self, columns: usize) -> [usize; 2] {
-        if self.transposed { [columns, self.stored_rows] } else { [self.stored_rows, columns] }
+    /// The shape of a tensor that holds matrices of so many rows.
+    fn stored_shape(&self, rows: usize, columns: usize) -> [usize; 2] {
+        if self.tensors.transposed { [columns, rows] } else { [rows, columns] }
     }
 }
 

@@ -1,7 +1,7 @@
 //! What the metadata of a GGUF file says of its decoder.
 
 use super::ExportOptions;
-use super::architecture::{Architecture, BlockNames, LLAMA, Projections, QueryKeyNorms, TensorNames};
+use super::architecture::{Architecture, BlockNames, FeedForward, LLAMA, Projections, QueryKeyNorms, TensorNames};
 use super::checkpoint::Checkpoint;
 use super::decoder::{Decoder, Head, MAX_LAYERS};
 use super::gguf::Gguf;
@@ -16,15 +16,16 @@ static TENSORS: TensorNames = TensorNames {
     input_norm: Some("blk.{}.attn_norm"),
     projections: Projections::Apart(["blk.{}.attn_q", "blk.{}.attn_k", "blk.{}.attn_v"]),
     query_key_norms: QueryKeyNorms::None,
-    block: Some(BlockNames {
+    block: BlockNames {
         attention_output: "blk.{}.attn_output",
-        feed_forward_norm: "blk.{}.ffn_norm",
-        gate: "blk.{}.ffn_gate",
-        up: "blk.{}.ffn_up",
-        down: "blk.{}.ffn_down",
-    }),
+        post_attention_norm: None,
+        feed_forward_norm: Some("blk.{}.ffn_norm"),
+        feed_forward: FeedForward::Gated { gate: "blk.{}.ffn_gate", up: "blk.{}.ffn_up", down: "blk.{}.ffn_down" },
+        post_feed_forward_norm: None,
+    },
     output_norm: "output_norm",
     head: "output",
+    transposed: false,
 };
 
 const TOKEN_EMBEDDING: &str = "token_embd.weight";
@@ -64,9 +65,12 @@ pub(super) fn decoder(gguf: &Gguf, options: &ExportOptions) -> Result<Decoder> {
         attention_scale: if scale > 0.0 { scale } else { (head_size as f64).sqrt().recip() },
         logit_softcap: None,
         rotary: Some(rotary(gguf, head_size, options.rope_theta)?),
+        sliding_rotary: None,
         sliding_windows: vec![None; layer_count],
         layers,
         feed_forward_size,
+        activation: ARCHITECTURE.activation,
+        parallel_residual: ARCHITECTURE.parallel_residual,
         head: options.losses.then_some(head),
         final_logit_softcap: None,
     };

@@ -3,27 +3,33 @@
 mod loss;
 
 use std::collections::HashSet;
+use std::f32::consts::{FRAC_1_SQRT_2, PI};
 
-use super::architecture::{Norm, QueryKeyNorms};
+use super::ExportOptions;
+use super::architecture::{Activation, Norm, QueryKeyNorms};
 use super::decoder::Decoder;
 use super::onnx::{Attribute, Dimension, ElementType, Graph, Node, Tensor, ValueInfo};
 use super::rotary::{Frequencies, Rotary};
 use crate::model::WINDOW_LENGTH;
 use crate::model::metadata::Contract;
 
+mod statistics;
+
 /// Names of the initializers that belong to no projection.
 pub(super) const TOKEN_EMBEDDING: &str = "token_embedding";
 pub(super) const POSITION_EMBEDDING: &str = "position_embedding";
 
-/// What norms are called.
+/// What the norm before attention is called.
 pub(super) const NORM: &str = "input_norm";
-pub(super) const FEED_FORWARD_NORM: &str = "feed_forward_norm";
 
 /// The projection to the vocabulary, `[vocabulary_size, embedding_size]`, where it is not the embedding.
 pub(super) const HEAD: &str = "head";
 
 /// Operators of ONNX Runtime's own.
 pub(super) const RUNTIME_DOMAIN: &str = "com.microsoft";
+
+/// The first ONNX Runtime whose fused attention ends a sliding window where it ends: those before it see one token more.
+pub(super) const LOCAL_ATTENTION_RUNTIME: &str = "1.24";
 
 /// Names of the initializers of a norm.
 pub(super) struct NormNames {
@@ -61,16 +67,17 @@ impl LinearNames {
 }
 
 /// The graph up to the queries and keys of the scored layers, or to their attention maps, those of all layers stacked along
-/// the axis of heads.
+/// the axis of heads, or to their statistics.
 ///
 /// `weights` holds the initializers, and what it holds is computed with: either each projection's table, or the embedding
 /// `[vocabulary_size, embedding_size]`, the matrices, and those of norms, biases and positions that the model has.
-pub(super) fn build(contract: Contract, decoder: &Decoder, weights: &[Tensor]) -> Graph {
+pub(super) fn build(options: &ExportOptions, decoder: &Decoder, weights: &[Tensor]) -> Graph {
     let mut builder = Builder::new(decoder, weights);
-    match contract {
+    match options.contract {
         Contract::QueryKey if decoder.deepest() == 0 => builder.query_key(),
         Contract::QueryKey => builder.deeper_query_key(),
         Contract::Attentions => builder.attentions(),
+        Contract::Statistics => builder.statistics(options.block_rows()),
     }
     builder.finish()
 }
@@ -139,9 +146,13 @@ impl<'a> Builder<'a> {
             let vectors: Vec<_> = scored.iter().map(|vectors| vectors[index].clone()).collect();
             let vectors = self.stacked(&vectors);
             let vectors = self.node("Squeeze", &[&vectors, &first]);
-            let all_heads = heads * self.decoder.layers.len();
-            self.output(name, &vectors, vec![all_heads.into(), "length".into(), self.decoder.head_size.into()]);
+            self.vectors_output(name, &vectors, heads * self.decoder.layers.len());
         }
+    }
+
+    /// Queries or keys of a whole window.
+    fn vectors_output(&mut self, name: &str, vectors: &Value, heads: usize) {
+        self.output(name, vectors, vec![heads.into(), "length".into(), self.decoder.head_size.into()]);
     }
 
     fn attentions(&mut self) {
@@ -217,7 +228,7 @@ impl<'a> Builder<'a> {
             Some(normed) => self.linear(normed, &names),
             None => self.looked_up(&names.table, &tokens.ids),
         };
-        self.rotated(&rows, &names, heads, tokens)
+        self.rotated(layer, &rows, &names, heads, tokens)
     }
 
     /// What follows a layer's queries and keys, from one hidden state `[batch, length, embedding_size]` to the next.
@@ -230,10 +241,13 @@ impl<'a> Builder<'a> {
         tokens: &Tokens,
     ) -> Value {
         let attended = self.attended(layer, normed, query_and_key, tokens);
-        let hidden = self.node("Add", &[hidden, &attended]);
-        let normed = self.normed(&hidden, &NormNames::new(layer, FEED_FORWARD_NORM));
+        let attended = self.normed(&attended, &NormNames::new(layer, "post_attention_norm"));
+        let behind = self.node("Add", &[hidden, &attended]);
+        let read = if self.decoder.parallel_residual { hidden } else { &behind };
+        let normed = self.normed(read, &NormNames::new(layer, "feed_forward_norm"));
         let fed_forward = self.fed_forward(layer, &normed);
-        self.node("Add", &[&hidden, &fed_forward])
+        let fed_forward = self.normed(&fed_forward, &NormNames::new(layer, "post_feed_forward_norm"));
+        self.node("Add", &[&behind, &fed_forward])
     }
 
     /// What a layer's attention gives, by a fused operator, which holds no map.
@@ -243,11 +257,14 @@ impl<'a> Builder<'a> {
         let query = self.joined(&query, decoder.heads);
         let key = self.joined(&key, decoder.key_value_heads);
         let [last, length] = self.extents(tokens);
-        let attributes = vec![
+        let mut attributes = vec![
             Attribute::integer("num_heads", decoder.heads as i64),
             Attribute::integer("kv_num_heads", decoder.key_value_heads as i64),
             Attribute::float("scale", decoder.attention_scale as f32),
         ];
+        attributes.extend(decoder.logit_softcap.map(|cap| Attribute::float("softcap", cap as f32)));
+        let window = decoder.sliding_windows[layer];
+        attributes.extend(window.map(|window| Attribute::integer("local_window_size", window as i64)));
         let outputs = ["attended", "present_key", "present_value"].map(|stem| self.fresh(stem));
         let attended = outputs[0].clone();
         let inputs = [&query, &key, &value, "", "", &last, &length];
@@ -276,18 +293,54 @@ impl<'a> Builder<'a> {
     }
 
     fn fed_forward(&mut self, layer: usize, normed: &Value) -> Value {
-        let [gate, up] = ["gate", "up"].map(|name| self.linear(normed, &LinearNames::new(layer, name)));
-        let sigmoid = self.node("Sigmoid", &[&gate]);
-        let gate = self.node("Mul", &[&gate, &sigmoid]);
-        let inner = self.node("Mul", &[&gate, &up]);
-        self.linear(&inner, &LinearNames::new(layer, "down"))
+        let [gate, up, down] = ["gate", "up", "down"].map(|name| LinearNames::new(layer, name));
+        let up = self.linear(normed, &up);
+        let inner = match self.has(&gate.weights) {
+            true => {
+                let gate = self.linear(normed, &gate);
+                let gate = self.activated(&gate);
+                self.node("Mul", &[&gate, &up])
+            }
+            false => self.activated(&up),
+        };
+        self.linear(&inner, &down)
+    }
+
+    fn activated(&mut self, numbers: &Value) -> Value {
+        let share = match self.decoder.activation {
+            Activation::Silu => self.node("Sigmoid", &[numbers]),
+            Activation::Gelu => {
+                let scale = self.float(FRAC_1_SQRT_2);
+                let scaled = self.node("Mul", &[numbers, &scale]);
+                let bent = self.node("Erf", &[&scaled]);
+                self.as_share(&bent)
+            }
+            Activation::GeluTanh => {
+                let [cubic, scale] = [0.044_715, (2.0 / PI).sqrt()].map(|number| self.float(number));
+                let square = self.node("Mul", &[numbers, numbers]);
+                let cube = self.node("Mul", &[&square, numbers]);
+                let cube = self.node("Mul", &[&cube, &cubic]);
+                let sum = self.node("Add", &[numbers, &cube]);
+                let scaled = self.node("Mul", &[&sum, &scale]);
+                let bent = self.node("Tanh", &[&scaled]);
+                self.as_share(&bent)
+            }
+        };
+        self.node("Mul", &[numbers, &share])
+    }
+
+    /// Numbers from -1 to 1 as from 0 to 1.
+    fn as_share(&mut self, numbers: &Value) -> Value {
+        let [one, half] = [1.0, 0.5].map(|number| self.float(number));
+        let sum = self.node("Add", &[numbers, &one]);
+        self.node("Mul", &[&sum, &half])
     }
 
     /// Rows `[.., length, rows]` of queries or keys as `[.., heads, length, head_size]`, rotary embedding applied.
-    fn rotated(&mut self, rows: &Value, names: &LinearNames, heads: usize, tokens: &Tokens) -> Value {
+    fn rotated(&mut self, layer: usize, rows: &Value, names: &LinearNames, heads: usize, tokens: &Tokens) -> Value {
         let split = self.split(rows, names, heads, tokens);
         let decoder = self.decoder;
-        match &decoder.rotary {
+        match decoder.rotary(layer) {
             Some(rotary) => self.turned(&split, rotary, tokens),
             None => split,
         }
@@ -586,7 +639,7 @@ impl<'a> Builder<'a> {
 
 /// What nodes read, and those of graphs within them.
 fn inputs_of(nodes: &[Node]) -> impl Iterator<Item = &String> {
-    let within = nodes.iter().flat_map(|node| &node.attribute).filter_map(|attribute| attribute.g.as_deref());
+    let within = nodes.iter().flat_map(|node| &node.attribute).filter_map(|attribute| attribute.g.as_ref());
     let within = within.flat_map(|graph| graph.node.iter().flat_map(|node| &node.input));
     nodes.iter().flat_map(|node| &node.input).chain(within)
 }

@@ -4,8 +4,7 @@ use serde_json::{Map, Value};
 use tokenizers::Tokenizer;
 
 use super::ExportOptions;
-use super::architecture::{self, Architecture, Sliding};
-use super::checkpoint::Checkpoint;
+use super::architecture::{self, ACTIVATIONS, Activation, Architecture, Sliding};
 use super::decoder::{Decoder, Head, MAX_LAYERS};
 use super::files::Files;
 use super::package;
@@ -40,28 +39,33 @@ pub(super) fn open<'a>(files: &'a dyn Files, options: &ExportOptions) -> Result<
     let sliding_windows = config.sliding_windows()?;
     let layers = options.layers.of(sliding_windows.len()).map_err(|error| error.at(&config.place))?;
     let deepest = layers.last().copied().unwrap_or_default();
-    let sliding = sliding_windows[deepest].is_some();
+    let whole_layers = deepest > 0 || options.losses;
+    config.check_depth(whole_layers)?;
     let learned = architecture.tensors.position_embedding.is_some();
     let max_positions = match options.max_positions {
         Some(_) if learned => return Err(learned_positions("max_positions")),
         Some(positions) => positions.get(),
         None => config.size("max_position_embeddings")?,
     };
-    let rotary = match options.rope_theta {
-        Some(_) if learned => return Err(learned_positions("rope_theta")),
-        _ if learned => None,
-        theta => Some(config.rotary(head_size, max_positions, sliding, theta)?),
+    if learned && options.rope_theta.is_some() {
+        return Err(learned_positions("rope_theta"));
+    }
+    let scored_theta = config.theta(sliding_windows[deepest].is_some())?;
+    let rotary = |sliding: bool| {
+        if learned || sliding_windows.iter().all(|window| window.is_some() != sliding) {
+            return Ok(None);
+        }
+        let own = config.theta(sliding)?;
+        // Layers with a base of their own keep it where others are scored.
+        let theta = options.rope_theta.filter(|_| own == scored_theta).unwrap_or(own);
+        config.rotary(head_size, max_positions, sliding, theta).map(Some)
     };
-    let whole_layers = deepest > 0 || options.losses;
-    let feed_forward_size = match whole_layers && architecture.tensors.block.is_some() {
-        true => config.feed_forward_size()?,
-        false => 0,
-    };
+    let (full_rotary, sliding_rotary) = (rotary(false)?, rotary(true)?);
     let decoder = Decoder {
         name: files.name(),
         architecture,
         tensors: &architecture.tensors,
-        row_order: if rotary.is_some() { RowOrder::Halves } else { RowOrder::Plain },
+        row_order: if learned { RowOrder::Plain } else { RowOrder::Halves },
         bias: config.flag("attention_bias")?.unwrap_or(architecture.bias),
         embedding_size,
         vocabulary_size: config.size("vocab_size")?,
@@ -72,12 +76,15 @@ pub(super) fn open<'a>(files: &'a dyn Files, options: &ExportOptions) -> Result<
         norm_epsilon: config.real("rms_norm_eps")?,
         attention_scale: config.attention_scale(head_size)?,
         logit_softcap: config.optional_real("attn_logit_softcapping")?,
-        rotary,
+        rotary: full_rotary,
+        sliding_rotary,
         sliding_windows,
         layers,
-        feed_forward_size,
+        feed_forward_size: if whole_layers { config.size_or("intermediate_size", 4 * embedding_size)? } else { 0 },
+        activation: if whole_layers { config.activation()? } else { architecture.activation },
+        parallel_residual: config.flag("use_parallel_residual")?.unwrap_or(architecture.parallel_residual),
         head: match options.losses {
-            true => Some(config.head(&tensors)?),
+            true => Some(config.head()?),
             false => None,
         },
         final_logit_softcap: config.optional_real("final_logit_softcapping")?,
@@ -162,24 +169,32 @@ impl Config {
         Ok(())
     }
 
-    /// Rows of the feed-forward network's gate.
-    fn feed_forward_size(&self) -> Result<usize> {
-        match self.text("hidden_act")? {
-            None | Some("silu") => self.size("intermediate_size"),
-            Some(other) => {
-                let message =
-                    format!("hidden_act is {other:?}: layers after the first can be exported with \"silu\" alone");
-                Err(Error::new(ErrorKind::Unsupported, message).at(&self.place))
-            }
+    /// Refuses what layers after the first, where they are computed, would be computed wrongly with.
+    fn check_depth(&self, whole_layers: bool) -> Result<()> {
+        let key = "scale_attn_by_inverse_layer_idx";
+        if whole_layers && self.flag(key)? == Some(true) {
+            let message = format!("{key} is set: of such a model only layer 0 can be exported, and no losses");
+            return Err(Error::new(ErrorKind::Unsupported, message).at(&self.place));
         }
+        Ok(())
     }
 
-    /// Where the projection to the vocabulary lies; a checkpoint without a tensor of its own shares the embedding's.
-    fn head(&self, tensors: &Tensors) -> Result<Head> {
-        let tied = match self.flag("tie_word_embeddings")? {
-            Some(tied) => tied,
-            None => tensors.shape(&format!("{}.weight", self.architecture.tensors.head))?.is_none(),
-        };
+    fn activation(&self) -> Result<Activation> {
+        let Some(name) = self.text("hidden_act")? else { return Ok(self.architecture.activation) };
+        let known = ACTIVATIONS.iter().find(|row| row.0 == name).map(|row| row.1);
+        known.ok_or_else(|| {
+            let names: Vec<_> = ACTIVATIONS.iter().map(|row| row.0).collect();
+            let message = format!(
+                "hidden_act is {name:?}: layers after the first, and losses, can be exported with {}",
+                names.join(", ")
+            );
+            Error::new(ErrorKind::Unsupported, message).at(&self.place)
+        })
+    }
+
+    /// Where the projection to the vocabulary lies.
+    fn head(&self) -> Result<Head> {
+        let tied = self.flag("tie_word_embeddings")?.unwrap_or(self.architecture.tied_head);
         Ok(if tied { Head::Tied } else { Head::Apart })
     }
 
@@ -221,14 +236,18 @@ impl Config {
         Ok((0..layers).map(|layer| window.filter(|_| slides(layer))).collect())
     }
 
-    /// The rotary embedding of the scored layer.
-    fn rotary(&self, head_size: usize, max_positions: usize, sliding: bool, theta: Option<f64>) -> Result<Rotary> {
+    /// The base of the rotary embedding of layers with a sliding window, or of those without.
+    fn theta(&self, sliding: bool) -> Result<f64> {
+        Ok(self.rope(sliding)?.optional_real("rope_theta")?.unwrap_or(10_000.0))
+    }
+
+    /// The rotary embedding of layers with a sliding window, or of those without.
+    fn rotary(&self, head_size: usize, max_positions: usize, sliding: bool, theta: f64) -> Result<Rotary> {
         let rope = self.rope(sliding)?;
-        let own_theta = rope.optional_real("rope_theta")?.unwrap_or(10_000.0);
         let rotated_part = rope.optional_real("partial_rotary_factor")?.unwrap_or(1.0);
         let rotated = (head_size as f64 * rotated_part) as usize;
         let scaling = self.scaling(&rope, rotated, max_positions)?;
-        let rotary = Rotary::new(theta.unwrap_or(own_theta), rotated, head_size, &scaling);
+        let rotary = Rotary::new(theta, rotated, head_size, &scaling);
         rotary.map_err(|error| error.at(&self.place))
     }
 

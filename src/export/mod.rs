@@ -58,6 +58,9 @@ impl Choice for WeightType {
     const NAMES: &'static [(&'static str, Self)] = &[("f32", Self::F32), ("f16", Self::F16), ("bf16", Self::Bf16)];
 }
 
+/// Rows of attention that the contract `statistics` computes at a time unless told otherwise.
+pub const DEFAULT_BLOCK_ROWS: NonZeroUsize = NonZeroUsize::new(64).unwrap();
+
 /// How to export a checkpoint.
 #[derive(Clone, Debug, PartialEq)]
 pub struct ExportOptions {
@@ -67,6 +70,9 @@ pub struct ExportOptions {
     pub layers: Layers,
     /// Number format of the stored weights.
     pub weights: WeightType,
+    /// Rows of attention that the contract `statistics` computes at a time; `None` for [`DEFAULT_BLOCK_ROWS`]. More rows
+    /// take more memory, `heads · rows · L` numbers a few times over, and fewer steps, which accelerators like.
+    pub block_rows: Option<NonZeroUsize>,
     /// Fold embedding, norm and projections into a table of queries and one of keys by token id, so that the model looks
     /// up what it would otherwise compute. Models with learned positions and layers after the first cannot be folded and
     /// are kept apart in any case.
@@ -93,6 +99,7 @@ impl Default for ExportOptions {
             contract: Contract::QueryKey,
             layers: Layers::These(vec![0]),
             weights: WeightType::F32,
+            block_rows: None,
             fold: true,
             losses: false,
             rope_theta: None,
@@ -100,6 +107,12 @@ impl Default for ExportOptions {
             tokenizer: None,
             overwrite: false,
         }
+    }
+}
+
+impl ExportOptions {
+    fn block_rows(&self) -> usize {
+        self.block_rows.unwrap_or(DEFAULT_BLOCK_ROWS).get()
     }
 }
 
@@ -115,7 +128,8 @@ impl Default for ExportOptions {
 ///   ones, or a layer after the first or losses are asked for and the architecture's are not.
 /// - [`ErrorKind::NonFinite`] where a weight is NaN or infinite, in the checkpoint or in the chosen number format.
 /// - [`ErrorKind::InvalidArgument`] where `target` exists and may not be replaced, there is no such layer, `rope_theta` is
-///   out of range, or it or `max_positions` is given for a model with learned positions.
+///   out of range, or it or `max_positions` is given for a model with learned positions, or `block_rows` for another contract
+///   than `statistics`.
 /// - [`ErrorKind::Io`] where a file cannot be read or written.
 pub fn export(source: &Path, target: &Path, options: &ExportOptions) -> Result<Metadata> {
     check_options(options)?;
@@ -135,6 +149,10 @@ fn export_files(files: &dyn Files, target: &Path, options: &ExportOptions) -> Re
 }
 
 fn check_options(options: &ExportOptions) -> Result<()> {
+    if options.block_rows.is_some() && options.contract != Contract::Statistics {
+        let message = "block_rows is for the contract statistics alone: choose that, or leave block_rows away";
+        return Err(Error::new(ErrorKind::InvalidArgument, message));
+    }
     match options.rope_theta {
         Some(theta) if !theta.is_finite() || theta <= 0.0 => {
             let message = format!("rope_theta must be a positive number, not {theta}");
@@ -161,7 +179,7 @@ fn write_package(
     draft.write(package::TOKENIZER, tokenizer.as_bytes())?;
     let weights = write_weights(decoder, checkpoint, options, &draft.path(package::WEIGHTS))?;
     let metadata = metadata(decoder, options);
-    let scores = model(&metadata, graph::build(options.contract, decoder, &weights));
+    let scores = model(&metadata, graph::build(options, decoder, &weights));
     draft.write(package::MODEL, &scores.encode_to_vec())?;
     if options.losses {
         let losses = model(&metadata, graph::build_losses(decoder, &weights));
@@ -229,10 +247,8 @@ fn write_layer(
 ) -> Result<Vec<onnx::Tensor>> {
     let LayerWeights { input_norm, projections } = decoder.read(checkpoint, layer)?;
     let mut initializers = Vec::new();
-    for (name, norm) in
-        [(graph::NORM, input_norm), (graph::FEED_FORWARD_NORM, decoder.feed_forward_norm(checkpoint, layer)?)]
-    {
-        let Some(norm) = norm else { continue };
+    let input_norm = input_norm.map(|norm| (graph::NORM, norm));
+    for (name, norm) in input_norm.into_iter().chain(decoder.read_block_norms(checkpoint, layer)?) {
         initializers.extend(write_norm(NormNames::new(layer, name), norm, file)?);
     }
     for ProjectionWeights { projection, matrix, bias, norm } in projections {
@@ -312,13 +328,15 @@ fn metadata(decoder: &Decoder, options: &ExportOptions) -> Metadata {
         head_size: decoder.head_size,
         vocabulary_size: decoder.vocabulary_size,
         max_positions: decoder.max_positions,
-        rope_theta: decoder.rotary.as_ref().map(|rotary| rotary.theta),
+        rope_theta: decoder.rotary(decoder.deepest()).map(|rotary| rotary.theta),
         attention_scale: decoder.attention_scale,
         logit_softcap: decoder.logit_softcap,
         sliding_window,
         full_attention_layer: sliding_window.and(decoder.first_full_layer()),
         weights: options.weights.name().to_owned(),
         losses: options.losses,
+        least_onnxruntime: decoder.slides_inside().then(|| graph::LOCAL_ATTENTION_RUNTIME.to_owned()),
+        block_rows: (options.contract == Contract::Statistics).then(|| options.block_rows()),
     }
 }
 

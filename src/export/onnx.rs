@@ -85,8 +85,8 @@ pub(super) struct Attribute {
     pub f: Option<f32>,
     #[prost(int64, optional, tag = "3")]
     pub i: Option<i64>,
-    #[prost(message, optional, boxed, tag = "6")]
-    pub g: Option<Box<Graph>>,
+    #[prost(message, optional, tag = "6")]
+    pub g: Option<Graph>,
     #[prost(int64, repeated, packed = "false", tag = "8")]
     pub ints: Vec<i64>,
     #[prost(int32, tag = "20")]
@@ -103,7 +103,7 @@ impl Attribute {
     }
 
     pub(super) fn graph(name: &str, value: Graph) -> Self {
-        Self { name: name.to_owned(), g: Some(Box::new(value)), r#type: 5, ..Self::default() }
+        Self { name: name.to_owned(), g: Some(value), r#type: 5, ..Self::default() }
     }
 
     pub(super) fn integers(name: &str, values: &[i64]) -> Self {

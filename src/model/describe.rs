@@ -20,6 +20,7 @@ impl Description {
             "inputs": ports(&self.inputs),
             "outputs": ports(&self.outputs),
             "metadata": self.metadata.as_ref().map(metadata),
+            "placement": self.placement,
             "onnxruntime": loaded_from().map(|path| path.display().to_string()),
         })
     }
@@ -46,5 +47,7 @@ fn metadata(metadata: &Metadata) -> Value {
         "full_attention_layer": metadata.full_attention_layer,
         "weights": metadata.weights,
         "losses": metadata.losses,
+        "least_onnxruntime": metadata.least_onnxruntime,
+        "block_rows": metadata.block_rows,
     })
 }

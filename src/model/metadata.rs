@@ -10,10 +10,13 @@ pub enum Contract {
     QueryKey,
     /// Whole attention maps.
     Attentions,
+    /// The far mass and far square mass of each head of the scored layers, summed within the model.
+    Statistics,
 }
 
 impl Choice for Contract {
-    const NAMES: &'static [(&'static str, Self)] = &[("query-key", Self::QueryKey), ("attentions", Self::Attentions)];
+    const NAMES: &'static [(&'static str, Self)] =
+        &[("query-key", Self::QueryKey), ("attentions", Self::Attentions), ("statistics", Self::Statistics)];
 }
 
 /// Everything that the library must know of a model that it cannot read off the ONNX graph.
@@ -51,6 +54,10 @@ pub struct Metadata {
     pub weights: String,
     /// Whether the package has `loss.onnx`, by which it tells the losses of tokens and the information gain of windows.
     pub losses: bool,
+    /// The oldest ONNX Runtime, such as `1.24`, that computes the model rightly, where not all do that load it.
+    pub least_onnxruntime: Option<String>,
+    /// Rows of attention that a model by the contract `statistics` computes at a time.
+    pub block_rows: Option<usize>,
 }
 
 impl Metadata {
@@ -73,6 +80,8 @@ impl Metadata {
             ("full_attention_layer", self.full_attention_layer.map(|layer| layer.to_string())),
             ("weights", Some(self.weights.clone())),
             ("losses", self.losses.then(|| self.losses.to_string())),
+            ("least_onnxruntime", self.least_onnxruntime.clone()),
+            ("block_rows", self.block_rows.map(|rows| rows.to_string())),
         ];
         pairs.into_iter().filter_map(|(key, value)| Some((format!("longattn.{key}"), value?))).collect()
     }
@@ -135,6 +144,8 @@ impl Metadata {
             full_attention_layer: optional(text, "full_attention_layer")?,
             weights: required(text, "weights")?,
             losses: optional(text, "losses")?.unwrap_or_default(),
+            least_onnxruntime: optional(text, "least_onnxruntime")?,
+            block_rows: optional(text, "block_rows")?,
         }))
     }
 }
@@ -187,6 +198,8 @@ mod tests {
             full_attention_layer: None,
             weights: "f32".to_owned(),
             losses: true,
+            least_onnxruntime: Some("1.24".to_owned()),
+            block_rows: Some(64),
         }
     }
 

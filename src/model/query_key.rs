@@ -3,14 +3,15 @@
 use std::borrow::Cow;
 use std::ops::{AddAssign, Range};
 
-use ndarray::{Array, Array1, Array2, Array3, Axis, Dimension, Ix3, arr0, s};
+use bytesize::ByteSize;
+use ndarray::{Array, Array1, Array2, Array3, Axis, CowArray, Dimension, Ix3, arr0, s};
 use ort::value::{DynValue, Tensor};
 
-use super::metadata::Contract;
+use super::metadata::{Contract, Metadata};
 use super::session::{Graph, floats};
 use super::verify::Comparison;
 use crate::attention::{
-    FarRegion, InstructionSet, PackedKeys, Precision, StreamingAttention, estimate, reference_far_mass,
+    FarRegion, InstructionSet, PackedKeys, Precision, StreamingAttention, estimate, reference_far_mass, rows_to_draw,
 };
 use crate::cancel::Cancel;
 use crate::choice::Choice;
@@ -37,21 +38,48 @@ const KEYS_AT_A_TIME: usize = 16384;
 /// Tokens whose keys are held at a time where many windows are scored in one call.
 const TOKENS_IN_FLIGHT: f64 = 65536.0;
 
+/// How often the queries and keys of a window are in memory at once: as the output of the model, and as our copy of it.
+const VECTORS_AT_ONCE: usize = 2;
+
 pub(super) struct QueryKey {
+    /// Bytes of the queries and keys of a token, [`token_bytes`].
+    pub(super) token_bytes: usize,
+    pub(super) memory_limit: ByteSize,
     /// Factor on the product of a query and a key; `None` for the usual `1/√head_size`.
     pub(super) attention_scale: Option<f64>,
     pub(super) logit_softcap: Option<f64>,
     pub(super) instruction_set: InstructionSet,
-    pub(super) precision: Precision,
+    /// `None` for the usual one: 16-bit integers for samples, whose own errors are far greater.
+    pub(super) precision: Option<Precision>,
     pub(super) rows: Rows,
     /// Whether scores carry a distance profile.
     pub(super) profile: bool,
 }
 
 impl QueryKey {
+    /// Bytes that the queries and keys of a window take that come whole.
+    fn memory(&self, length: usize) -> u64 {
+        (length as u64).saturating_mul((VECTORS_AT_ONCE * self.token_bytes) as u64)
+    }
+
     /// The share of the memory for windows in flight that one of `length` tokens takes.
-    pub(super) fn memory_share(length: usize) -> f64 {
-        length as f64 / TOKENS_IN_FLIGHT
+    pub(super) fn memory_share(&self, length: usize) -> f64 {
+        let whole = self.memory(length) as f64 / self.memory_limit.as_u64() as f64;
+        whole.max(length as f64 / TOKENS_IN_FLIGHT)
+    }
+
+    fn check_memory(&self, length: usize) -> Result<()> {
+        let needed = self.memory(length);
+        if needed <= self.memory_limit.as_u64() {
+            return Ok(());
+        }
+        let message = format!(
+            "the queries and keys of {length} tokens take {}, more than the memory_limit of {}: use shorter windows, score \
+             fewer layers, or export the checkpoint with --contract statistics, which holds those of one layer at a time",
+            ByteSize(needed),
+            self.memory_limit
+        );
+        Err(Error::new(ErrorKind::MemoryLimit, message))
     }
 
     /// Scores a window of token ids.
@@ -63,7 +91,13 @@ impl QueryKey {
         domain: VarianceDomain,
         cancel: &Cancel,
     ) -> Result<Score> {
-        self.score_window(&Window::open(graph, ids)?, far, domain, cancel)
+        self.score_window(&self.open(graph, ids)?, far, domain, cancel)
+    }
+
+    /// Asks the model for what it gives at once of a window.
+    pub(super) fn open<'a>(&self, graph: &'a Graph, ids: &'a [u32]) -> Result<Window<'a>> {
+        self.check_memory(ids.len())?;
+        Window::open(graph, ids)
     }
 
     /// Scores an open window.
@@ -79,15 +113,20 @@ impl QueryKey {
         let keys = window.packed_keys(cancel)?;
         let scale = self.scale(keys.dim().2);
         let attention = StreamingAttention::new(keys, scale, far, self.instruction_set)?;
-        let attention = attention.with_logit_softcap(self.logit_softcap).with_precision(self.precision);
+        let drawn = match self.rows {
+            Rows::All => None,
+            Rows::Sample(count) => rows_to_draw(length, far, count.get()),
+        };
+        let usual = if drawn.is_some() { Precision::Int16 } else { Precision::Float32 };
+        let precision = self.precision.unwrap_or(usual);
+        let attention = attention.with_logit_softcap(self.logit_softcap).with_precision(precision);
         let mut queries = |rows: &[usize]| {
             cancel.check()?;
             window.queries(rows)
         };
 
-        if let Rows::Sample(count) = self.rows
-            && let Some(estimate) = estimate(&attention, &window.groups(), count.get(), &mut queries)?
-        {
+        if let Some(drawn) = drawn {
+            let estimate = estimate(&attention, &window.groups(), drawn, &mut queries)?;
             return Score::from_estimate(&estimate, length, far, domain);
         }
         if self.profile {
@@ -107,6 +146,7 @@ impl QueryKey {
         domain: VarianceDomain,
         cancel: &Cancel,
     ) -> Result<Vec<Comparison>> {
+        self.check_memory(ids.len())?;
         let positions: Vec<_> = (0..ids.len()).collect();
         let window = Window::open(graph, ids)?;
         let keys = window.keys(0..ids.len())?;
@@ -126,6 +166,13 @@ impl QueryKey {
     fn scale(&self, head_size: usize) -> f64 {
         self.attention_scale.unwrap_or((head_size as f64).sqrt().recip())
     }
+}
+
+/// Bytes of the queries and keys that a model gives for each token of a window at once; none for a first layer, which is
+/// asked for parts.
+pub(super) fn token_bytes(metadata: &Metadata) -> usize {
+    let heads = metadata.layers.len() * (metadata.heads + metadata.key_value_heads);
+    if metadata.deepest() == 0 { 0 } else { heads * metadata.head_size * size_of::<f32>() }
 }
 
 /// The sum of each head over all rows, of which `masses` gives some as `[heads, rows]`.
@@ -156,8 +203,7 @@ pub(super) enum Window<'a> {
 type Half<'a> = (&'a [u32], &'a [usize]);
 
 impl<'a> Window<'a> {
-    /// Asks the model for what it gives at once.
-    pub(super) fn open(graph: &'a Graph, ids: &'a [u32]) -> Result<Self> {
+    fn open(graph: &'a Graph, ids: &'a [u32]) -> Result<Self> {
         if graph.inputs.iter().all(|port| port.name != WINDOW_INPUT) {
             return Ok(Self::Parts { graph, ids });
         }
@@ -207,13 +253,16 @@ impl<'a> Window<'a> {
     }
 
     /// `[heads, rows, head_size]`.
-    fn queries(&self, rows: &[usize]) -> Result<Array3<f32>> {
+    fn queries(&self, rows: &[usize]) -> Result<CowArray<'_, f32, Ix3>> {
         match self {
             Self::Parts { graph, ids } => {
                 let of_rows: Vec<_> = rows.iter().map(|row| ids[*row]).collect();
-                ask(graph, "query", ids.len(), (&[], &[]), (&of_rows, rows))
+                ask(graph, "query", ids.len(), (&[], &[]), (&of_rows, rows)).map(CowArray::from)
             }
-            Self::Whole { queries, .. } => Ok(queries.select(Axis(1), rows)),
+            Self::Whole { queries, .. } => Ok(match rows {
+                [first, .., last] if last - first < rows.len() => queries.slice(s![.., *first..=*last, ..]).into(),
+                _ => queries.select(Axis(1), rows).into(),
+            }),
         }
     }
 }
@@ -233,7 +282,7 @@ fn ask(graph: &Graph, output: &str, length: usize, keys: Half, queries: Half) ->
 }
 
 /// An output as `[heads, tokens, head_size]`.
-fn vectors(output: &str, value: &DynValue, tokens: usize) -> Result<Array3<f32>> {
+pub(super) fn vectors(output: &str, value: &DynValue, tokens: usize) -> Result<Array3<f32>> {
     let array = floats(value)?;
     let shape = array.shape().to_vec();
     let array = array.into_dimensionality::<Ix3>().ok().filter(|array| array.dim().1 == tokens);
@@ -243,7 +292,7 @@ fn vectors(output: &str, value: &DynValue, tokens: usize) -> Result<Array3<f32>>
     })
 }
 
-fn integers(values: impl Iterator<Item = i64>) -> Result<Tensor<i64>> {
+pub(super) fn integers(values: impl Iterator<Item = i64>) -> Result<Tensor<i64>> {
     tensor(Array1::from_iter(values))
 }
 

@@ -1,13 +1,15 @@
 //! Finding and loading ONNX Runtime, once for the process.
 
+use std::cell::RefCell;
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::sync::Mutex;
+use std::sync::{Arc, Mutex};
 
 use ort::environment::Environment;
 use ort::logging::LogLevel;
 
+use super::native::Native;
 use crate::error::{Error, ErrorKind, Result};
 
 /// Names that the system's loader may know ONNX Runtime by.
@@ -18,19 +20,27 @@ const PYTHON_LOOKUP: &str = "import importlib.util; spec = importlib.util.find_s
      print(spec.submodule_search_locations[0] if spec else '')";
 
 /// ONNX Runtime as it was loaded, kept for the life of the process.
-static LOADED: Mutex<Option<Loaded>> = Mutex::new(None);
+static LOADED: Mutex<Option<Runtime>> = Mutex::new(None);
 
-struct Loaded {
-    path: PathBuf,
-    environment: Environment,
+thread_local! {
+    /// What ONNX Runtime says of its failures on this thread, while [`listening`].
+    static HEARD: RefCell<Option<Vec<String>>> = const { RefCell::new(None) };
 }
 
-/// The environment for sessions, loading ONNX Runtime at the first call.
+/// A loaded ONNX Runtime.
+#[derive(Clone)]
+pub(super) struct Runtime {
+    pub(super) path: PathBuf,
+    pub(super) environment: Environment,
+    pub(super) native: Native,
+}
+
+/// ONNX Runtime, loaded at the first call.
 ///
 /// # Errors
 /// [`ErrorKind::Runtime`] where ONNX Runtime cannot be found or loaded, or where `setting` names another library than
 /// the one that this process has loaded already.
-pub(crate) fn environment(setting: Option<&Path>) -> Result<Environment> {
+pub(super) fn runtime(setting: Option<&Path>) -> Result<Runtime> {
     let mut loaded = LOADED.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
     if let Some(loaded) = loaded.as_ref() {
         return match setting {
@@ -42,11 +52,37 @@ pub(crate) fn environment(setting: Option<&Path>) -> Result<Environment> {
                     other.display()
                 ),
             )),
-            _ => Ok(loaded.environment.clone()),
+            _ => Ok(loaded.clone()),
         };
     }
     let found = load(setting)?;
-    Ok(loaded.insert(found).environment.clone())
+    Ok(loaded.insert(found).clone())
+}
+
+/// Does something that may fail, and adds to its error what ONNX Runtime logs meanwhile: that a library cannot be loaded
+/// stands in the error, but which one it lacks may stand in the log alone.
+pub(super) fn listening<T>(attempt: impl FnOnce() -> Result<T, String>) -> Result<T, String> {
+    HEARD.set(Some(Vec::new()));
+    let result = attempt();
+    let heard = HEARD.take().unwrap_or_default();
+    result.map_err(|cause| {
+        let mut message = without_place(&cause).to_owned();
+        for heard in heard.iter().map(|heard| without_place(heard)) {
+            if !message.contains(heard) {
+                message = format!("{message}; {heard}");
+            }
+        }
+        message
+    })
+}
+
+/// A message of ONNX Runtime without the place in its source that it may begin with.
+fn without_place(message: &str) -> &str {
+    message.split_once(" : FAIL : ").map_or(message, |parts| parts.1).trim()
+}
+
+fn hear(message: &str) {
+    HEARD.with_borrow_mut(|heard| heard.iter_mut().for_each(|heard| heard.push(message.to_owned())));
 }
 
 /// The file that ONNX Runtime was loaded from, if it was.
@@ -55,12 +91,35 @@ pub fn loaded_from() -> Option<PathBuf> {
     loaded.as_ref().map(|loaded| loaded.path.clone())
 }
 
+/// Refuses the loaded ONNX Runtime where it is older than `least`, such as `1.24`.
+///
+/// # Errors
+/// [`ErrorKind::Runtime`].
+pub(super) fn check_version(least: &str) -> Result<()> {
+    let loaded = LOADED.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
+    let Some(loaded) = loaded.as_ref().filter(|loaded| numbers(&loaded.native.version()) < numbers(least)) else {
+        return Ok(());
+    };
+    let message = format!(
+        "the model takes ONNX Runtime {least} or newer, and {} is {}, which would compute it wrongly: install a newer one, or \
+         name it in the setting onnxruntime",
+        loaded.path.display(),
+        loaded.native.version()
+    );
+    Err(Error::new(ErrorKind::Runtime, message))
+}
+
+/// A version's numbers, of which the first differing one decides.
+fn numbers(version: &str) -> Vec<u32> {
+    version.split('.').map_while(|number| number.parse().ok()).collect()
+}
+
 fn same_file(a: &Path, b: &Path) -> bool {
     let canonical = |path: &Path| path.canonicalize().unwrap_or_else(|_| path.to_owned());
     canonical(a) == canonical(b)
 }
 
-fn load(setting: Option<&Path>) -> Result<Loaded> {
+fn load(setting: Option<&Path>) -> Result<Runtime> {
     // What was asked for by name is never replaced by something else.
     let variable = std::env::var_os("ORT_DYLIB_PATH").filter(|path| !path.is_empty());
     if let Some(path) = setting {
@@ -106,17 +165,19 @@ fn explicit(source: &str, cause: &str) -> Error {
     Error::new(ErrorKind::Runtime, message)
 }
 
-fn load_file(path: &Path) -> Result<Loaded, String> {
+fn load_file(path: &Path) -> Result<Runtime, String> {
     // A bare name is for the system's loader, anything else is relative to the working directory.
     let path = if path.parent() == Some(Path::new("")) && !path.exists() {
         path.to_owned()
     } else {
         path.canonicalize().map_err(|cause| format!("{}: {cause}", path.display()))?
     };
-    let environment = ort::init_from(&path).map_err(|cause| cause.to_string())?.with_name("longattn").build();
-    let environment = environment.map_err(|cause| format!("{}: {cause}", path.display()))?;
-    environment.set_log_level(LogLevel::Fatal);
-    Ok(Loaded { path, environment })
+    let builder = ort::init_from(&path).map_err(|cause| cause.to_string())?.with_name("longattn");
+    let builder = builder.with_logger(Arc::new(|_, _, _, _, message| hear(message)));
+    let environment = builder.build().map_err(|cause| format!("{}: {cause}", path.display()))?;
+    environment.set_log_level(LogLevel::Error);
+    let native = Native::of(&path)?;
+    Ok(Runtime { path, environment, native })
 }
 
 /// Where a library lies that was installed beside this one.
@@ -158,4 +219,17 @@ fn python_library() -> Result<PathBuf, String> {
     }
     let directory = Path::new(&package).join("capi");
     library_in(&directory).ok_or_else(|| format!("{} has no libonnxruntime.so", directory.display()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::numbers;
+
+    #[test]
+    fn versions_compare_by_their_numbers() {
+        for (older, newer) in [("1.9.1", "1.24"), ("1.23.2", "1.24"), ("1.24", "1.24.1"), ("1.31.1", "2.0")] {
+            assert!(numbers(older) < numbers(newer), "{older} {newer}");
+        }
+        assert!(numbers("1.24.0") >= numbers("1.24"));
+    }
 }

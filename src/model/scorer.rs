@@ -10,8 +10,11 @@ use rayon::{ThreadPool, ThreadPoolBuilder};
 use super::attentions::{self, Attentions};
 use super::losses::Losses;
 use super::metadata::{Contract, Metadata};
+use super::native::Placement;
 use super::query_key::{self, QueryKey};
+use super::runtime;
 use super::session::{Graph, Port};
+use super::statistics;
 use super::verify::Verification;
 use crate::attention::FarRegion;
 use crate::cancel::Cancel;
@@ -42,6 +45,9 @@ pub struct Description {
     pub outputs: Vec<Port>,
     /// Token ids of the tokenizer; `None` for a bare model.
     pub tokenizer_vocabulary: Option<usize>,
+    /// How many nodes of each operator run on each execution provider, under ONNX Runtime's names. Empty where only the
+    /// CPU was asked for, and before ONNX Runtime 1.24, which does not tell.
+    pub placement: Placement,
 }
 
 /// One window to score.
@@ -77,7 +83,8 @@ pub struct Progress {
 pub struct SinkScores {
     /// One for each setting, in their order.
     pub scores: Vec<Score>,
-    /// Time of the one pass through the model. A first layer alone is asked for in parts, which count as statistics.
+    /// Time of the one pass through the model. A first layer alone by `query-key` is asked for in parts, which count as
+    /// statistics; the contract `statistics` has these within the pass.
     pub model_time: Duration,
     /// Time of the statistics for one setting, on the average.
     pub statistics_time: Duration,
@@ -113,6 +120,7 @@ pub struct Scorer {
 enum Model {
     QueryKey(QueryKey),
     Attentions(Attentions),
+    Statistics,
 }
 
 impl Scorer {
@@ -120,7 +128,8 @@ impl Scorer {
     /// `tokenizer.json` lies beside it. The settings are those of the moment.
     ///
     /// # Errors
-    /// [`ErrorKind::InvalidSetting`] for a profile of sampled rows; [`ErrorKind::Runtime`] without ONNX Runtime;
+    /// [`ErrorKind::InvalidSetting`] for settings that contradict each other; [`ErrorKind::Runtime`] without ONNX Runtime,
+    /// and where the execution provider cannot start or runs nothing of the model;
     /// [`ErrorKind::Io`], [`ErrorKind::InvalidModel`] or
     /// [`ErrorKind::Unsupported`] for a package that is missing, damaged, or of a kind unknown here.
     pub fn open(package: &Path, config: &Config) -> Result<Self> {
@@ -134,9 +143,14 @@ impl Scorer {
         let graph = Graph::open(&model_file, config)?;
         let metadata =
             Metadata::from_properties(|key| graph.property(key)).map_err(|error| error.at(package.display()))?;
+        if let Some(least) = metadata.as_ref().and_then(|metadata| metadata.least_onnxruntime.as_deref()) {
+            runtime::check_version(least).map_err(|error| error.at(package.display()))?;
+        }
         let contract = contract(&graph, metadata.as_ref()).map_err(|error| error.at(package.display()))?;
         let model = match contract {
             Contract::QueryKey => Model::QueryKey(QueryKey {
+                token_bytes: metadata.as_ref().map_or(0, query_key::token_bytes),
+                memory_limit: config.memory_limit,
                 attention_scale: metadata.as_ref().map(|metadata| metadata.attention_scale),
                 logit_softcap: metadata.as_ref().and_then(|metadata| metadata.logit_softcap),
                 instruction_set: config.instruction_set,
@@ -145,9 +159,15 @@ impl Scorer {
                 profile: config.profile,
             }),
             Contract::Attentions => Model::Attentions(Attentions::new(&graph, config)?),
+            Contract::Statistics if config.profile => {
+                let message = "a model of the contract statistics gives no distance profile: leave the setting profile at \
+                               false, or export the checkpoint with --contract query-key";
+                return Err(Error::new(ErrorKind::InvalidSetting, message));
+            }
+            Contract::Statistics => Model::Statistics,
         };
         let heads = match &model {
-            Model::QueryKey(_) => metadata.as_ref().map(Metadata::scored_heads),
+            Model::QueryKey(_) | Model::Statistics => metadata.as_ref().map(Metadata::scored_heads),
             Model::Attentions(attentions) => Some(attentions.heads),
         };
         let tells_losses = metadata.as_ref().is_some_and(|metadata| metadata.losses);
@@ -161,6 +181,7 @@ impl Scorer {
             inputs: graph.inputs.clone(),
             outputs: graph.outputs.clone(),
             tokenizer_vocabulary: tokenizer.as_ref().map(Tokenizer::vocabulary_size),
+            placement: graph.placement.clone(),
         };
         check_vocabulary(&description)?;
         let threads = config.threads.map_or(0, |threads| threads.get());
@@ -190,8 +211,8 @@ impl Scorer {
         &self.config
     }
 
-    /// Changes the setting `rows` for the scores that follow. It has no effect on the contract `attentions`, which gives
-    /// whole maps.
+    /// Changes the setting `rows` for the scores that follow. It has no effect on the contracts `attentions` and
+    /// `statistics`, which compute all rows.
     pub fn set_rows(&mut self, rows: Rows) {
         self.config.rows = rows;
         if let Model::QueryKey(model) = &mut self.model {
@@ -237,8 +258,8 @@ impl Scorer {
     /// Those of [`Scorer::tokenize`]; [`ErrorKind::TooShort`] below [`MIN_TOKENS`](crate::score::MIN_TOKENS),
     /// [`ErrorKind::InvalidArgument`] for an id outside the model's vocabulary, [`ErrorKind::InvalidSetting`] for a window
     /// longer than the scored layer's sliding window or than learned positions reach, [`ErrorKind::MemoryLimit`] for maps
-    /// that would not fit, [`ErrorKind::NonFinite`] for damaged weights, [`ErrorKind::Runtime`] where ONNX Runtime
-    /// fails, [`ErrorKind::Cancelled`].
+    /// or for whole queries and keys that would not fit, [`ErrorKind::NonFinite`] for damaged weights,
+    /// [`ErrorKind::Runtime`] where ONNX Runtime fails, [`ErrorKind::Cancelled`].
     pub fn score(&self, input: Input, cancel: &Cancel) -> Result<Score> {
         cancel.check()?;
         match input {
@@ -261,13 +282,18 @@ impl Scorer {
         let domain = self.config.variance_domain;
         self.pool.install(|| match &self.model {
             Model::QueryKey(model) => SinkScores::measure(
-                || query_key::Window::open(&self.graph, &ids),
+                || model.open(&self.graph, &ids),
                 |window, far| model.score_window(window, far, domain, cancel),
                 &regions,
             ),
             Model::Attentions(model) => SinkScores::measure(
                 || model.map(&self.graph, &ids),
                 |map, far| model.score_map(map, far, domain),
+                &regions,
+            ),
+            Model::Statistics => SinkScores::measure(
+                || statistics::scores(&self.graph, &ids, &regions, domain),
+                |scores, far| Ok(scores.iter().find(|score| score.far == far).expect("a score of each region").clone()),
                 &regions,
             ),
         })
@@ -319,9 +345,10 @@ impl Scorer {
     /// each token but the first, given those before it, by all layers of the model. Memory is linear in the window.
     ///
     /// # Errors
-    /// [`ErrorKind::Unsupported`] where the package has no `loss.onnx`; those of [`Scorer::score`].
+    /// [`ErrorKind::Unsupported`] where the package has no `loss.onnx`; those of [`Scorer::score`], but that a sliding window
+    /// of the scored layer is no limit.
     pub fn losses(&self, ids: &[u32], cancel: &Cancel) -> Result<Vec<f32>> {
-        self.telling_losses()?.of_window(&self.window(ids, self.config.window.get())?, cancel)
+        self.telling_losses()?.of_window(&self.framed(ids, self.config.window.get())?, cancel)
     }
 
     /// The information gain of one window, framed and truncated as it is scored, in nats a token: how much lower the loss of
@@ -334,11 +361,11 @@ impl Scorer {
     ///
     /// # Errors
     /// [`ErrorKind::Unsupported`] where the package has no `loss.onnx`, [`ErrorKind::TooShort`] below
-    /// [`MIN_GAIN_TOKENS`](super::MIN_GAIN_TOKENS); those of [`Scorer::score`].
+    /// [`MIN_GAIN_TOKENS`](super::MIN_GAIN_TOKENS); those of [`Scorer::losses`].
     pub fn information_gain(&self, ids: &[u32], cancel: &Cancel) -> Result<f64> {
         let losses = self.telling_losses()?;
         let prefix = self.tokenizer.as_ref().map_or(&[][..], Tokenizer::prefix);
-        losses.information_gain(&self.window(ids, self.config.window.get())?, prefix, cancel)
+        losses.information_gain(&self.framed(ids, self.config.window.get())?, prefix, cancel)
     }
 
     /// Checks that the package tells losses.
@@ -376,14 +403,17 @@ impl Scorer {
     fn memory_share(&self, input: &Input) -> f64 {
         let length = input.longest().min(self.config.window.get());
         match &self.model {
-            Model::QueryKey(_) => QueryKey::memory_share(length),
+            Model::QueryKey(model) => model.memory_share(length),
             Model::Attentions(attentions) => attentions.memory_share(length),
+            // The model scores one window after the other.
+            Model::Statistics => 0.0,
         }
     }
 
     /// Scores a text as one window in every way that this package and this machine have, and compares each with double
-    /// precision; of a longer text than the setting `window` or the model allows, the first tokens: the streaming kernels with the attention computed from the model's own queries and keys, and a map with
-    /// its rows normalized. The settings `rows`, `profile` and `instruction_set` play no part.
+    /// precision; of a longer text than the setting `window` or the model allows, the first tokens: the streaming kernels and sums within
+    /// the model with the attention computed from the model's own queries and keys, and a map with its rows normalized. The
+    /// settings `rows`, `profile` and `instruction_set` play no part.
     ///
     /// # Errors
     /// Those of [`Scorer::score`].
@@ -398,6 +428,7 @@ impl Scorer {
         let comparisons = self.pool.install(|| match &self.model {
             Model::QueryKey(model) => model.verify(&self.graph, &ids, far, domain, cancel),
             Model::Attentions(model) => model.verify(&self.graph, &ids, far, domain),
+            Model::Statistics => statistics::verify(&self.graph, self.description.metadata.as_ref(), &ids, far, domain),
         })?;
         Ok(Verification { token_count: ids.len(), comparisons })
     }
@@ -409,11 +440,19 @@ impl Scorer {
         self.pool.install(|| match &self.model {
             Model::QueryKey(model) => model.score(&self.graph, &ids, far, domain, cancel),
             Model::Attentions(model) => model.score(&self.graph, &ids, far, domain),
+            Model::Statistics => Ok(statistics::scores(&self.graph, &ids, &[far], domain)?.swap_remove(0)),
         })
     }
 
     /// Token ids as one window of at most `window` tokens that can be scored: framed, truncated and checked.
     fn window(&self, ids: &[u32], window: usize) -> Result<Vec<u32>> {
+        let ids = self.framed(ids, window)?;
+        self.check_sliding_window(ids.len())?;
+        Ok(ids)
+    }
+
+    /// Token ids as one window of at most `window` tokens that the model can read.
+    fn framed(&self, ids: &[u32], window: usize) -> Result<Vec<u32>> {
         let ids = match &self.tokenizer {
             Some(tokenizer) => tokenizer.frame(ids, window),
             None => ids[..ids.len().min(window)].to_vec(),
@@ -434,8 +473,8 @@ impl Scorer {
         }
     }
 
-    /// Refuses windows that the scored layer cannot see whole, and warns of those that it was not trained for.
-    fn check_positions(&self, length: usize) -> Result<()> {
+    /// Refuses windows that a scored layer cannot see whole.
+    fn check_sliding_window(&self, length: usize) -> Result<()> {
         let Some(metadata) = &self.description.metadata else { return Ok(()) };
         if metadata.sliding_window.is_some_and(|window| length > window)
             && let Some(limit) = metadata.sliding_window_limit()
@@ -443,6 +482,12 @@ impl Scorer {
             let message = format!("a window of {length} tokens cannot be scored: {limit}");
             return Err(Error::new(ErrorKind::InvalidSetting, message));
         }
+        Ok(())
+    }
+
+    /// Refuses windows longer than learned positions, and warns of those that the model was not trained for.
+    fn check_positions(&self, length: usize) -> Result<()> {
+        let Some(metadata) = &self.description.metadata else { return Ok(()) };
         let trained = metadata.max_positions;
         if length <= trained {
             return Ok(());
@@ -511,6 +556,9 @@ fn contract(graph: &Graph, metadata: Option<&Metadata>) -> Result<Contract> {
     let names = |ports: &[Port]| ports.iter().map(|port| port.name.clone()).collect::<Vec<_>>();
     let (inputs, outputs) = (names(&graph.inputs), names(&graph.outputs));
     let has = |ports: &[String], wanted: &[&str]| wanted.iter().all(|name| ports.iter().any(|port| port == name));
+    if has(&inputs, &statistics::INPUTS) && has(&outputs, &statistics::OUTPUTS) {
+        return Ok(Contract::Statistics);
+    }
     let asks = has(&inputs, &query_key::INPUTS) || has(&inputs, &[query_key::WINDOW_INPUT]);
     if asks && has(&outputs, &query_key::OUTPUTS) {
         return Ok(Contract::QueryKey);

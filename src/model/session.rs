@@ -5,11 +5,12 @@ use std::path::Path;
 use std::sync::Mutex;
 
 use ndarray::ArrayD;
-use ort::session::builder::GraphOptimizationLevel;
 use ort::session::{OutputSelector, RunOptions, Session, SessionInputValue};
 use ort::value::{DynValue, TensorElementType, ValueType};
 
-use super::runtime;
+use super::native::Placement;
+use super::provider::ExecutionProvider;
+use super::start::start;
 use crate::config::Config;
 use crate::error::{Error, ErrorKind, Result};
 
@@ -30,18 +31,22 @@ pub(super) struct Graph {
     session: Mutex<Session>,
     pub(super) inputs: Vec<Port>,
     pub(super) outputs: Vec<Port>,
+    /// Where the nodes run, by provider; empty on the CPU and where ONNX Runtime does not tell.
+    pub(super) placement: Placement,
+    /// Who is to blame when a run fails.
+    runner: String,
 }
 
 impl Graph {
     pub(super) fn open(path: &Path, config: &Config) -> Result<Self> {
-        let environment = runtime::environment(config.onnxruntime.as_deref())?;
-        let session = start(&environment, path, config).map_err(|cause| {
-            let hint = "the file may be truncated or no ONNX model; export it again";
-            Error::new(ErrorKind::InvalidModel, format!("{} cannot be loaded: {cause}; {hint}", path.display()))
-        })?;
+        let (session, placement) = start(path, config)?;
         let inputs = ports(session.inputs())?;
         let outputs = ports(session.outputs())?;
-        Ok(Self { session: Mutex::new(session), inputs, outputs })
+        let runner = match config.execution_provider == ExecutionProvider::CPU {
+            true => "ONNX Runtime".to_owned(),
+            false => format!("the execution provider {}", config.execution_provider.name()),
+        };
+        Ok(Self { session: Mutex::new(session), inputs, outputs, placement, runner })
     }
 
     /// A value of the model's metadata.
@@ -56,10 +61,11 @@ impl Graph {
         names: [&str; N],
     ) -> Result<[DynValue; N]> {
         let selected = names.into_iter().fold(OutputSelector::no_default(), OutputSelector::with);
-        let options = RunOptions::new().map_err(run_error)?.with_outputs(selected);
+        let failed = |cause: ort::Error| Error::new(ErrorKind::Runtime, format!("{} failed: {cause}", self.runner));
+        let options = RunOptions::new().map_err(failed)?.with_outputs(selected);
         let inputs: Vec<(Cow<str>, _)> = inputs.into_iter().map(|(name, value)| (name.into(), value)).collect();
         let mut session = self.lock();
-        let mut outputs = session.run_with_options::<_, 0>(inputs, &options).map_err(run_error)?;
+        let mut outputs = session.run_with_options::<_, 0>(inputs, &options).map_err(failed)?;
         let mut values = Vec::with_capacity(N);
         for name in names {
             let missing = || Error::new(ErrorKind::Runtime, format!("ONNX Runtime did not give the output {name:?}"));
@@ -72,24 +78,6 @@ impl Graph {
         // A panic in a run leaves the session itself whole.
         self.session.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
     }
-}
-
-fn start(
-    environment: &ort::environment::Environment,
-    path: &Path,
-    config: &Config,
-) -> std::result::Result<Session, String> {
-    let builder = Session::builder(environment).map_err(|cause| cause.to_string())?;
-    let builder = builder.with_optimization_level(GraphOptimizationLevel::All).map_err(|cause| cause.to_string())?;
-    let threads = config.threads.map_or(0, |threads| threads.get());
-    let builder = builder.with_intra_threads(threads).map_err(|cause| cause.to_string())?;
-    // Between two runs the cores belong to the attention statistics.
-    let mut builder = builder.with_intra_op_spinning(false).map_err(|cause| cause.to_string())?;
-    builder.commit_from_file(path).map_err(|cause| cause.to_string())
-}
-
-fn run_error(cause: ort::Error) -> Error {
-    Error::new(ErrorKind::Runtime, format!("ONNX Runtime failed: {cause}"))
 }
 
 fn ports(outlets: &[ort::value::Outlet]) -> Result<Vec<Port>> {

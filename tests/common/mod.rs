@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
 use longattn::export::{ExportOptions, export};
+use longattn::score::Score;
 
 /// The GGUF file of the default model.
 pub fn default_model() -> PathBuf {
@@ -15,6 +16,36 @@ pub fn default_model() -> PathBuf {
 /// The shared library of ONNX Runtime.
 pub fn onnxruntime() -> PathBuf {
     fetched("libonnxruntime.so")
+}
+
+/// ONNX Runtime with the provider OpenVINO.
+pub fn onnxruntime_with_openvino() -> PathBuf {
+    let directory = fetched("openvino").join("onnxruntime/capi");
+    let mut files = directory.read_dir().unwrap().map(|entry| entry.unwrap().path());
+    let is_library = |path: &PathBuf| path.to_string_lossy().contains("libonnxruntime.so.");
+    files.find(is_library).expect("the wheel holds ONNX Runtime")
+}
+
+/// A plug-in library with an execution provider that computes on every processor.
+pub fn plugin() -> PathBuf {
+    fetched("ggml").join("onnxruntime_ggml/lib/libonnxruntime_ggml.so")
+}
+
+/// The token ids of the windows that the released code was run on.
+pub fn golden_windows() -> Vec<Vec<u32>> {
+    let golden: serde_json::Value = serde_json::from_str(include_str!("../data/released_code.json")).unwrap();
+    let cases = golden["cases"].as_object().unwrap().values();
+    cases.map(|case| serde_json::from_value(case["token_ids"].clone()).unwrap()).collect()
+}
+
+/// The largest relative difference of two scores' heads.
+pub fn apart(found: &Score, expected: &Score) -> f64 {
+    assert_eq!(found.heads.len(), expected.heads.len());
+    let relative = |found: f64, expected: f64| (found - expected).abs() / expected;
+    let differences = found.heads.iter().zip(&expected.heads).flat_map(|(found, expected)| {
+        [relative(found.proportion, expected.proportion), relative(found.variance, expected.variance)]
+    });
+    differences.fold(0.0, f64::max)
 }
 
 /// The default model as a scorer package of the contract `query-key` in `f32`, made once in each test process.
@@ -31,6 +62,6 @@ pub fn scorer_package() -> PathBuf {
 
 fn fetched(name: &str) -> PathBuf {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("target/fetch").join(name);
-    assert!(path.exists(), "{} is missing: run `make fetch` first", path.display());
+    assert!(path.exists(), "{} is missing: run `make fetch providers` first", path.display());
     path
 }

@@ -1,11 +1,46 @@
-"""Checks the models of scorer packages against the ONNX standard: check_onnx.py PACKAGE..."""
+"""Checks the models of scorer packages against the ONNX standard: check_onnx.py PACKAGE...
+
+Sums of a first layer are computed by ONNX's own evaluator, too, and compared with those of the same model's attention.
+"""
 
 import sys
 from pathlib import Path
 
+import numpy as np
 import onnx
+from onnx.reference import ReferenceEvaluator
+
+LENGTH = 48
+MIN_DISTANCE = 7
+SINK_TOKENS = [0, 3, LENGTH + 1]
+
+
+def check_sums(model):
+    """Compares far masses with those of plain attention, in double precision, for several settings of sinks at once."""
+    ids = np.arange(LENGTH, dtype=np.int64) * 7919 % 49152
+    inputs = {
+        "input_ids": ids,
+        "min_distance": np.array(MIN_DISTANCE, dtype=np.int64),
+        "sink_tokens": np.array(SINK_TOKENS, dtype=np.int64),
+    }
+    names = ["far_mass", "far_square_mass", "query", "key"]
+    mass, square_mass, query, key = ReferenceEvaluator(str(model)).run(names, inputs)
+    key = np.repeat(key, query.shape[0] // key.shape[0], axis=0)
+    logits = query.astype(np.float64) @ key.astype(np.float64).transpose(0, 2, 1) / np.sqrt(query.shape[-1])
+    rows, columns = np.arange(LENGTH)[:, None], np.arange(LENGTH)
+    weights = np.where(columns <= rows, np.exp(logits), 0)
+    weights /= weights.sum(-1, keepdims=True)
+    for setting, sinks in enumerate(SINK_TOKENS):
+        far = np.where((rows - columns >= MIN_DISTANCE) & (columns >= sinks), weights, 0)
+        np.testing.assert_allclose(mass[setting, 0], far.sum((1, 2)), rtol=1e-5)
+        np.testing.assert_allclose(square_mass[setting, 0], (far**2).sum((1, 2)), rtol=1e-5)
+
 
 for package in sys.argv[1:]:
-    model = Path(package) / "model.onnx"
-    onnx.checker.check_model(str(model), full_check=True)
-    print(f"{model}: valid, {len(onnx.load(model, load_external_data=False).graph.node)} nodes")
+    for model in sorted(Path(package).glob("*.onnx")):
+        onnx.checker.check_model(str(model), full_check=True)
+        loaded = onnx.load(model, load_external_data=False)
+        print(f"{model}: valid, {len(loaded.graph.node)} nodes")
+        if any(output.name == "far_mass" for output in loaded.graph.output):
+            check_sums(model)
+            print(f"{model}: sums as plain attention")

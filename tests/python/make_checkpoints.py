@@ -37,6 +37,28 @@ LLAMA = {
     "rope_theta": 1000.0,
 }
 GEMMA = LLAMA | {"num_hidden_layers": 2, "query_pre_attn_scalar": 4, "sliding_window": 48}
+GPT_NEOX = {
+    "model_type": "gpt_neox",
+    "vocab_size": VOCABULARY,
+    "hidden_size": 32,
+    "intermediate_size": 8,
+    "num_hidden_layers": 1,
+    "num_attention_heads": 2,
+    "max_position_embeddings": 64,
+    "layer_norm_eps": 1e-5,
+    "rotary_pct": 0.25,
+    "rotary_emb_base": 100,
+}
+GPT2 = {
+    "model_type": "gpt2",
+    "vocab_size": VOCABULARY,
+    "n_embd": 16,
+    "n_inner": 8,
+    "n_layer": 1,
+    "n_head": 2,
+    "n_positions": 40,
+    "layer_norm_epsilon": 1e-5,
+}
 LONG = {"short_factor": [1.0, 1.1, 1.2, 1.5], "long_factor": [1.0, 2.0, 4.0, 8.0]}
 
 
@@ -104,38 +126,8 @@ CHECKPOINTS = [
         "language_model.model.",
     ),
     ("olmo2", LLAMA | {"model_type": "olmo2"}, torch.bfloat16, None),
-    (
-        "gpt_neox",
-        {
-            "model_type": "gpt_neox",
-            "vocab_size": VOCABULARY,
-            "hidden_size": 32,
-            "intermediate_size": 8,
-            "num_hidden_layers": 1,
-            "num_attention_heads": 2,
-            "max_position_embeddings": 64,
-            "layer_norm_eps": 1e-5,
-            "rotary_pct": 0.25,
-            "rotary_emb_base": 100,
-        },
-        torch.float16,
-        None,
-    ),
-    (
-        "gpt2",
-        {
-            "model_type": "gpt2",
-            "vocab_size": VOCABULARY,
-            "n_embd": 16,
-            "n_inner": 8,
-            "n_layer": 1,
-            "n_head": 2,
-            "n_positions": 40,
-            "layer_norm_epsilon": 1e-5,
-        },
-        torch.float32,
-        None,
-    ),
+    ("gpt_neox", GPT_NEOX, torch.float16, None),
+    ("gpt2", GPT2, torch.float32, None),
     ("linear", scaled("linear", "type", factor=4.0), torch.bfloat16, None),
     ("dynamic", scaled("dynamic", "type", factor=2.0) | {"max_position_embeddings": 16}, torch.bfloat16, None),
     ("yarn", scaled("yarn", factor=4.0, original_max_position_embeddings=16), torch.bfloat16, None),
@@ -176,7 +168,7 @@ CHECKPOINTS = [
 ]
 
 
-# Checkpoints with more layers than one: each architecture whose deeper layers can be scored.
+# Checkpoints of three layers, one of each architecture at least.
 DEEP = LLAMA | {"num_hidden_layers": 3, "intermediate_size": 24}
 DEEPER_CHECKPOINTS = [
     ("llama-deep", DEEP | {"attention_bias": True, "mlp_bias": True}, torch.float32, None),
@@ -207,6 +199,60 @@ DEEPER_CHECKPOINTS = [
         torch.bfloat16,
         None,
     ),
+    (
+        "phi3-deep",
+        changed(
+            DEEP,
+            model_type="phi3",
+            head_dim=None,
+            pad_token_id=0,
+            hidden_size=32,
+            num_attention_heads=2,
+            num_key_value_heads=1,
+            partial_rotary_factor=0.5,
+            original_max_position_embeddings=16,
+            rope_scaling={"type": "longrope"} | LONG,
+        ),
+        torch.bfloat16,
+        None,
+    ),
+    ("olmo2-deep", DEEP | {"model_type": "olmo2"}, torch.bfloat16, None),
+    (
+        "gemma2-deep",
+        DEEP
+        | {
+            "model_type": "gemma2",
+            "query_pre_attn_scalar": 4,
+            "sliding_window": 6,
+            "layer_types": ["full_attention", "sliding_attention", "full_attention"],
+            "attn_logit_softcapping": 2.0,
+            "final_logit_softcapping": 3.0,
+        },
+        torch.bfloat16,
+        None,
+    ),
+    (
+        "gemma3-deep",
+        DEEP
+        | {
+            "model_type": "gemma3_text",
+            "query_pre_attn_scalar": 4,
+            "sliding_window": 6,
+            "sliding_window_pattern": 3,
+            "rope_local_base_freq": 100.0,
+            "rope_scaling": {"rope_type": "linear", "factor": 8.0},
+        },
+        torch.bfloat16,
+        None,
+    ),
+    ("gpt_neox-deep", GPT_NEOX | {"num_hidden_layers": 3, "intermediate_size": 24}, torch.float16, None),
+    (
+        "gpt_neox-sequential",
+        GPT_NEOX | {"num_hidden_layers": 3, "hidden_act": "gelu_fast", "use_parallel_residual": False},
+        torch.float16,
+        None,
+    ),
+    ("gpt2-deep", changed(GPT2, n_layer=3, n_inner=None), torch.float32, None),
 ]
 
 
@@ -262,6 +308,9 @@ def make(name, config, number_format, prefix, seed, directory, layer=None):
     usual = model.base_model_prefix + "."
     new = usual if prefix is None else prefix
     kept = {name: tensor for name, tensor in tensors.items() if name.startswith(usual) or layer and not is_tied(model)}
+    if config["model_type"] == "gpt_neox" and "lm_head.weight" in kept:
+        # What checkpoints call it, and transformers writes.
+        kept["embed_out.weight"] = kept.pop("lm_head.weight")
     save_file(
         {name.replace(usual, new, 1): tensor.clone() for name, tensor in kept.items()},
         directory / "model.safetensors",
@@ -304,8 +353,7 @@ def main():
     (target / "expected.json").write_text(json.dumps(expected) + "\n")
     deeper = {}
     for seed, (name, config, number_format, prefix) in enumerate(DEEPER_CHECKPOINTS, len(CHECKPOINTS)):
-        layer = config["num_hidden_layers"] - 1
-        deeper[name] = make(name, config, number_format, prefix, seed, target / name, layer)
+        deeper[name] = make(name, config, number_format, prefix, seed, target / name, layer=2)
         print(name, [round(share, 4) for share in deeper[name][-1]["proportion"]])
     (target / "expected_deeper.json").write_text(json.dumps(deeper) + "\n")
     (target / "tokenizer.json").write_text(json.dumps(tokenizer()) + "\n")

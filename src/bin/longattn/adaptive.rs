@@ -5,6 +5,7 @@ use std::fmt::{self, Display, Formatter};
 use std::num::NonZeroUsize;
 use std::vec;
 
+use longattn::choice::Choice;
 use longattn::config::Rows;
 use longattn::corpus::Reader;
 use longattn::model::{Contract, Scorer};
@@ -16,7 +17,7 @@ use crate::progress;
 use crate::run::{Sinks, Wanted, changed, score_windows};
 
 /// One row in so many is the first number of rows unless the setting `rows` says another.
-const FIRST_SHARE: usize = 32;
+const FIRST_SHARE: usize = 16;
 
 /// How many times as many rows a window gets from one of its rounds to the next.
 const STEP: usize = 4;
@@ -40,10 +41,13 @@ fn rows_of(config: &Config, round: u32) -> Rows {
 pub fn check_contract(scorer: &Scorer) -> Result<()> {
     match scorer.description().contract {
         Contract::QueryKey => Ok(()),
-        Contract::Attentions => Err(Error::new(
+        contract @ (Contract::Attentions | Contract::Statistics) => Err(Error::new(
             ErrorKind::Unsupported,
-            "--adaptive saves nothing with a model of the contract attentions, which computes all rows in any case: \
-             leave it out, or export the checkpoint with --contract query-key",
+            format!(
+                "--adaptive saves nothing with a model of the contract {}, which computes all rows in any case: leave it \
+                 out, or export the checkpoint with --contract query-key",
+                contract.name()
+            ),
         )),
     }
 }

@@ -7,7 +7,7 @@ use clap::builder::PossibleValuesParser;
 use clap::{Arg, ArgMatches, Command, value_parser};
 use longattn::choice::Choice;
 use longattn::export::hub::{Repository, export_from_hub};
-use longattn::export::{ExportOptions, Layers, WeightType, export};
+use longattn::export::{DEFAULT_BLOCK_ROWS, ExportOptions, Layers, WeightType, export};
 use longattn::model::Contract;
 use longattn::{Error, ErrorKind, Result};
 
@@ -42,6 +42,13 @@ pub fn command(command: Command) -> Command {
                 .help("The layers to score, from 0, such as 17 or 0,12-20, or all; those before them run in the model")
                 .value_parser(value_parser!(Layers))
                 .default_value("0"),
+        )
+        .arg(
+            Arg::new("block-rows")
+                .long("block-rows")
+                .value_name("ROWS")
+                .help(format!("Rows that the contract statistics computes at a time [default: {DEFAULT_BLOCK_ROWS}]"))
+                .value_parser(value_parser!(NonZeroUsize)),
         )
         .arg(choice::<WeightType>("dtype", "Number format of the weights", WeightType::F32))
         .arg(flags::switch("no-fold", "Keep embedding, norm and projections apart, not folded into tables by token id"))
@@ -81,6 +88,7 @@ pub fn execute(matches: &ArgMatches) -> Result<()> {
         contract: choice_of(matches, "contract"),
         layers: matches.get_one::<Layers>("layers").expect("has a default").clone(),
         weights: choice_of(matches, "dtype"),
+        block_rows: matches.get_one("block-rows").copied(),
         fold: !matches.get_flag("no-fold"),
         losses: matches.get_flag("gain"),
         rope_theta: matches.get_one("rope-theta").copied(),

@@ -8,7 +8,7 @@ use longattn::corpus::{Fields, STANDARD_STREAM};
 use longattn::{Error, ErrorKind, Result};
 
 /// Settings of the statistics of one window.
-pub const SCORE_SETTINGS: [&str; 12] = [
+pub const SCORE_SETTINGS: [&str; 15] = [
     "window",
     "min_distance",
     "rows",
@@ -19,6 +19,9 @@ pub const SCORE_SETTINGS: [&str; 12] = [
     "threads",
     "memory_limit",
     "onnxruntime",
+    "execution_provider",
+    "device_id",
+    "provider_options",
     "precision",
     "instruction_set",
 ];

@@ -32,7 +32,7 @@ pub fn command(command: Command) -> Command {
              selected.jsonl, scores.jsonl, report.html, chart.svg and, for records that could not be used, rejects.jsonl. An \
              interrupted run goes on with --resume, which also selects anew by other settings of the cut without \
              scoring again.\n\nWith --adaptive all windows are scored on few rows of attention first, as many as --rows says \
-             or one in 32, and only those whose standard errors leave in doubt on which side of the cut they fall are \
+             or one in 16, and only those whose standard errors leave in doubt on which side of the cut they fall are \
              scored again on four times as many and at last on all, until the selection equals the exact one with \
              the probability --confidence. rounds.jsonl in the result directory holds every score on the way.",
         )

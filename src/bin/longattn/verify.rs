@@ -19,7 +19,8 @@ pub fn command(command: Command) -> Command {
              how far each strays from double precision: the largest relative difference over the heads, of the share of \
              attention behind DS and of the variance behind DU. Fails where one is over 0.0001. Packages by contract \
              query-key are checked against attention computed from the model's own queries and keys, those by contract \
-             attentions against their own maps with rows that sum to 1.",
+             statistics likewise, by their deepest layer, and those by contract attentions against their own maps with \
+             rows that sum to 1.",
         )
         .arg(flags::path("package", "DIR", "The scorer package").required(true))
         .arg(flags::switch("json", "Print one JSON object"))
@@ -33,6 +34,9 @@ pub fn command(command: Command) -> Command {
             "threads",
             "memory_limit",
             "onnxruntime",
+            "execution_provider",
+            "device_id",
+            "provider_options",
         ])
 }
 

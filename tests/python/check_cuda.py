@@ -1,0 +1,127 @@
+"""Checks that ONNX Runtime's CUDA provider has a kernel for every node of scorer packages: check_cuda.py PACKAGE..."""
+
+import sys
+from pathlib import Path
+
+import onnx
+from onnx import TensorProto, helper
+
+FLOAT16, BFLOAT16, FLOAT, DOUBLE = TensorProto.FLOAT16, TensorProto.BFLOAT16, TensorProto.FLOAT, TensorProto.DOUBLE
+INT32, INT64, BOOL = TensorProto.INT32, TensorProto.INT64, TensorProto.BOOL
+
+HALVES = {FLOAT16, BFLOAT16}
+FLOATS = {*HALVES, FLOAT, DOUBLE}
+LESS_BFLOAT16 = FLOATS - {BFLOAT16}
+NUMBERS = {*FLOATS, INT32, INT64}
+ANY = {*NUMBERS, BOOL}
+INDEX = {INT32, INT64}
+ORDERED = {*LESS_BFLOAT16, *INDEX}
+
+# The types that each input may have, the last standing for all that follow, among those that scorer packages use. From
+# "Operators implemented by CUDAExecutionProvider" in ONNX Runtime's docs/OperatorKernels.md, the rows that hold for
+# operator set 17. An operator that is new here has to be looked up there.
+KERNELS = {
+    "Add": [NUMBERS],
+    "And": [{BOOL}],
+    "Cast": [ANY],
+    "Concat": [ANY],
+    "ConstantOfShape": [{INT64}],
+    "Cos": [LESS_BFLOAT16],
+    "CumSum": [ORDERED, INDEX],
+    "Div": [NUMBERS],
+    "Equal": [{*ORDERED, BOOL}],
+    "Erf": [FLOATS],
+    "Exp": [FLOATS],
+    "Expand": [ANY, {INT64}],
+    "Gather": [ANY, INDEX],
+    "GatherElements": [ANY, INDEX],
+    "Greater": [ORDERED],
+    "GreaterOrEqual": [ORDERED],
+    "GroupQueryAttention": [HALVES, HALVES, HALVES, HALVES, HALVES, {INT32}, {INT32}, HALVES, HALVES, {INT64}, HALVES],
+    "Identity": [ANY],
+    "LayerNormalization": [FLOATS],
+    "Less": [ORDERED],
+    "LessOrEqual": [ORDERED],
+    "Log": [LESS_BFLOAT16],
+    "LogSoftmax": [LESS_BFLOAT16],
+    "Loop": [{INT64}, {BOOL}, ANY],
+    "MatMul": [FLOATS],
+    "Max": [NUMBERS],
+    "Min": [NUMBERS],
+    "Mul": [NUMBERS],
+    "Neg": [NUMBERS],
+    "Not": [{BOOL}],
+    "Or": [{BOOL}],
+    "Pow": [NUMBERS],
+    "Range": [{FLOAT, DOUBLE, INT32, INT64}],
+    "Reciprocal": [LESS_BFLOAT16],
+    "ReduceMax": [ORDERED],
+    "ReduceMean": [{*LESS_BFLOAT16, INT32}],
+    "ReduceSum": [NUMBERS, {INT64}],
+    "Reshape": [ANY, {INT64}],
+    "Shape": [ANY],
+    "Sigmoid": [FLOATS],
+    "Sin": [LESS_BFLOAT16],
+    "Slice": [ANY, INDEX],
+    "Softmax": [FLOATS],
+    "Split": [ANY, {INT64}],
+    "Sqrt": [FLOATS],
+    "Squeeze": [ANY, {INT64}],
+    "Sub": [NUMBERS],
+    "Tanh": [FLOATS],
+    "Transpose": [ANY],
+    "Unsqueeze": [ANY, {INT64}],
+    "Where": [{BOOL}, {*NUMBERS}],
+}
+
+# What docs/providers.md says that CUDA leaves to the CPU.
+LEFT = {"GroupQueryAttention"}
+
+
+def without_contributed_operators(graph):
+    """Type inference knows ONNX's own operators alone; the others here give what their first input is of."""
+    for node in graph.node:
+        if node.domain:
+            node.CopyFrom(helper.make_node("Identity", node.input[:1], node.output[:1]))
+        for attribute in node.attribute:
+            without_contributed_operators(attribute.g)
+
+
+def types_of(graph, outer):
+    types = dict(outer)
+    for value in [*graph.input, *graph.value_info, *graph.output]:
+        types[value.name] = value.type.tensor_type.elem_type
+    for tensor in graph.initializer:
+        types[tensor.name] = tensor.data_type
+    return types
+
+
+def missing(graph, inferred, outer, found):
+    """Gathers the nodes without a kernel: operator and types."""
+    types = types_of(inferred, outer)
+    for node, twin in zip(graph.node, inferred.node):
+        kernel = KERNELS.get(node.op_type)
+        inputs = [(place, types[name]) for place, name in enumerate(node.input) if name]
+        if not kernel or any(kind not in kernel[min(place, len(kernel) - 1)] for place, kind in inputs):
+            found.add((node.op_type, " ".join(TensorProto.DataType.Name(kind).lower() for _, kind in inputs)))
+        for own, twins in zip(node.attribute, twin.attribute):
+            missing(own.g, twins.g, types, found)
+
+
+def check(package):
+    model = onnx.load(package / "model.onnx", load_external_data=False)
+    assert [entry.version for entry in model.opset_import if not entry.domain] == [17], "KERNELS is for operator set 17"
+    plain = onnx.ModelProto()
+    plain.CopyFrom(model)
+    without_contributed_operators(plain.graph)
+    plain = onnx.shape_inference.infer_shapes(plain, check_type=True, strict_mode=True)
+    found = set()
+    missing(model.graph, plain.graph, {}, found)
+    wrong = sorted(kernel for kernel in found if kernel[0] not in LEFT)
+    if wrong:
+        sys.exit(f"{package}: CUDA has no kernel for {wrong}")
+    print(f"{package}: CUDA has all kernels" + "".join(f", but for {operator} of {kinds}" for operator, kinds in sorted(found)))
+
+
+for argument in sys.argv[1:]:
+    check(Path(argument))
