@@ -32,7 +32,9 @@
 //! # Ok::<(), longattn::Error>(())
 //! ```
 //!
-//! [`attention`], [`score`], [`window`] and [`select`] need neither a model nor ONNX Runtime nor files:
+//! Which layer of a model to trust with a corpus, [`calibrate`] measures.
+//!
+//! [`attention`], [`score`], [`window`], [`select`] and [`calibrate`] need neither a model nor ONNX Runtime nor files:
 //!
 //! ```
 //! use longattn::attention::{FarRegion, map_far_mass};
@@ -47,6 +49,7 @@
 //! ```
 
 pub mod attention;
+pub mod calibrate;
 pub mod cancel;
 pub mod choice;
 pub mod config;
@@ -55,6 +58,7 @@ pub mod error;
 pub mod export;
 mod ffi;
 pub mod model;
+mod random;
 pub mod report;
 pub mod score;
 pub mod select;

@@ -1,6 +1,7 @@
 //! Dependency strength and distribution uniformity of a window, from the far masses of its heads.
 
 use ndarray::ArrayView3;
+use serde::{Deserialize, Serialize};
 
 use crate::attention::{
     Estimate, FarMass, FarRegion, InstructionSet, PackedKeys, ProfiledMass, StreamingAttention, distance_bucket,
@@ -32,6 +33,18 @@ pub struct HeadScore {
     pub proportion: f64,
     /// Variance of the far weights, at least 0; smaller is more even.
     pub variance: f64,
+}
+
+/// What one of several layers that were scored together says of a window.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct LayerScore {
+    /// `DS` of this layer alone.
+    pub dependency_strength: f64,
+    /// `DU` of this layer alone.
+    pub distribution_uniformity: f64,
+    /// The proportion of each of its heads, where it was kept.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub head_proportions: Vec<f64>,
 }
 
 /// The score of one window.
@@ -159,18 +172,32 @@ impl Score {
             variance: variance(head, length, far, domain),
         };
         let heads: Vec<_> = heads.iter().map(head_score).collect();
-        let mean = |value: fn(&HeadScore) -> f64| heads.iter().map(value).sum::<f64>() / heads.len() as f64;
+        let (dependency_strength, distribution_uniformity) = means(&heads);
         Ok(Self {
             token_count: length,
             far,
-            dependency_strength: mean(|head| head.proportion),
-            distribution_uniformity: -mean(|head| head.variance),
+            dependency_strength,
+            distribution_uniformity,
             heads,
             rows: length,
             dependency_strength_error: 0.0,
             distribution_uniformity_error: 0.0,
             profile: None,
         })
+    }
+
+    /// What each of `layers` layers says that were scored together, in the order of their heads.
+    ///
+    /// # Panics
+    /// Where the heads cannot be divided by `layers`.
+    pub fn layers(&self, layers: usize) -> Vec<LayerScore> {
+        assert!(layers > 0 && self.heads.len().is_multiple_of(layers), "{} heads of {layers} layers", self.heads.len());
+        let layer = |heads: &[HeadScore]| {
+            let (dependency_strength, distribution_uniformity) = means(heads);
+            let head_proportions = heads.iter().map(|head| head.proportion).collect();
+            LayerScore { dependency_strength, distribution_uniformity, head_proportions }
+        };
+        self.heads.chunks(self.heads.len() / layers).map(layer).collect()
     }
 
     /// Scores a window of `length` tokens from the far mass of each head, with its [`DistanceProfile`].
@@ -208,6 +235,12 @@ impl Score {
             ..Self::new(heads, length, far, domain)?
         })
     }
+}
+
+/// `DS` and `DU` of some heads.
+fn means(heads: &[HeadScore]) -> (f64, f64) {
+    let mean = |value: fn(&HeadScore) -> f64| heads.iter().map(value).sum::<f64>() / heads.len() as f64;
+    (mean(|head| head.proportion), -mean(|head| head.variance))
 }
 
 /// Refuses windows that are too short to be scored.

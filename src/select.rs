@@ -235,10 +235,8 @@ struct Ranking {
 
 impl Scores {
     fn rank(&self, method: &Method) -> Ranking {
-        let strengths = standardized(&self.strengths, method.standardize);
-        let uniformities = standardized(&self.uniformities, method.standardize);
-        let both = strengths.into_iter().zip(uniformities);
-        let scores: Vec<_> = both.map(|(strength, uniformity)| strength + method.alpha * uniformity).collect();
+        let Method { standardize, alpha, .. } = *method;
+        let scores = long_distance_dependency_scores(&self.strengths, &self.uniformities, standardize, alpha);
         let mut order: Vec<_> = (0..scores.len()).collect();
         order.sort_unstable_by(|a, b| scores[*b].total_cmp(&scores[*a]).then(a.cmp(b)));
         let selected = self.count_selected(&scores, &order, method.cut);
@@ -262,6 +260,17 @@ impl Scores {
         }
         .min(order.len())
     }
+}
+
+/// `LDS = Std(DS) + α·Std(DU)`, Eq. 8, of the windows of one category, whose `DS` and `DU` are given in the same order.
+pub fn long_distance_dependency_scores(
+    strengths: &[f64],
+    uniformities: &[f64],
+    standardize: Standardize,
+    alpha: f64,
+) -> Vec<f64> {
+    let both = standardized(strengths, standardize).into_iter().zip(standardized(uniformities, standardize));
+    both.map(|(strength, uniformity)| strength + alpha * uniformity).collect()
 }
 
 fn standardized(values: &[f64], standardize: Standardize) -> Vec<f64> {

@@ -45,12 +45,22 @@ impl Attentions {
 
     /// Scores a window of token ids.
     pub(super) fn score(&self, graph: &Graph, ids: &[u32], far: FarRegion, domain: VarianceDomain) -> Result<Score> {
+        self.score_map(&self.map(graph, ids)?, far, domain)
+    }
+
+    /// The map of a window, as a batch of one.
+    pub(super) fn map(&self, graph: &Graph, ids: &[u32]) -> Result<Array<f32, Ix4>> {
         self.check_memory(ids.len())?;
-        let map = run(graph, &self.output, ids)?;
+        run(graph, &self.output, ids)
+    }
+
+    /// Scores a window by its map.
+    pub(super) fn score_map(&self, map: &Array<f32, Ix4>, far: FarRegion, domain: VarianceDomain) -> Result<Score> {
+        let (_, _, length, _) = map.dim();
         let map = map.slice(s![0, .., .., ..]);
         match self.profile {
-            true => Score::from_profiled(&map_profiled_mass(map, far), ids.len(), far, domain),
-            false => Score::new(&map_far_mass(map, far), ids.len(), far, domain),
+            true => Score::from_profiled(&map_profiled_mass(map, far), length, far, domain),
+            false => Score::new(&map_far_mass(map, far), length, far, domain),
         }
     }
 
@@ -62,8 +72,7 @@ impl Attentions {
         far: FarRegion,
         domain: VarianceDomain,
     ) -> Result<Vec<Comparison>> {
-        self.check_memory(ids.len())?;
-        let map = run(graph, &self.output, ids)?;
+        let map = self.map(graph, ids)?;
         let map = map.slice(s![0, .., .., ..]);
         let score = |heads: Vec<FarMass>| Score::new(&heads, ids.len(), far, domain);
         let (found, reference) = (score(map_far_mass(map, far))?, score(normalized_map_far_mass(map, far))?);

@@ -25,7 +25,7 @@ pub use native::Placement;
 pub use provider::{BuiltIn, ExecutionProvider, ProviderOptions};
 pub(crate) use query_key::WINDOW_LENGTH;
 pub use runtime::loaded_from;
-pub use scorer::{Description, Input, Progress, Scorer};
+pub use scorer::{Description, Input, Progress, Scorer, SinkScores};
 pub use session::Port;
 pub use survey::{Survey, Tried, survey};
 pub use verify::{Comparison, TOLERANCE, Verification};

@@ -91,15 +91,31 @@ impl QueryKey {
         domain: VarianceDomain,
         cancel: &Cancel,
     ) -> Result<Score> {
+        self.score_window(&self.open(graph, ids)?, far, domain, cancel)
+    }
+
+    /// Asks the model for what it gives at once of a window.
+    pub(super) fn open<'a>(&self, graph: &'a Graph, ids: &'a [u32]) -> Result<Window<'a>> {
         self.check_memory(ids.len())?;
-        let positions: Vec<_> = (0..ids.len()).collect();
-        let window = Window::open(graph, ids)?;
+        Window::open(graph, ids)
+    }
+
+    /// Scores an open window.
+    pub(super) fn score_window(
+        &self,
+        window: &Window,
+        far: FarRegion,
+        domain: VarianceDomain,
+        cancel: &Cancel,
+    ) -> Result<Score> {
+        let length = window.length();
+        let positions: Vec<_> = (0..length).collect();
         let keys = window.packed_keys(cancel)?;
         let scale = self.scale(keys.dim().2);
         let attention = StreamingAttention::new(keys, scale, far, self.instruction_set)?;
         let drawn = match self.rows {
             Rows::All => None,
-            Rows::Sample(count) => rows_to_draw(ids.len(), far, count.get()),
+            Rows::Sample(count) => rows_to_draw(length, far, count.get()),
         };
         let usual = if drawn.is_some() { Precision::Int16 } else { Precision::Float32 };
         let precision = self.precision.unwrap_or(usual);
@@ -111,14 +127,14 @@ impl QueryKey {
 
         if let Some(drawn) = drawn {
             let estimate = estimate(&attention, &window.groups(), drawn, &mut queries)?;
-            return Score::from_estimate(&estimate, ids.len(), far, domain);
+            return Score::from_estimate(&estimate, length, far, domain);
         }
         if self.profile {
             let heads = totals(&positions, |rows| attention.profiled_masses(queries(rows)?.view(), rows))?;
-            return Score::from_profiled(&heads, ids.len(), far, domain);
+            return Score::from_profiled(&heads, length, far, domain);
         }
         let heads = totals(&positions, |rows| attention.far_masses(queries(rows)?.view(), rows))?;
-        Score::new(&heads, ids.len(), far, domain)
+        Score::new(&heads, length, far, domain)
     }
 
     /// Compares the streaming kernels of this machine with double precision, on one window of token ids.
@@ -176,7 +192,7 @@ fn totals<Mass: AddAssign + Copy + Default>(
 }
 
 /// A window's queries and keys.
-enum Window<'a> {
+pub(super) enum Window<'a> {
     /// Those of a first layer, asked for in parts.
     Parts { graph: &'a Graph, ids: &'a [u32] },
     /// Those of a deeper layer, which come all at once.

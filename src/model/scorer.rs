@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, Once};
+use std::time::{Duration, Instant};
 
 use rayon::prelude::*;
 use rayon::{ThreadPool, ThreadPoolBuilder};
@@ -75,6 +76,33 @@ pub struct Progress {
     pub windows: usize,
     /// Tokens of the windows that are scored.
     pub tokens: u64,
+}
+
+/// The scores of one window for several settings of `sink_tokens`, and what they took.
+#[derive(Clone, Debug)]
+pub struct SinkScores {
+    /// One for each setting, in their order.
+    pub scores: Vec<Score>,
+    /// Time of the one pass through the model. A first layer alone by `query-key` is asked for in parts, which count as
+    /// statistics; the contract `statistics` has these within the pass.
+    pub model_time: Duration,
+    /// Time of the statistics for one setting, on the average.
+    pub statistics_time: Duration,
+}
+
+impl SinkScores {
+    fn measure<Pass>(
+        pass: impl FnOnce() -> Result<Pass>,
+        score: impl Fn(&Pass, FarRegion) -> Result<Score>,
+        regions: &[FarRegion],
+    ) -> Result<Self> {
+        let begun = Instant::now();
+        let pass = pass()?;
+        let model_time = begun.elapsed();
+        let scores = regions.iter().map(|far| score(&pass, *far)).collect::<Result<Vec<_>>>()?;
+        let statistics_time = (begun.elapsed() - model_time) / regions.len().max(1) as u32;
+        Ok(Self { scores, model_time, statistics_time })
+    }
 }
 
 /// An open scorer package. It may be used from many threads at once.
@@ -238,6 +266,54 @@ impl Scorer {
             Input::Text(text) => self.score_ids(self.tokenize(text)?.ids(), cancel),
             Input::Tokens(ids) => self.score_ids(ids, cancel),
         }
+    }
+
+    /// Scores token ids as one window, as [`Scorer::score_tokens`] does, once for each of several settings of `sink_tokens`,
+    /// with one pass through the model.
+    ///
+    /// # Errors
+    /// Those of [`Scorer::score`], and [`ErrorKind::InvalidSetting`] where sinks leave nothing far in the window.
+    pub fn score_sinks(&self, ids: &[u32], sink_tokens: &[usize], cancel: &Cancel) -> Result<SinkScores> {
+        cancel.check()?;
+        let ids = self.window(ids, self.config.window.get())?;
+        self.check_sinks(sink_tokens, ids.len())?;
+        let region = |sink_tokens: &usize| FarRegion { sink_tokens: *sink_tokens, ..self.far_region(ids.len()) };
+        let regions: Vec<_> = sink_tokens.iter().map(region).collect();
+        let domain = self.config.variance_domain;
+        self.pool.install(|| match &self.model {
+            Model::QueryKey(model) => SinkScores::measure(
+                || model.open(&self.graph, &ids),
+                |window, far| model.score_window(window, far, domain, cancel),
+                &regions,
+            ),
+            Model::Attentions(model) => SinkScores::measure(
+                || model.map(&self.graph, &ids),
+                |map, far| model.score_map(map, far, domain),
+                &regions,
+            ),
+            Model::Statistics => SinkScores::measure(
+                || statistics::scores(&self.graph, &ids, &regions, domain),
+                |scores, far| Ok(scores.iter().find(|score| score.far == far).expect("a score of each region").clone()),
+                &regions,
+            ),
+        })
+    }
+
+    /// Checks that settings of `sink_tokens` leave something far in a window of `length` tokens.
+    ///
+    /// # Errors
+    /// [`ErrorKind::InvalidSetting`] for one that does not.
+    pub fn check_sinks(&self, sink_tokens: &[usize], length: usize) -> Result<()> {
+        let far = FarRegion { sink_tokens: 0, ..self.far_region(length) };
+        let leaves_none =
+            |sinks: &&usize| **sinks > 0 && FarRegion { sink_tokens: **sinks, ..far }.entries(length) == 0.0;
+        let Some(sinks) = sink_tokens.iter().find(leaves_none) else { return Ok(()) };
+        let message = format!(
+            "{sinks} sink tokens leave nothing far in a window of {length} tokens, where far begins at a distance of {}: \
+             set sink_tokens to fewer, or use longer windows",
+            far.min_distance
+        );
+        Err(Error::new(ErrorKind::InvalidSetting, message))
     }
 
     /// Scores many windows on all threads of the scorer, each with its own result, in the order of the inputs. The

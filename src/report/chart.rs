@@ -15,20 +15,20 @@ use crate::report::statistics::{cut, selected_count, thinned};
 use crate::report::{CategoryReport, WindowPoint, text};
 
 /// The drawing library knows whole coordinates only; a finer grid keeps points and lines where they belong.
-const GRID: i32 = 4;
+pub(super) const GRID: i32 = 4;
 
-const SELECTED: RGBColor = RGBColor(22, 131, 216);
-const OTHER: RGBAColor = RGBAColor(124, 124, 124, 0.8);
+pub(super) const SELECTED: RGBColor = RGBColor(22, 131, 216);
+pub(super) const OTHER: RGBAColor = RGBAColor(124, 124, 124, 0.8);
 const CUT: RGBColor = RGBColor(213, 94, 0);
-const INK: RGBColor = RGBColor(118, 118, 118);
+pub(super) const INK: RGBColor = RGBColor(118, 118, 118);
 
-const TEXT_SIZE: i32 = 12;
-const TITLE_SIZE: i32 = 15;
+pub(super) const TEXT_SIZE: i32 = 12;
+pub(super) const TITLE_SIZE: i32 = 15;
 const MARK_SIZE: i32 = 3 * GRID;
 const SMALL_MARK_SIZE: i32 = 2 * GRID;
 /// With more points in a chart the marks are small.
 const FEW_POINTS: usize = 500;
-const AXIS_WIDTH: i32 = 64;
+pub(super) const AXIS_WIDTH: i32 = 64;
 const TICK_WIDTH: i32 = 50;
 const AXIS_HEIGHT: i32 = 42;
 const CHART_SIZE: (i32, i32) = (440, 320);
@@ -38,8 +38,8 @@ const EXPLANATION: &str =
 const PICTURE_PANELS: usize = 4;
 const PICTURE_POINTS: usize = 400;
 
-type Area<'a> = DrawingArea<SVGBackend<'a>, Shift>;
-type Plot<'a> = ChartContext<'a, SVGBackend<'a>, Cartesian2d<RangedCoordf64, RangedCoordf64>>;
+pub(super) type Area<'a> = DrawingArea<SVGBackend<'a>, Shift>;
+pub(super) type Plot<'a> = ChartContext<'a, SVGBackend<'a>, Cartesian2d<RangedCoordf64, RangedCoordf64>>;
 
 /// What a screen reader says of a chart.
 pub struct Description {
@@ -97,7 +97,11 @@ pub fn picture(categories: &[CategoryReport]) -> Result<String> {
     })
 }
 
-fn draw(size: (i32, i32), description: &Description, paint: impl FnOnce(&Area) -> Result<()>) -> Result<String> {
+pub(super) fn draw(
+    size: (i32, i32),
+    description: &Description,
+    paint: impl FnOnce(&Area) -> Result<()>,
+) -> Result<String> {
     let fine_size = (size.0 * GRID, size.1 * GRID);
     let mut drawing = String::new();
     {
@@ -110,7 +114,7 @@ fn draw(size: (i32, i32), description: &Description, paint: impl FnOnce(&Area) -
     Drawing { size, fine_size, description, shapes }.render().map_err(failure)
 }
 
-fn failure(cause: impl Display) -> Error {
+pub(super) fn failure(cause: impl Display) -> Error {
     Error::new(ErrorKind::Internal, format!("cannot draw a chart: {cause}"))
 }
 
@@ -184,7 +188,7 @@ fn draw_cut(plot: &mut Plot, cut: f64, across: &Scale, top: f64) -> Result<()> {
     Ok(())
 }
 
-fn axes<'a>(area: &Area<'a>, across: &Scale, up: &Scale) -> Result<Plot<'a>> {
+pub(super) fn axes<'a>(area: &Area<'a>, across: &Scale, up: &Scale) -> Result<Plot<'a>> {
     let room = area.dim_in_pixel().0 as i32 - AXIS_WIDTH * GRID;
     let mut plot = ChartBuilder::on(area)
         .margin_right(14 * GRID)
@@ -241,7 +245,7 @@ fn legend_words(area: &Area, (x, y): (i32, i32)) -> Result<[(i32, i32); 2]> {
     Ok([x + 5, x + 89].map(|x| (x * GRID, y * GRID)))
 }
 
-fn write(area: &Area, place: (i32, i32), words: &str, size: i32) -> Result<()> {
+pub(super) fn write(area: &Area, place: (i32, i32), words: &str, size: i32) -> Result<()> {
     let style = style(size, INK).pos(Pos::new(HPos::Left, VPos::Center));
     area.draw_text(words, &style, (place.0 * GRID, place.1 * GRID)).map_err(failure)
 }

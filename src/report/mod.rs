@@ -1,6 +1,7 @@
 //! What a run found, as one HTML page that needs nothing else: no network, no scripts, no other files.
 
 mod bars;
+mod calibration;
 mod chart;
 mod page;
 mod scale;
@@ -9,6 +10,7 @@ mod text;
 
 use std::time::Duration;
 
+use crate::calibrate::Calibration;
 use crate::error::{Error, ErrorKind, Result};
 
 /// All that the page tells of one run. Sums and counts are taken from the windows, so they always balance.
@@ -112,6 +114,12 @@ impl Report {
 pub fn chart(categories: &[CategoryReport]) -> Result<String> {
     check_finite(categories)?;
     chart::picture(categories)
+}
+
+/// One stand-alone SVG picture: how well each layer agrees with the truth, with intervals, a panel for each of the first four
+/// categories and one for all, and a line for each setting of sinks.
+pub fn calibration_chart(calibration: &Calibration) -> Result<String> {
+    calibration::picture(calibration)
 }
 
 fn check_finite(categories: &[CategoryReport]) -> Result<()> {

@@ -36,6 +36,11 @@ impl Scale {
         Self { name, power: 0, decimals: 0, range: 0.0..top as f64, most_ticks }
     }
 
+    /// An axis from one number to another.
+    pub fn within(name: &'static str, range: Range<f64>, decimals: usize) -> Self {
+        Self { name, power: 0, decimals, range, most_ticks: 12 }
+    }
+
     /// Where a number stands on the axis.
     pub fn place(&self, value: f64) -> f64 {
         value / 10f64.powi(self.power)

@@ -17,6 +17,7 @@ use rayon::prelude::*;
 
 use super::{Candidate, Cut, Method, Scores, Standardize, scale};
 use crate::error::{Error, ErrorKind, Result};
+use crate::random::Random;
 
 /// Draws that may select other windows: fewer would leave the estimated risk to chance.
 const TOLERATED_DRAWS: f64 = 10.0;
@@ -195,33 +196,6 @@ impl Category<'_> {
             let distance = (value - mean) / deviation;
             *influence += (weight * error / deviation).powi(2) * (distance * distance + by_mean);
         }
-    }
-}
-
-/// Random numbers by SplitMix64 (Steele, Lea and Flood, 2014).
-struct Random(u64);
-
-impl Random {
-    /// Above 0, up to 1.
-    fn uniform(&mut self) -> f64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut mixed = self.0;
-        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        mixed ^= mixed >> 31;
-        ((mixed >> 11) + 1) as f64 / (1u64 << 53) as f64
-    }
-
-    /// By Box and Muller.
-    fn normal(&mut self) -> f64 {
-        let radius = (-2.0 * self.uniform().ln()).sqrt();
-        radius * (std::f64::consts::TAU * self.uniform()).cos()
-    }
-
-    /// Student's distribution with 8 degrees of freedom: normal, by the root of a mean of 8 squared normals.
-    fn student(&mut self) -> f64 {
-        let product: f64 = (0..4).map(|_| self.uniform()).product();
-        self.normal() / (-2.0 * product.ln() / 8.0).sqrt()
     }
 }
 

@@ -1,6 +1,8 @@
 //! The command line: one file per subcommand.
 
 mod adaptive;
+mod basis;
+mod calibrate;
 mod export;
 mod flags;
 mod inspect;
@@ -27,9 +29,10 @@ struct Subcommand {
     execute: fn(&ArgMatches) -> Result<()>,
 }
 
-const SUBCOMMANDS: [Subcommand; 7] = [
+const SUBCOMMANDS: [Subcommand; 8] = [
     Subcommand { name: "run", command: run::command, execute: run::execute },
     Subcommand { name: "export", command: export::command, execute: export::execute },
+    Subcommand { name: "calibrate", command: calibrate::command, execute: calibrate::execute },
     Subcommand { name: "inspect", command: inspect::command, execute: inspect::execute },
     Subcommand { name: "verify", command: verify::command, execute: verify::execute },
     Subcommand { name: "windows", command: windows::command, execute: windows::execute },

@@ -20,7 +20,8 @@ pub struct Progress {
     bar: Option<ProgressBar>,
     plain: bool,
     quiet: bool,
-    total_bytes: Option<u64>,
+    /// Of what [`scored`](Self::scored) is told.
+    total: Option<u64>,
     begun: Instant,
     /// When the inputs were last at their beginning.
     reading: Instant,
@@ -32,14 +33,23 @@ pub struct Progress {
 impl Progress {
     /// Progress through inputs of `total_bytes`, where they are known.
     pub fn new(quiet: bool, total_bytes: Option<u64>) -> Self {
+        Self::of(quiet, total_bytes, "{bytes}/{total_bytes}")
+    }
+
+    /// Progress through so many tokens.
+    pub fn of_tokens(quiet: bool, total: u64) -> Self {
+        Self::of(quiet, Some(total), "{human_pos}/{human_len} tokens")
+    }
+
+    fn of(quiet: bool, total: Option<u64>, amount: &str) -> Self {
         let terminal = std::io::stderr().is_terminal();
-        let bar = (terminal && !quiet).then(|| bar(total_bytes));
+        let bar = (terminal && !quiet).then(|| bar(total, amount));
         let begun = Instant::now();
         Self {
             bar,
             plain: !terminal && !quiet,
             quiet,
-            total_bytes,
+            total,
             begun,
             reading: begun,
             told: begun,
@@ -56,16 +66,16 @@ impl Progress {
         }
     }
 
-    /// Says that a window was scored, and how many bytes of the inputs are done with it.
-    pub fn scored(&mut self, tokens: usize, bytes: u64) {
+    /// Says that a window was scored, and how much of the total is done with it.
+    pub fn scored(&mut self, tokens: usize, done: u64) {
         self.windows += 1;
         self.tokens += tokens as u64;
         if let Some(bar) = &self.bar {
-            bar.set_position(bytes);
+            bar.set_position(done);
             bar.set_message(self.rate());
         } else if self.plain && self.told.elapsed() >= PLAIN_INTERVAL {
             self.told = Instant::now();
-            let left = self.time_left(bytes).map_or(String::new(), |left| format!(", {left} left"));
+            let left = self.time_left(done).map_or(String::new(), |left| format!(", {left} left"));
             eprintln!("{}{left}", self.rate());
         }
     }
@@ -100,18 +110,18 @@ impl Progress {
         format!("{} windows, {rate} tokens/s", HumanCount(self.windows))
     }
 
-    fn time_left(&self, bytes: u64) -> Option<HumanDuration> {
-        let left = self.total_bytes?.saturating_sub(bytes) as f64;
-        let seconds = self.reading.elapsed().as_secs_f64() * left / (bytes as f64).max(1.0);
+    fn time_left(&self, done: u64) -> Option<HumanDuration> {
+        let left = self.total?.saturating_sub(done) as f64;
+        let seconds = self.reading.elapsed().as_secs_f64() * left / (done as f64).max(1.0);
         Some(HumanDuration(Duration::from_secs_f64(seconds)))
     }
 }
 
-fn bar(total_bytes: Option<u64>) -> ProgressBar {
+fn bar(total: Option<u64>, amount: &str) -> ProgressBar {
     let style =
-        ProgressStyle::with_template("{bar:30} {bytes}/{total_bytes}  {msg}  {eta} left").expect("a valid template");
-    match total_bytes {
-        Some(bytes) => ProgressBar::new(bytes).with_style(style),
+        ProgressStyle::with_template(&format!("{{bar:30}} {amount}  {{msg}}  {{eta}} left")).expect("a valid template");
+    match total {
+        Some(total) => ProgressBar::new(total).with_style(style),
         None => ProgressBar::new_spinner(),
     }
 }

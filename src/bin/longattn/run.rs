@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use clap::{ArgMatches, Command};
 use longattn::choice::Choice;
 use longattn::config::SETTINGS;
-use longattn::corpus::{Fields, Journal, Output, Place, Reader, Record, Reject, Rejects, STANDARD_STREAM};
+use longattn::corpus::{Journal, Output, Place, Reader, Record, Reject, Rejects, STANDARD_STREAM};
 use longattn::model::{Description, Scorer};
 use longattn::report::{CategoryReport, DocumentCounts, Example, ModelSummary, Report, WindowPoint};
 use longattn::score::Score;
@@ -22,7 +22,7 @@ use crate::flags::{self, SCORE_SETTINGS, SELECT_SETTINGS, WithSettings};
 use crate::lines::{RunLine, ScoreFields, window_id};
 use crate::pipeline::{self, Document, Item, Summary};
 use crate::progress::{self, INTERRUPT, Progress};
-use crate::{adaptive, journal, table};
+use crate::{adaptive, basis, journal, table};
 
 pub fn command(command: Command) -> Command {
     command
@@ -93,15 +93,11 @@ impl Results {
 
 const BASIS: &str = "run.json";
 
-/// What scores depend on. A run is only resumed by one that would give the same scores.
-#[derive(Debug, PartialEq, Serialize, Deserialize)]
+/// What scores depend on.
+#[derive(PartialEq, Serialize, Deserialize)]
 struct Basis {
-    model: String,
-    model_bytes: u64,
-    settings: BTreeMap<String, String>,
-    inputs: Vec<String>,
-    input_bytes: Option<u64>,
-    fields: [Option<String>; 3],
+    #[serde(flatten)]
+    common: basis::Basis,
     per_head: bool,
     #[serde(default)]
     adaptive: bool,
@@ -129,8 +125,12 @@ pub fn execute(matches: &ArgMatches) -> Result<()> {
     let corpus = || Reader::open(&inputs, fields.clone());
     let reader = corpus()?;
     let total_bytes = reader.progress().total_bytes();
-    let basis = basis(matches, &scorer, &inputs, &fields, total_bytes);
-    check_basis(matches, &results, &[&scores_path, &rounds_path], &basis)?;
+    let basis = Basis {
+        common: basis::Basis::new(&scorer, &inputs, &fields, total_bytes),
+        per_head: matches.get_flag("per-head"),
+        adaptive,
+    };
+    basis::check(matches, &results.file(BASIS), &[&scores_path, &rounds_path], &basis)?;
 
     let (mut journal, mut lines) = journal::open::<RunLine>(matches, journal_path)?;
     let rejects_path = results.file("rejects.jsonl");
@@ -211,53 +211,6 @@ fn spool_standard_input(matches: &ArgMatches, results: &Results) -> Result<Vec<P
             .map_err(|cause| Error::io(format!("keep standard input in {}", input.display()), cause))?;
     }
     Ok(inputs)
-}
-
-fn basis(
-    matches: &ArgMatches,
-    scorer: &Scorer,
-    inputs: &[PathBuf],
-    fields: &Fields,
-    input_bytes: Option<u64>,
-) -> Basis {
-    let description = scorer.description();
-    let absolute = |path: &PathBuf| path.canonicalize().unwrap_or_else(|_| path.clone()).display().to_string();
-    let settings =
-        ["window", "min_distance", "sink_tokens", "rows", "profile", "variance_domain", "layer", "precision"];
-    let value = |key: &str| scorer.config().get(key).unwrap_or_default();
-    Basis {
-        model: absolute(&description.model),
-        model_bytes: description.model_bytes,
-        settings: settings.iter().map(|key| ((*key).to_owned(), value(key))).collect(),
-        inputs: inputs.iter().map(absolute).collect(),
-        input_bytes,
-        fields: [fields.text.clone(), fields.id.clone(), fields.category.clone()],
-        per_head: matches.get_flag("per-head"),
-        adaptive: matches.get_flag("adaptive"),
-    }
-}
-
-/// Compares with the run that is to be resumed, or notes what a new run's scores depend on and removes earlier ones.
-fn check_basis(matches: &ArgMatches, results: &Results, scores: &[&Path], basis: &Basis) -> Result<()> {
-    let path = results.file(BASIS);
-    if matches.get_flag("resume") && scores.iter().any(|path| path.is_file()) {
-        let text = fs::read(&path).map_err(|cause| Error::io(format!("read {}", path.display()), cause))?;
-        let earlier: Option<Basis> = serde_json::from_slice(&text).ok();
-        if earlier.as_ref() == Some(basis) {
-            return Ok(());
-        }
-        let message = format!(
-            "the run in {} cannot be resumed: its model, inputs or settings were others, see {}; use --overwrite or another -o",
-            results.directory.display(),
-            path.display()
-        );
-        return Err(Error::new(ErrorKind::InvalidArgument, message));
-    }
-    for path in scores.iter().filter(|path| path.is_file()) {
-        fs::remove_file(path).map_err(|cause| Error::io(format!("replace {}", path.display()), cause))?;
-    }
-    let text = serde_json::to_string_pretty(basis).expect("text and numbers have a form in JSON");
-    results.write(BASIS, &(text + "\n"))
 }
 
 /// A window that is to be scored, and where it comes from.

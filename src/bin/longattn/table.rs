@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::io::Write;
+use std::ops::Range;
 
 use comfy_table::{CellAlignment, ContentArrangement, Table, presets};
 use longattn::select::Ranked;
@@ -29,14 +30,23 @@ fn file_name(source: &str) -> String {
 /// Columns where there is no terminal to ask.
 const WIDTH: u16 = 120;
 
-/// The best and the worst windows of each category by rank, with where they come from.
-pub fn ranking(ranking: &BTreeMap<String, Vec<Ranked>>, source: impl Fn(&str) -> String) -> Table {
+/// A table without rows, in which some columns hold numbers.
+pub fn empty(header: &[&str], numbers: Range<usize>) -> Table {
     let mut table = Table::new();
     table.load_style(presets::UTF8_BORDERS_ONLY).set_content_arrangement(ContentArrangement::Dynamic);
     if !table.is_tty() {
         table.set_width(WIDTH);
     }
-    table.set_header(["category", "rank", "LDS", "DS", "DU", "window", "from"]);
+    table.set_header(header);
+    for column in numbers {
+        table.column_mut(column).expect("a column of the header").set_cell_alignment(CellAlignment::Right);
+    }
+    table
+}
+
+/// The best and the worst windows of each category by rank, with where they come from.
+pub fn ranking(ranking: &BTreeMap<String, Vec<Ranked>>, source: impl Fn(&str) -> String) -> Table {
+    let mut table = empty(&["category", "rank", "LDS", "DS", "DU", "window", "from"], 1..5);
     for (category, ranked) in ranking {
         let (best, worst) = ends(ranked);
         let ranks = (1..=best.len()).chain(ranked.len() - worst.len() + 1..=ranked.len());
@@ -52,9 +62,6 @@ pub fn ranking(ranking: &BTreeMap<String, Vec<Ranked>>, source: impl Fn(&str) ->
                 file_name(&source(&candidate.id)),
             ]);
         }
-    }
-    for column in 1..5 {
-        table.column_mut(column).expect("a column of the header").set_cell_alignment(CellAlignment::Right);
     }
     table
 }

@@ -1,0 +1,332 @@
+//! `longattn calibrate` as a user meets it.
+
+mod common;
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output, Stdio};
+use std::time::Duration;
+
+use longattn::choice::Choice;
+use longattn::export::{ExportOptions, Layers, export};
+use longattn::model::Contract;
+use serde_json::{Value, json};
+use tempfile::TempDir;
+
+/// A working directory with a package of random layers and a corpus of random words.
+struct Workplace {
+    directory: TempDir,
+}
+
+const CATEGORIES: [&str; 2] = ["prose", "verse"];
+
+impl Workplace {
+    fn new(layers: &str) -> Self {
+        let workplace = Self { directory: tempfile::tempdir().unwrap() };
+        workplace.export(&options(layers));
+        for (number, category) in CATEGORIES.iter().enumerate() {
+            let documents = (0..9).map(|document| text(1000 * number + document, 100 + 50 * document));
+            workplace.write_corpus(category, documents);
+        }
+        workplace
+    }
+
+    fn export(&self, options: &ExportOptions) {
+        export(&data().join("checkpoints/llama-deep"), &self.path("package"), options).unwrap();
+    }
+
+    fn write_corpus(&self, category: &str, texts: impl Iterator<Item = String>) {
+        let line = |(document, text): (usize, String)| {
+            json!({"id": format!("{category} {document}"), "text": text}).to_string() + "\n"
+        };
+        let lines: String = texts.enumerate().map(line).collect();
+        fs::write(self.path(&format!("{category}.jsonl")), lines).unwrap();
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.directory.path().join(name)
+    }
+
+    fn run(&self, arguments: &str) -> Output {
+        command(self.directory.path(), arguments).output().unwrap()
+    }
+
+    /// Runs a command that must succeed, and gives what it wrote on standard output.
+    fn succeed(&self, arguments: &str) -> String {
+        let output = self.run(arguments);
+        assert!(output.status.success(), "{arguments}: {}", String::from_utf8_lossy(&output.stderr));
+        String::from_utf8(output.stdout).unwrap()
+    }
+
+    /// Runs a command that must fail, and gives its message.
+    fn fail(&self, arguments: &str) -> String {
+        let output = self.run(arguments);
+        assert!(!output.status.success(), "{arguments} should have failed");
+        String::from_utf8(output.stderr).unwrap()
+    }
+
+    /// What a calibration found, without what it took.
+    fn found(&self, directory: &str) -> Value {
+        let text = fs::read(self.path(directory).join("calibration.json")).unwrap();
+        let mut found: Value = serde_json::from_slice(&text).unwrap();
+        found.as_object_mut().unwrap().remove("seconds_per_window").unwrap();
+        found
+    }
+
+    fn lines(&self, directory: &str) -> Vec<Value> {
+        let text = fs::read_to_string(self.path(directory).join("windows.jsonl")).unwrap();
+        text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+    }
+}
+
+fn data() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data")
+}
+
+fn options(layers: &str) -> ExportOptions {
+    ExportOptions {
+        layers: layers.parse::<Layers>().unwrap(),
+        tokenizer: Some(data().join("checkpoints/tokenizer.json")),
+        overwrite: true,
+        ..ExportOptions::default()
+    }
+}
+
+fn command(directory: &Path, arguments: &str) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_longattn"));
+    command.current_dir(directory).env("ORT_DYLIB_PATH", common::onnxruntime()).stdin(Stdio::null());
+    command.args(arguments.split_whitespace());
+    command
+}
+
+/// Words of the tiny tokenizer, a document's own few among them.
+fn text(document: usize, words: usize) -> String {
+    let mut state = document as u64 + 1;
+    let mut next = |count: u64| {
+        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        (state >> 33) % count
+    };
+    let words = (0..words).map(|_| match next(2) {
+        0 => next(64),
+        _ => (document as u64 * 7 + next(5)) % 64,
+    });
+    words.map(|word| format!("w{word}")).collect::<Vec<_>>().join(" ")
+}
+
+const USUAL: &str = "calibrate --model package --window 48 --windows 12 prose.jsonl verse.jsonl";
+
+/// The share of pairs of a real and a spliced window of a category in which the real one has the higher value.
+fn auc(lines: &[Value], category: &str, value: impl Fn(&Value) -> f64) -> f64 {
+    let of = |side: &str| -> Vec<f64> {
+        lines.iter().filter(|line| line["category"] == category && line["side"] == side).map(&value).collect()
+    };
+    let (real, spliced) = (of("real"), of("spliced"));
+    let pairs = real.iter().flat_map(|real| spliced.iter().map(move |spliced| f64::from(u8::from(real > spliced))));
+    pairs.sum::<f64>() / (real.len() * spliced.len()) as f64
+}
+
+#[test]
+fn every_layer_and_setting_of_sinks_gets_its_figures() {
+    let workplace = Workplace::new("0-2");
+    let told = workplace.succeed(&format!("{USUAL} -o result --heads"));
+    assert!(told.contains("prose: 12 real windows and 12 spliced, from 9 documents"), "{told}");
+    assert!(told.contains("recommendation") || told.contains("Use layer"), "{told}");
+
+    let (found, lines) = (workplace.found("result"), workplace.lines("result"));
+    assert_eq!(lines.len(), 2 * 2 * 12);
+    let rows = found["rows"].as_array().unwrap();
+    let setting = |row: &Value| [&row["layer"], &row["sink_tokens"]].map(|number| number.as_u64().unwrap());
+    let settings: Vec<_> = rows.iter().map(setting).collect();
+    assert_eq!(settings, [[0, 0], [0, 4], [1, 0], [1, 4], [2, 0], [2, 4]]);
+    for row in rows {
+        let sink = usize::from(row["sink_tokens"] == 4);
+        let layer = row["layer"].as_u64().unwrap() as usize;
+        let score = |line: &Value| line["scores"][sink]["layers"][layer].clone();
+        for category in CATEGORIES {
+            for statistic in ["dependency_strength", "distribution_uniformity"] {
+                let estimate = &row[statistic]["categories"][category];
+                let [value, low, high] = ["value", "low", "high"].map(|name| estimate[name].as_f64().unwrap());
+                let expected = auc(&lines, category, |line| score(line)[statistic].as_f64().unwrap());
+                assert!((value - expected).abs() < 1e-12, "{row}");
+                assert!(0.0 <= low && low < value && value < high && high <= 1.0, "{row}");
+            }
+            let head = &row["heads"][1]["categories"][category]["value"];
+            let expected = auc(&lines, category, |line| score(line)["head_proportions"][1].as_f64().unwrap());
+            assert!((head.as_f64().unwrap() - expected).abs() < 1e-12);
+        }
+        let strength = &row["dependency_strength"];
+        let of_categories = CATEGORIES.map(|category| strength["categories"][category]["value"].as_f64().unwrap());
+        let overall = strength["overall"]["value"].as_f64().unwrap();
+        assert!((overall - (of_categories[0] + of_categories[1]) / 2.0).abs() < 1e-12);
+    }
+    let chart = fs::read_to_string(workplace.path("result/calibration.svg")).unwrap();
+    assert!(chart.contains("prose") && chart.contains("verse") && chart.contains("all categories"));
+}
+
+#[test]
+fn scores_of_a_layer_are_those_of_its_own_package() {
+    let workplace = Workplace::new("0-2");
+    workplace.succeed(&format!("{USUAL} -o three"));
+    workplace.export(&options("2"));
+    let told = workplace.succeed(&format!("{USUAL} -o one"));
+    assert_eq!(told.lines().filter(|line| line.starts_with("│     2 ")).count(), 3 * 2, "{told}");
+    for (three, one) in workplace.lines("three").iter().zip(workplace.lines("one")) {
+        assert_eq!(three["documents"], one["documents"]);
+        for sink in [0, 1] {
+            let [three, one] = [&three["scores"][sink]["layers"][2], &one["scores"][sink]["layers"][0]];
+            let [three, one] = [three, one].map(|score| score["dependency_strength"].as_f64().unwrap());
+            assert!((three - one).abs() < 1e-6 * one, "{three} {one}");
+        }
+    }
+}
+
+#[test]
+fn all_contracts_give_the_same_scores() {
+    let workplace = Workplace::new("1,2");
+    workplace.succeed(&format!("{USUAL} -o expected"));
+    for contract in [Contract::Attentions, Contract::Statistics] {
+        workplace.export(&ExportOptions { contract, ..options("1,2") });
+        workplace.succeed(&format!("{USUAL} -o {}", contract.name()));
+        for (found, expected) in workplace.lines(contract.name()).iter().zip(workplace.lines("expected")) {
+            for (sink, layer) in [(0, 0), (0, 1), (1, 0), (1, 1)] {
+                let strength =
+                    |line: &Value| line["scores"][sink]["layers"][layer]["dependency_strength"].as_f64().unwrap();
+                let (found, expected) = (strength(found), strength(&expected));
+                assert!((found - expected).abs() < 1e-4 * expected, "{contract:?}: {found} {expected}");
+            }
+        }
+    }
+}
+
+#[test]
+fn calibrations_depend_on_the_seed_and_not_on_the_order_of_documents() {
+    let workplace = Workplace::new("1,2");
+    workplace.succeed(&format!("{USUAL} -o first"));
+    for category in CATEGORIES {
+        let path = workplace.path(&format!("{category}.jsonl"));
+        let mut lines: Vec<_> = fs::read_to_string(&path).unwrap().lines().map(|line| line.to_owned() + "\n").collect();
+        lines.reverse();
+        fs::write(path, lines.concat()).unwrap();
+    }
+    workplace.succeed(&format!("{USUAL} -o second"));
+    assert_eq!(workplace.found("first"), workplace.found("second"));
+    workplace.succeed(&format!("{USUAL} -o other --seed 1"));
+    assert_ne!(workplace.found("first")["rows"], workplace.found("other")["rows"]);
+}
+
+#[test]
+fn an_interrupted_calibration_goes_on_where_it_stopped() {
+    let workplace = Workplace::new("0-2");
+    let arguments = |output: &str| format!("{USUAL} -o {output} --quiet").replace("--windows 12", "--windows 40");
+    assert_eq!(workplace.succeed(&arguments("whole")), "");
+    let mut child = command(workplace.directory.path(), &arguments("killed")).spawn().unwrap();
+    let journal = workplace.path("killed/windows.jsonl");
+    while fs::read_to_string(&journal).unwrap_or_default().lines().count() < 2 {
+        assert!(child.try_wait().unwrap().is_none() || journal.exists(), "it ended before it began");
+        std::thread::sleep(Duration::from_millis(1));
+    }
+    child.kill().unwrap();
+    child.wait().unwrap();
+    // What a kill in the middle of a write leaves.
+    let text = fs::read_to_string(&journal).unwrap();
+    fs::write(&journal, &text[..text.len() - 10]).unwrap();
+
+    let refused = workplace.fail(&arguments("killed"));
+    assert!(refused.contains("--resume") && refused.contains("--overwrite"), "{refused}");
+    let refused = workplace.fail(&format!("{} --resume --seed 5", arguments("killed")));
+    assert!(refused.contains("cannot be resumed"), "{refused}");
+    workplace.succeed(&format!("{} --resume", arguments("killed")));
+    assert_eq!(workplace.found("killed"), workplace.found("whole"));
+    // Heads and alpha are asked of the scores that are there.
+    workplace.succeed(&format!("{} --resume --heads --alpha 0", arguments("killed")));
+    let row = &workplace.found("killed")["rows"][0];
+    assert_eq!(row["heads"].as_array().unwrap().len(), 4);
+    assert_eq!(row["long_distance_dependency_score"], row["dependency_strength"]);
+}
+
+#[test]
+fn a_corpus_that_is_too_small_says_what_it_lacks() {
+    let workplace = Workplace::new("0,1");
+    let refused = workplace.fail("calibrate --model package --window 4000 prose.jsonl -o result");
+    assert!(refused.contains("prose has 0 documents of at least 4000 tokens among 9, and takes 2"), "{refused}");
+    assert!(refused.contains("smaller --window"), "{refused}");
+
+    workplace.write_corpus("single", [text(1, 400)].into_iter());
+    let refused = workplace.fail("calibrate --model package --window 48 single.jsonl -o result");
+    assert!(refused.contains("single has 1 document of at least 48 tokens among 1"), "{refused}");
+    // A category that can be tested is, and what it lacks is told.
+    workplace.write_corpus("few", (0..3).map(|document| text(document, 100)));
+    let output = workplace.run("calibrate --model package --window 48 --windows 12 few.jsonl single.jsonl -o result");
+    let told = String::from_utf8(output.stderr).unwrap();
+    assert!(output.status.success() && told.contains("left out: single has 1 document"), "{told}");
+    assert!(told.contains("few has 9 real windows of the 12 that were asked for"), "{told}");
+    assert!(told.contains("3 documents for 8 pieces"), "{told}");
+    let found = workplace.found("result");
+    assert_eq!(found["left_out"][0]["category"], "single");
+    assert!(found["verdict"]["finding"]["too_wide"]["windows_needed"].as_u64().unwrap() > 9);
+}
+
+#[test]
+fn settings_that_make_no_sense_are_refused() {
+    let workplace = Workplace::new("1");
+    for (arguments, says) in [
+        ("--pieces 1", "at least 2"),
+        ("--pieces 49", "use fewer"),
+        ("--sink-tokens 0,40", "40 sink tokens leave nothing far"),
+        ("--sink-tokens many", "invalid value"),
+        ("--windows 0", "invalid value"),
+        ("--truth belief", "possible values: spliced, gain"),
+        ("--truth gain", "export the checkpoint with --gain"),
+    ] {
+        let refused = workplace.fail(&format!("{USUAL} -o result {arguments}").replace("--windows 12", ""));
+        assert!(refused.contains(says), "{arguments}: {refused}");
+    }
+    let refused = workplace.fail("calibrate --model package missing.jsonl -o result");
+    assert!(refused.contains("missing.jsonl"), "{refused}");
+}
+
+#[test]
+fn scores_are_compared_with_the_gain_of_real_windows() {
+    let workplace = Workplace::new("1,2");
+    workplace.export(&ExportOptions { losses: true, ..options("1,2") });
+    for category in CATEGORIES {
+        workplace.write_corpus(category, (0..12).map(|document| text(document, 300)));
+    }
+    let arguments = "calibrate --truth gain --model package --window 280 --windows 12 prose.jsonl verse.jsonl";
+    let told = workplace.succeed(&format!("{arguments} -o result"));
+    assert!(told.contains("prose: 12 real windows, from 12 documents"), "{told}");
+    let lines = workplace.lines("result");
+    assert!(lines.iter().all(|line| line["side"] == "real"));
+    // Spearman's correlation of 12 windows without ties: 1 − 6 Σ d² / (12 · 143).
+    let prose: Vec<_> = lines.iter().filter(|line| line["category"] == "prose").collect();
+    let ranks = |value: &dyn Fn(&Value) -> f64| -> Vec<f64> {
+        let rank = |line: &&Value| prose.iter().filter(|other| value(other) < value(line)).count() as f64;
+        prose.iter().map(rank).collect()
+    };
+    let gains = ranks(&|line| line["information_gain"].as_f64().unwrap());
+    let strengths = ranks(&|line| line["scores"][1]["layers"][1]["dependency_strength"].as_f64().unwrap());
+    let squares: f64 = gains.iter().zip(&strengths).map(|(a, b)| (a - b).powi(2)).sum();
+    let row = &workplace.found("result")["rows"][3];
+    assert_eq!((&row["layer"], &row["sink_tokens"]), (&json!(2), &json!(4)));
+    let found = row["dependency_strength"]["categories"]["prose"]["value"].as_f64().unwrap();
+    assert!((found - (1.0 - 6.0 * squares / (12.0 * 143.0))).abs() < 1e-12, "{found}");
+
+    let refused = workplace.fail(&format!("{arguments} -o short").replace("--window 280", "--window 200"));
+    assert!(refused.contains("set --window to 257 or more"), "{refused}");
+}
+
+#[test]
+fn the_default_model_is_calibrated_on_text() {
+    let directory = tempfile::tempdir().unwrap();
+    let package = directory.path().join("package");
+    let options = ExportOptions { layers: "0,3".parse::<Layers>().unwrap(), ..ExportOptions::default() };
+    export(&common::default_model(), &package, &options).unwrap();
+    let project = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let inputs = [project.join("docs"), project.join("src/export")].map(|path| path.display().to_string());
+    let arguments = "calibrate --model package --window 128 --windows 8 --sink-tokens 1,0,1 -o result";
+    let output = command(directory.path(), arguments).args(inputs).output().unwrap();
+    let told = String::from_utf8(output.stdout).unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    assert!(told.contains("docs: 8 real windows and 8 spliced, from 8 documents"), "{told}");
+    assert!(told.contains("all categories: the mean of their AUCs"), "{told}");
+}
