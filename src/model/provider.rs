@@ -80,8 +80,8 @@ impl BuiltIn {
                  this project"
             }
             Self::TensorRt => {
-                "it takes NVIDIA's driver and `pip install onnxruntime-gpu[cuda,cudnn] tensorrt`, with the directory of \
-                 libnvinfer.so in LD_LIBRARY_PATH"
+                "it takes what cuda takes, `pip install onnxruntime-gpu[cuda,cudnn]`, and TensorRT's libnvinfer.so of the \
+                 version that ONNX Runtime was built for, its directory in LD_LIBRARY_PATH"
             }
             Self::Rocm => "ONNX Runtime has it no longer since 1.23: use migraphx",
             Self::MiGraphX => "it takes AMD's ROCm and `pip install onnxruntime-migraphx`",
