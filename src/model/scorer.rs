@@ -411,9 +411,9 @@ impl Scorer {
     }
 
     /// Scores a text as one window in every way that this package and this machine have, and compares each with double
-    /// precision; of a longer text than the setting `window` or the model allows, the first tokens: the streaming kernels and sums within
-    /// the model with the attention computed from the model's own queries and keys, and a map with its rows normalized. The
-    /// settings `rows`, `profile` and `instruction_set` play no part.
+    /// precision; of a longer text than the setting `window` or the model allows, the first tokens: the streaming kernels and
+    /// sums within the model with the attention computed from the model's own queries and keys, and a map with its rows
+    /// normalized. The settings `rows`, `profile` and `instruction_set` play no part.
     ///
     /// # Errors
     /// Those of [`Scorer::score`].
