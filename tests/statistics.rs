@@ -109,7 +109,11 @@ fn every_first_layer_sums_as_the_kernel_does() {
 fn deeper_layers_sum_as_the_kernel_does() {
     for name in ["llama", "mistral", "qwen2", "qwen3", "phi3", "gemma2", "gemma3", "olmo2", "gpt_neox", "gpt2"] {
         for layers in [vec![1], vec![2], vec![0, 1, 2]] {
-            check(&format!("{name}-deep"), &ExportOptions { layers: Layers::These(layers), ..ExportOptions::default() }, &[3, 64]);
+            check(
+                &format!("{name}-deep"),
+                &ExportOptions { layers: Layers::These(layers), ..ExportOptions::default() },
+                &[3, 64],
+            );
         }
     }
 }
