@@ -391,7 +391,7 @@ mod tests {
     fn windows(documents: usize, shift: f64) -> Vec<Scored> {
         let mut random = Random(1);
         let mut window = |place: usize| {
-            let (side, shift) = if place % 2 == 0 { (Side::Real, shift) } else { (Side::Spliced, 0.0) };
+            let (side, shift) = if place.is_multiple_of(2) { (Side::Real, shift) } else { (Side::Spliced, 0.0) };
             let mut score = |shift: f64| LayerScore {
                 dependency_strength: random.normal() + shift,
                 distribution_uniformity: random.normal() - shift,
