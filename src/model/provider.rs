@@ -223,12 +223,12 @@ fn add(runtime: &Runtime, builder: &mut SessionBuilder, provider: BuiltIn, confi
         BuiltIn::Cpu => Ok(()),
         BuiltIn::Cuda => {
             preload_cuda(&runtime.path);
-            register(with(CUDA::default(), &options).build(), builder)
+            register(with(cuda(), &options).build(), builder)
         }
         BuiltIn::TensorRt => {
             preload_cuda(&runtime.path);
             register(with(TensorRT::default(), &options).build(), builder)?;
-            register(with(CUDA::default(), &device).build(), builder)
+            register(with(cuda(), &device).build(), builder)
         }
         BuiltIn::Rocm => register(with(ROCm::default(), &options).build(), builder),
         BuiltIn::MiGraphX => native::append(builder, "MIGraphX", &options),
@@ -236,6 +236,11 @@ fn add(runtime: &Runtime, builder: &mut SessionBuilder, provider: BuiltIn, confi
         BuiltIn::CoreMl => native::append(builder, "CoreML", &options),
         BuiltIn::DirectMl => native::append(builder, "DML", &options),
     }
+}
+
+/// Products of float32 in float32: the three digits of TF32, ONNX Runtime's default, are too few for sums over a window.
+fn cuda() -> CUDA {
+    CUDA::default().with_tf32(false)
 }
 
 fn with<P: ArbitrarilyConfigurableExecutionProvider>(provider: P, options: &[(String, String)]) -> P {
