@@ -15,6 +15,7 @@ use rayon::prelude::*;
 use super::clusters::MOST_CLUSTERS;
 use super::{FarMass, FarRegion, StreamingAttention};
 use crate::error::{Error, ErrorKind, Result};
+use crate::random::Random;
 
 /// Rows whose queries are asked for at a time.
 const ROWS_AT_A_TIME: usize = 2048;
@@ -332,13 +333,9 @@ fn fitted(coefficients: Regressors, terms: Regressors) -> f64 {
     coefficients[0] * terms[0] + coefficients[1] * terms[1]
 }
 
-/// A number from 0 to 1 that a window's groups and a head decide, by the mixing function of SplitMix64 (Steele, Lea and Flood, 2014).
+/// A number from 0 to 1 that a window's groups and a head decide.
 fn random_fraction(groups: &[u32], head: usize) -> f64 {
-    let mixed = groups.iter().fold(SEED ^ head as u64, |state, group| {
-        let mut mixed = state.wrapping_add(u64::from(*group)).wrapping_add(0x9e37_79b9_7f4a_7c15);
-        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        mixed ^ (mixed >> 31)
-    });
+    let mix = |state: u64, group: &u32| Random(state.wrapping_add(u64::from(*group))).next();
+    let mixed = groups.iter().fold(SEED ^ head as u64, mix);
     (mixed >> 11) as f64 / (1u64 << 53) as f64
 }
