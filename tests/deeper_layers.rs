@@ -144,16 +144,8 @@ fn the_default_model_scores_as_transformers_attends() {
         case: String,
         layers: BTreeMap<usize, Heads>,
     }
-    #[derive(Deserialize)]
-    struct Case {
-        token_ids: Vec<u32>,
-    }
-    #[derive(Deserialize)]
-    struct Released {
-        cases: BTreeMap<String, Case>,
-    }
     let expected: Expected = read("deeper_layers.json");
-    let ids = &read::<Released>("released_code.json").cases[&expected.case].token_ids;
+    let ids = &common::golden_windows()[&expected.case];
     assert_eq!(expected.layers.keys().copied().collect::<Vec<_>>(), [1, 17, 29]);
     for (layer, heads) in expected.layers {
         let options = ExportOptions { layers: Layers::These(vec![layer]), ..ExportOptions::default() };

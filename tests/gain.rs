@@ -106,16 +106,8 @@ fn the_default_model_tells_the_losses_of_transformers() {
         losses: Vec<f64>,
         information_gain: f64,
     }
-    #[derive(Deserialize)]
-    struct Case {
-        token_ids: Vec<u32>,
-    }
-    #[derive(Deserialize)]
-    struct Released {
-        cases: BTreeMap<String, Case>,
-    }
     let expected: Expected = read("deeper_layers.json");
-    let ids = &read::<Released>("released_code.json").cases[&expected.case].token_ids[..expected.loss_tokens];
+    let ids = &common::golden_windows()[&expected.case][..expected.loss_tokens];
     let scorer = exported(&common::default_model(), &options());
     let step = ids.len() / expected.losses.len();
     assert_close(losses(&scorer, ids).iter().step_by(step), &expected.losses, "losses");

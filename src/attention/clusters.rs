@@ -4,7 +4,7 @@ use ndarray::{Array1, Array2, Array3, ArrayView3, Axis, s};
 use pulp::{Simd, WithSimd};
 use rayon::prelude::*;
 
-use super::kernel::{Float32Panels, Kernel, PANEL, Panels, Query, cap_logits, exponential};
+use super::kernel::{Float32Panels, Kernel, PANEL, Panels, Query, Strips, cap_logits, exponential, run_strips};
 use super::streaming::{Keys, PackedKeys, with_whole_rows};
 use super::{FarMass, FarRegion};
 
@@ -202,17 +202,15 @@ impl WithSimd for Nearest<'_> {
 
     #[inline(always)]
     fn with_simd<S: Simd>(self, simd: S) -> Vec<usize> {
-        match S::F32_LANES {
-            16 => self.nearest::<S, 12, 1>(simd),
-            8 => self.nearest::<S, 6, 2>(simd),
-            _ => self.nearest::<S, 6, 4>(simd),
-        }
+        run_strips(simd, self)
     }
 }
 
-impl Nearest<'_> {
+impl<S: Simd> Strips<S> for Nearest<'_> {
+    type Output = Vec<usize>;
+
     #[inline(always)]
-    fn nearest<S: Simd, const STRIP: usize, const VECTORS: usize>(&self, simd: S) -> Vec<usize> {
+    fn run<const STRIP: usize, const VECTORS: usize>(self, simd: S) -> Vec<usize> {
         let pack = |centres| Panels::<S>::pack::<STRIP>(&self.keys, centres, 1.0);
         let strips: Vec<_> = self.centres.chunks(STRIP).map(pack).collect();
         let mut nearest = Vec::with_capacity(self.length.next_multiple_of(PANEL));
@@ -257,17 +255,15 @@ impl WithSimd for Rows<'_> {
 
     #[inline(always)]
     fn with_simd<S: Simd>(self, simd: S) {
-        match S::F32_LANES {
-            16 => self.far_masses::<S, 12, 1>(simd),
-            8 => self.far_masses::<S, 6, 2>(simd),
-            _ => self.far_masses::<S, 6, 4>(simd),
-        }
+        run_strips(simd, self);
     }
 }
 
-impl Rows<'_> {
+impl<S: Simd> Strips<S> for Rows<'_> {
+    type Output = ();
+
     #[inline(always)]
-    fn far_masses<S: Simd, const STRIP: usize, const VECTORS: usize>(self, simd: S) {
+    fn run<const STRIP: usize, const VECTORS: usize>(self, simd: S) {
         let Self { queries, scale, centres, counts, softcap, far, masses } = self;
         let mut logits = [[0.0; MOST_CLUSTERS]; STRIP];
         for (queries, masses) in queries.chunks(STRIP).zip(masses.chunks_mut(STRIP)) {

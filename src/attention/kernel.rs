@@ -200,6 +200,25 @@ pub(super) trait Panels<S: Simd>: Copy {
     ) -> [[S::f32s; VECTORS]; STRIP];
 }
 
+/// Work on strips of queries and panels of keys, of which [`run_strips`] chooses the sizes.
+pub(super) trait Strips<S: Simd> {
+    /// What it gives.
+    type Output;
+
+    /// Works with as many queries side by side, and as many vectors for the keys of a panel.
+    fn run<const STRIP: usize, const VECTORS: usize>(self, simd: S) -> Self::Output;
+}
+
+/// Runs work with as many accumulators as the registers hold beside one panel's keys and a query's number.
+#[inline(always)]
+pub(super) fn run_strips<S: Simd, Work: Strips<S>>(simd: S, work: Work) -> Work::Output {
+    match S::F32_LANES {
+        16 => work.run::<12, 1>(simd),
+        8 => work.run::<6, 2>(simd),
+        _ => work.run::<6, 4>(simd),
+    }
+}
+
 impl<Sums: RowSums> WithSimd for Tile<'_, Float32Panels<'_>, Sums> {
     type Output = Vec<Sums::Mass>;
 
@@ -215,19 +234,15 @@ impl<Keys, Sums: RowSums> Tile<'_, Keys, Sums> {
     where
         Keys: Panels<S>,
     {
-        // As many accumulators as the registers hold beside one panel's keys and a query's number.
-        match S::F32_LANES {
-            16 => self.masses_by::<S, 12, 1>(simd),
-            8 => self.masses_by::<S, 6, 2>(simd),
-            _ => self.masses_by::<S, 6, 4>(simd),
-        }
+        run_strips(simd, self)
     }
+}
+
+impl<S: Simd, Keys: Panels<S>, Sums: RowSums> Strips<S> for &Tile<'_, Keys, Sums> {
+    type Output = Vec<Sums::Mass>;
 
     #[inline(always)]
-    fn masses_by<S: Simd, const STRIP: usize, const VECTORS: usize>(&self, simd: S) -> Vec<Sums::Mass>
-    where
-        Keys: Panels<S>,
-    {
+    fn run<const STRIP: usize, const VECTORS: usize>(self, simd: S) -> Vec<Sums::Mass> {
         let pack = |queries| self.keys.pack::<STRIP>(queries, self.scale);
         let strips: Vec<_> = self.queries.chunks(STRIP).map(|queries| (queries, pack(queries))).collect();
         let mut sums = vec![self.none; self.queries.len()];

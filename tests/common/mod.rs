@@ -2,11 +2,13 @@
 
 #![allow(dead_code)] // Each test binary uses its own part.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
 use longattn::export::{ExportOptions, export};
 use longattn::score::Score;
+use serde::Deserialize;
 
 /// The GGUF file of the default model.
 pub fn default_model() -> PathBuf {
@@ -31,11 +33,18 @@ pub fn plugin() -> PathBuf {
     fetched("ggml").join("onnxruntime_ggml/lib/libonnxruntime_ggml.so")
 }
 
-/// The token ids of the windows that the released code was run on.
-pub fn golden_windows() -> Vec<Vec<u32>> {
-    let golden: serde_json::Value = serde_json::from_str(include_str!("../data/released_code.json")).unwrap();
-    let cases = golden["cases"].as_object().unwrap().values();
-    cases.map(|case| serde_json::from_value(case["token_ids"].clone()).unwrap()).collect()
+/// The token ids of the windows that the released code was run on, by the name of the case.
+pub fn golden_windows() -> BTreeMap<String, Vec<u32>> {
+    #[derive(Deserialize)]
+    struct Golden {
+        cases: BTreeMap<String, Case>,
+    }
+    #[derive(Deserialize)]
+    struct Case {
+        token_ids: Vec<u32>,
+    }
+    let golden: Golden = serde_json::from_str(include_str!("../data/released_code.json")).unwrap();
+    golden.cases.into_iter().map(|(name, case)| (name, case.token_ids)).collect()
 }
 
 /// The largest relative difference of two scores' heads.

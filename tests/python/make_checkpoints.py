@@ -60,6 +60,17 @@ GPT2 = {
     "layer_norm_epsilon": 1e-5,
 }
 LONG = {"short_factor": [1.0, 1.1, 1.2, 1.5], "long_factor": [1.0, 2.0, 4.0, 8.0]}
+PHI3_LONGROPE = {
+    "model_type": "phi3",
+    "head_dim": None,
+    "pad_token_id": 0,
+    "hidden_size": 32,
+    "num_attention_heads": 2,
+    "num_key_value_heads": 1,
+    "partial_rotary_factor": 0.5,
+    "original_max_position_embeddings": 16,
+    "rope_scaling": {"type": "longrope"} | LONG,
+}
 
 
 def changed(base, **changes):
@@ -83,18 +94,7 @@ CHECKPOINTS = [
     ("phi3", changed(LLAMA, model_type="phi3", head_dim=None, pad_token_id=0, hidden_size=32), torch.bfloat16, None),
     (
         "phi3-longrope",
-        changed(
-            LLAMA,
-            model_type="phi3",
-            head_dim=None,
-            pad_token_id=0,
-            hidden_size=32,
-            num_attention_heads=2,
-            num_key_value_heads=1,
-            partial_rotary_factor=0.5,
-            original_max_position_embeddings=16,
-            rope_scaling={"type": "longrope"} | LONG,
-        ),
+        changed(LLAMA, **PHI3_LONGROPE),
         torch.bfloat16,
         None,
     ),
@@ -201,18 +201,7 @@ DEEPER_CHECKPOINTS = [
     ),
     (
         "phi3-deep",
-        changed(
-            DEEP,
-            model_type="phi3",
-            head_dim=None,
-            pad_token_id=0,
-            hidden_size=32,
-            num_attention_heads=2,
-            num_key_value_heads=1,
-            partial_rotary_factor=0.5,
-            original_max_position_embeddings=16,
-            rope_scaling={"type": "longrope"} | LONG,
-        ),
+        changed(DEEP, **PHI3_LONGROPE),
         torch.bfloat16,
         None,
     ),
