@@ -163,8 +163,8 @@ impl SomeKeys {
         let mut sums = Array2::zeros(centres.dim());
         let mut counts = vec![0.0; centres.nrows()];
         for (key, cluster) in self.numbers.outer_iter().zip(&nearest) {
-            let mut sum = sums.row_mut(*cluster);
-            sum += &key;
+            let sum = sums.row_mut(*cluster).into_slice().expect("a new array is contiguous");
+            sum.iter_mut().zip(key.to_slice().expect("so is this")).for_each(|(sum, number)| *sum += number);
             counts[*cluster] += 1.0;
         }
         for ((mut centre, sum), count) in centres.outer_iter_mut().zip(sums.outer_iter()).zip(counts) {

@@ -124,6 +124,7 @@ impl Int16Panels<'_> {
         }
     }
 
+    #[inline(always)]
     fn panel(&self, panel: usize) -> (&[u32], &[f32]) {
         let size = self.pairs_per_key * PANEL;
         (&self.pairs[panel * size..][..size], &self.scales[panel * PANEL..][..PANEL])

@@ -18,7 +18,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::random::Random;
 
 /// Rows whose queries are asked for at a time.
-const ROWS_AT_A_TIME: usize = 2048;
+const ROWS_AT_A_TIME: usize = 4096;
 
 /// Rows whose queries are enough to tell which keys are alike.
 const ROWS_FOR_CLUSTERS: usize = 256;
@@ -162,14 +162,16 @@ impl Predictions {
             let message = "attention is NaN or infinite: the model's weights are damaged";
             return Err(Error::new(ErrorKind::NonFinite, message));
         }
-        let share = |part: f64, total: f64| if total > 0.0 { part / total } else { 0.0 };
+        let share = |total: f64| if total > 0.0 { total.recip() } else { 0.0 };
+        let (mass_share, square_share) = (share(total.mass), share(total.square_mass));
         let even = 1.0 / self.far_masses.len() as f64;
-        let size = |((_, index), row): ((usize, usize), &FarMass)| {
-            let variation = (even + share(row.mass, total.mass)) / 2.0 + share(row.square_mass, total.square_mass);
-            variation / ((self.first + index + 1) as f64).sqrt()
-        };
-        let sizes: Vec<_> = self.far_masses.indexed_iter().map(size).collect();
         let (heads, rows) = self.far_masses.dim();
+        let costs: Vec<_> = (0..rows).map(|index| ((self.first + index + 1) as f64).sqrt()).collect();
+        let size = |(row, cost): (&FarMass, &f64)| {
+            ((even + row.mass * mass_share) / 2.0 + row.square_mass * square_share) / cost
+        };
+        let sizes: Vec<_> =
+            self.far_masses.outer_iter().flat_map(|head| head.into_iter().zip(&costs).map(size)).collect();
         let probabilities = inclusion_probabilities(&sizes, wanted * heads);
         let mut order: Vec<_> = (0..rows).collect();
         order.sort_unstable_by_key(|index| (groups[self.first + index], *index));

@@ -2,7 +2,7 @@
 
 use std::f64::consts::LOG2_E;
 
-use ndarray::{Array2, ArrayView3, Axis, CowArray, Ix3};
+use ndarray::{Array2, ArrayView3, Axis, CowArray, Ix3, s};
 use rayon::prelude::*;
 
 use super::clusters::ClusteredAttention;
@@ -52,10 +52,10 @@ impl PackedKeys {
         let panels = self.panels.par_chunks_mut((head_size * PANEL).max(1)).enumerate();
         panels.filter(|(index, _)| touched.contains(&(index % panels_per_head))).for_each(|(index, panel)| {
             let (head, start) = (index / panels_per_head, index % panels_per_head * PANEL);
+            let columns = panel.as_chunks_mut::<PANEL>().0;
             for position in start.max(given.start)..given.end.min(start + PANEL) {
-                for column in 0..head_size {
-                    panel[column * PANEL + position - start] = keys[[head, position - first, column]];
-                }
+                let key = keys.slice(s![head, position - first, ..]);
+                columns.iter_mut().zip(key).for_each(|(column, number)| column[position - start] = *number);
             }
         });
         Ok(())
