@@ -152,33 +152,39 @@ impl Predictions {
     }
 
     /// A sample of `wanted` rows for each head on average, or one more or less.
-    ///
-    /// A row's probability is in proportion to its share of all predicted square mass and, for half as much each, to its
-    /// share of the mass and of the number of rows of all heads; and, as in Neyman's allocation, to the inverse root of
-    /// its cost, which is the number of its keys.
     fn draw(&self, groups: &[u32], wanted: usize) -> Result<Vec<Sample>> {
         let total: FarMass = self.far_masses.iter().copied().sum();
         if !(total.mass + total.square_mass).is_finite() {
             let message = "attention is NaN or infinite: the model's weights are damaged";
             return Err(Error::new(ErrorKind::NonFinite, message));
         }
-        let share = |total: f64| if total > 0.0 { total.recip() } else { 0.0 };
-        let (mass_share, square_share) = (share(total.mass), share(total.square_mass));
-        let even = 1.0 / self.far_masses.len() as f64;
         let (heads, rows) = self.far_masses.dim();
-        let costs: Vec<_> = (0..rows).map(|index| ((self.first + index + 1) as f64).sqrt()).collect();
-        let size = |(row, cost): (&FarMass, &f64)| {
-            ((even + row.mass * mass_share) / 2.0 + row.square_mass * square_share) / cost
+        let by_group = || {
+            let mut order: Vec<_> = (0..rows).collect();
+            order.sort_unstable_by_key(|index| (groups[self.first + index], *index));
+            order
         };
-        let sizes: Vec<_> =
-            self.far_masses.outer_iter().flat_map(|head| head.into_iter().zip(&costs).map(size)).collect();
-        let probabilities = inclusion_probabilities(&sizes, wanted * heads);
-        let mut order: Vec<_> = (0..rows).collect();
-        order.sort_unstable_by_key(|index| (groups[self.first + index], *index));
+        let (order, probabilities) =
+            rayon::join(by_group, || inclusion_probabilities(&self.sizes(total), wanted * heads));
         let of_heads = probabilities.par_chunks(rows).enumerate();
         Ok(of_heads
             .map(|(head, probabilities)| Sample::draw(probabilities, &order, random_fraction(groups, head)))
             .collect())
+    }
+
+    /// What the rows' probabilities are in proportion to, `[heads][rows]`: a row's share of all predicted square mass and,
+    /// for half as much each, its share of the mass and of the number of rows of all heads; and, as in Neyman's
+    /// allocation, the inverse root of its cost, which is the number of its keys.
+    fn sizes(&self, total: FarMass) -> Vec<f64> {
+        let share = |total: f64| if total > 0.0 { total.recip() } else { 0.0 };
+        let (mass_share, square_share) = (share(total.mass), share(total.square_mass));
+        let even = 1.0 / self.far_masses.len() as f64;
+        let costs = (1..=self.far_masses.ncols()).map(|keys| ((self.first + keys) as f64).sqrt());
+        let costs: Vec<_> = costs.collect();
+        let size = |(row, cost): (&FarMass, &f64)| {
+            ((even + row.mass * mass_share) / 2.0 + row.square_mass * square_share) / cost
+        };
+        self.far_masses.outer_iter().flat_map(|head| head.into_iter().zip(&costs).map(size)).collect()
     }
 
     fn estimate(&self, samples: Vec<Sample>, exact: &ExactRows) -> Estimate {
