@@ -88,10 +88,12 @@ impl Builder<'_> {
             let by_key_head = body.integers(&[0, 0, group * size as i64, -1]);
             let weights = body.node("Reshape", &[&weights, &by_key_head]);
             let attended = body.node("MatMul", &[&weights, &value]);
-            let by_head = body.integers(&[0, heads, size as i64, -1]);
-            [body.node("Identity", &[&idle]), body.node("Reshape", &[&attended, &by_head])]
+            // Flat, since ONNX's own evaluator joins others along an axis that they have.
+            let flat = body.integers(&[-1]);
+            [body.node("Identity", &[&idle]), body.node("Reshape", &[&attended, &flat])]
         });
-        // From [blocks, batch, heads, rows, head_size].
+        let by_block = self.integers(&[0, -1, heads, size as i64, self.decoder.head_size as i64]);
+        let attended = self.node("Reshape", &[&attended, &by_block]);
         let by_token = Attribute::integers("perm", &[1, 0, 3, 2, 4]);
         let attended = self.node_with("Transpose", &[&attended], vec![by_token]);
         let shape = self.integers(&[0, -1, heads * self.decoder.head_size as i64]);
