@@ -170,8 +170,8 @@ fn export_files(files: &dyn Files, target: &Path, options: &ExportOptions) -> Re
 fn check_options(options: &ExportOptions) -> Result<()> {
     let in_blocks = options.contract == Contract::Statistics || options.attention == AttentionOperators::Standard;
     if options.block_rows.is_some() && !in_blocks {
-        let message = "block_rows is for the contract statistics and for attention by standard operators: choose one of them, or \
-                       leave block_rows away";
+        let message = "block_rows is for the contract statistics and for attention by standard operators: choose one of \
+                       them, or leave block_rows away";
         return Err(Error::new(ErrorKind::InvalidArgument, message));
     }
     match options.rope_theta {

@@ -101,7 +101,7 @@ impl Builder<'_> {
             key: self.node("Slice", &[key, &zero, &end, &two]),
             row_positions: self.node("Unsqueeze", &[&row_positions, &last]),
             key_positions: self.node("Slice", &[&rows.positions, &zero, &end]),
-            // A sliding window that hides any key from a row hides all far ones, and such windows are refused.
+            // Windows longer than the scored layer's sliding window are refused, so that it hides nothing.
             sliding_window: None,
         };
         (block, far_keys)
