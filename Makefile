@@ -132,20 +132,28 @@ target/cases/scores.tsv: $(onnxruntime) $(cases_read)
 	@$(need_compiler)
 	cargo test --release --locked --test cases
 
+deeper_checkpoints := $(wildcard tests/data/checkpoints/*-deep) tests/data/checkpoints/gpt_neox-sequential
+
 .PHONY: onnx
 test: onnx
 onnx: build $(model_file) target/python/.installed ## check exported models against the ONNX standard and CUDA's kernels
-	rm -rf target/check-onnx
+	rm -rf target/check-onnx target/check-onnx-standard
 	for contract in query-key attentions statistics; do for dtype in f32 f16 bf16; do \
 	    $(longattn) export $(model_file) --contract $$contract --dtype $$dtype -o target/check-onnx/$$contract-$$dtype; \
 	done; done
 	$(longattn) export $(model_file) --layer 17 --gain --dtype bf16 -o target/check-onnx/gain
-	PYTHONPATH=target/python python3 tests/python/check_onnx.py target/check-onnx/*
+	$(longattn) export $(model_file) --layer 17 --gain --dtype bf16 --attention standard -o target/check-onnx-standard/gain
+	for checkpoint in $(deeper_checkpoints); do \
+	    $(longattn) export $$checkpoint --tokenizer tests/data/checkpoints/tokenizer.json --layer 2 --gain --contract statistics \
+	        --attention standard --block-rows 7 --quiet -o target/check-onnx-standard/$$(basename $$checkpoint); \
+	done
+	PYTHONPATH=target/python python3 tests/python/check_onnx.py target/check-onnx/* target/check-onnx-standard/*
 	for checkpoint in tests/data/checkpoints/*/; do \
 	    $(longattn) export $$checkpoint --tokenizer tests/data/checkpoints/tokenizer.json --quiet \
 	        -o target/check-onnx/$$(basename $$checkpoint); \
 	done
-	PYTHONPATH=target/python python3 tests/python/check_cuda.py target/check-onnx/*
+	PYTHONPATH=target/python python3 tests/python/check_cuda.py --left GroupQueryAttention target/check-onnx/*
+	PYTHONPATH=target/python python3 tests/python/check_cuda.py target/check-onnx-standard/*
 
 # Installed for the Python that is here, not for the one named above.
 target/python/.installed: requirements/check-onnx.txt

@@ -15,11 +15,20 @@ use std::time::Instant;
 
 use longattn::choice::Choice;
 use longattn::config::Config;
-use longattn::export::{ExportOptions, Layers, export};
+use longattn::export::{AttentionOperators, ExportOptions, Layers, export};
 use longattn::model::{Contract, Scorer};
 use process::peak_memory_megabytes;
 
-const LAYERS: [&str; 3] = ["0", "17", "all"];
+/// Packages by their layers, contract and operators of the layers before.
+const PACKAGES: [(&str, Contract, AttentionOperators); 7] = [
+    ("0", Contract::QueryKey, AttentionOperators::Fused),
+    ("0", Contract::Statistics, AttentionOperators::Fused),
+    ("17", Contract::QueryKey, AttentionOperators::Fused),
+    ("17", Contract::QueryKey, AttentionOperators::Standard),
+    ("17", Contract::Statistics, AttentionOperators::Fused),
+    ("all", Contract::QueryKey, AttentionOperators::Fused),
+    ("all", Contract::Statistics, AttentionOperators::Fused),
+];
 const LENGTHS: [usize; 3] = [1024, 4096, 8192];
 
 /// Tells a child process which package to score a window with, and how long that is.
@@ -34,27 +43,26 @@ fn main() {
         return score_one_window(length.parse().expect("a number of tokens"), Path::new(package));
     }
     println!(
-        "{:<7} {:<11} {:>7} {:>9} {:>18} {:>15}",
-        "layers", "contract", "tokens", "seconds", "processor seconds", "peak memory MB"
+        "{:<7} {:<11} {:<10} {:>7} {:>9} {:>18} {:>15}",
+        "layers", "contract", "attention", "tokens", "seconds", "processor seconds", "peak memory MB"
     );
-    for layers in LAYERS {
-        for contract in [Contract::QueryKey, Contract::Statistics] {
-            let package = package(layers, contract);
-            for length in LENGTHS {
-                print!("{layers:<7} {:<11} ", contract.name());
-                std::io::stdout().flush().expect("somewhere to print");
-                let executable = std::env::current_exe().expect("the path of this program");
-                let child = Command::new(executable).env(CHILD, format!("{length} {}", package.display())).status();
-                assert!(child.expect("a child process").success(), "the window of {length} tokens was not scored");
-            }
+    for (layers, contract, attention) in PACKAGES {
+        let package = package(layers, contract, attention);
+        for length in LENGTHS {
+            print!("{layers:<7} {:<11} {:<10} ", contract.name(), attention.name());
+            std::io::stdout().flush().expect("somewhere to print");
+            let executable = std::env::current_exe().expect("the path of this program");
+            let child = Command::new(executable).env(CHILD, format!("{length} {}", package.display())).status();
+            assert!(child.expect("a child process").success(), "the window of {length} tokens was not scored");
         }
     }
 }
 
-fn package(layers: &str, contract: Contract) -> PathBuf {
-    let package = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("layers-{layers}-{}", contract.name()));
+fn package(layers: &str, contract: Contract, attention: AttentionOperators) -> PathBuf {
+    let name = format!("layers-{layers}-{}-{}", contract.name(), attention.name());
+    let package = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
     let layers: Layers = layers.parse().expect("layers");
-    let options = ExportOptions { contract, layers, overwrite: true, ..ExportOptions::default() };
+    let options = ExportOptions { contract, layers, attention, overwrite: true, ..ExportOptions::default() };
     export(&common::default_model(), &package, &options).expect("the default model can be exported");
     package
 }

@@ -6,12 +6,13 @@ mod common;
 
 use std::collections::BTreeMap;
 use std::fs;
+use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 
 use longattn::cancel::Cancel;
 use longattn::choice::Choice;
 use longattn::config::Config;
-use longattn::export::{ExportOptions, Layers, WeightType, export};
+use longattn::export::{AttentionOperators, ExportOptions, Layers, WeightType, export};
 use longattn::model::{Contract, Scorer};
 use longattn::score::Score;
 use longattn::{Error, ErrorKind};
@@ -102,6 +103,67 @@ fn deeper_layers_of_every_architecture_score_as_transformers_attends() {
     }
 }
 
+/// Windows of 12 and 40 tokens, by blocks that are longer, end with the window, leave a part of one, or are single rows.
+#[test]
+fn standard_operators_attend_as_transformers_does() {
+    let expected: BTreeMap<String, Vec<Window>> = read("checkpoints/expected_deeper.json");
+    for (name, windows) in expected {
+        for contract in [Contract::QueryKey, Contract::Statistics] {
+            for rows in [64, 8, 7, 1] {
+                let options = ExportOptions { contract, ..standard(rows, tiny(LAST)) };
+                let package = Package::of(&checkpoint(&name), &options);
+                let scorer = package.open(&[]);
+                let metadata = scorer.description().metadata.as_ref().unwrap();
+                assert_eq!((metadata.block_rows, &metadata.least_onnxruntime), (Some(rows), &None));
+                for window in &windows {
+                    let score = scorer.score_tokens(&window.token_ids).unwrap();
+                    let context = format!("{name}, {contract:?}, {} tokens by {rows} rows", window.token_ids.len());
+                    assert_close(&score, &window.heads, 1e-5, &context);
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn short_windows_attend_alike() {
+    for name in ["gemma2-deep", "gpt2-deep"] {
+        let fused = Package::of(&checkpoint(name), &tiny(LAST)).open(&[("sink_tokens", "0")]);
+        let standard = Package::of(&checkpoint(name), &standard(7, tiny(LAST))).open(&[("sink_tokens", "0")]);
+        for length in [1, 2, 3] {
+            let ids: Vec<u32> = (5..5 + length).collect();
+            let (fused, standard) = (fused.score_tokens(&ids), standard.score_tokens(&ids));
+            let Ok(fused) = fused else {
+                assert_eq!(fused.unwrap_err().to_string(), standard.unwrap_err().to_string());
+                continue;
+            };
+            assert!(common::apart(&standard.unwrap(), &fused) <= 1e-5, "{name}, {length} tokens");
+        }
+    }
+}
+
+#[test]
+fn standard_operators_take_heads_of_any_size() {
+    let directory = tempfile::tempdir().unwrap();
+    let source = checkpoint("llama-deep");
+    let config = fs::read_to_string(source.join("config.json")).unwrap();
+    fs::copy(source.join("model.safetensors"), directory.path().join("model.safetensors")).unwrap();
+    let mut config: serde_json::Value = serde_json::from_str(&config).unwrap();
+    config["head_dim"] = 4.into();
+    config["num_attention_heads"] = 8.into();
+    config["num_key_value_heads"] = 4.into();
+    fs::write(directory.path().join("config.json"), config.to_string()).unwrap();
+    let error = Package::try_of(directory.path(), &tiny(LAST)).err().unwrap();
+    assert!(error.to_string().contains("--attention standard"), "{error}");
+    let package = Package::of(directory.path(), &standard(7, tiny(LAST)));
+    let score = package.open(&[]).score_tokens(&(0..40).collect::<Vec<_>>()).unwrap();
+    assert!(score.dependency_strength > 0.0);
+}
+
+fn standard(rows: usize, options: ExportOptions) -> ExportOptions {
+    ExportOptions { attention: AttentionOperators::Standard, block_rows: NonZeroUsize::new(rows), ..options }
+}
+
 #[test]
 fn layers_scored_together_score_as_alone() {
     let source = checkpoint("qwen3-deep");
@@ -153,6 +215,10 @@ fn the_default_model_scores_as_transformers_attends() {
         let score = package.open(&[]).score_tokens(ids).unwrap();
         assert_close(&score, &heads, 1e-3, &format!("layer {layer}"));
         if layer == 17 {
+            let standard = Package::of(&common::default_model(), &standard(64, options)).open(&[]);
+            let apart = common::apart(&standard.score_tokens(ids).unwrap(), &score);
+            println!("layer {layer}, by standard operators: {apart:.1e} apart");
+            assert!(apart <= 1e-5, "{apart:.1e} apart");
             let estimate = package.open(&[("rows", "512")]).score_tokens(ids).unwrap();
             assert!((830..1030).contains(&estimate.rows), "{} rows", estimate.rows);
             let apart = (estimate.dependency_strength - score.dependency_strength).abs();

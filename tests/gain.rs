@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use longattn::cancel::Cancel;
 use longattn::config::Config;
-use longattn::export::{ExportOptions, Layers, WeightType, export};
+use longattn::export::{AttentionOperators, ExportOptions, Layers, WeightType, export};
 use longattn::model::{MIN_GAIN_TOKENS, Scorer};
 use longattn::{Error, ErrorKind};
 use safetensors::Dtype;
@@ -86,11 +86,16 @@ fn long_window() -> Vec<u32> {
 fn losses_of_every_architecture_are_those_of_transformers() {
     let expected: BTreeMap<String, Vec<Window>> = read("checkpoints/expected_deeper.json");
     for (name, windows) in expected {
-        for (layer, fold) in [(0, true), (0, false), (2, false)] {
+        for (layer, fold, attention) in [
+            (0, true, AttentionOperators::Fused),
+            (0, false, AttentionOperators::Fused),
+            (2, false, AttentionOperators::Fused),
+            (2, false, AttentionOperators::Standard),
+        ] {
             let layers = Layers::These(vec![layer]);
-            let scorer = exported(&checkpoint(&name), &ExportOptions { layers, fold, ..tiny() });
+            let scorer = exported(&checkpoint(&name), &ExportOptions { layers, fold, attention, ..tiny() });
             for Window { token_ids, losses: expected } in &windows {
-                let context = format!("{name}, layer {layer}, fold {fold}, {} tokens", token_ids.len());
+                let context = format!("{name}, layer {layer}, fold {fold}, {attention:?}, {} tokens", token_ids.len());
                 assert_close(&losses(&scorer, token_ids), expected, &context);
             }
         }
@@ -126,7 +131,11 @@ fn the_gain_is_the_mean_drop_of_losses() {
     });
     let framing = directory.path().join("tokenizer.json");
     fs::write(&framing, tokenizer.to_string()).unwrap();
-    for (prefix, options) in [(0, tiny()), (1, ExportOptions { tokenizer: Some(framing), ..tiny() })] {
+    for (prefix, options) in [
+        (0, tiny()),
+        (0, ExportOptions { attention: AttentionOperators::Standard, ..tiny() }),
+        (1, ExportOptions { tokenizer: Some(framing), ..tiny() }),
+    ] {
         let scorer = exported(&checkpoint("llama-deep"), &options);
         let ids = long_window();
         let framed: Vec<_> = [7].into_iter().take(prefix).chain(ids.iter().copied()).collect();

@@ -5,7 +5,7 @@ mod common;
 
 use std::path::Path;
 
-use longattn::export::{ExportOptions, Layers, export};
+use longattn::export::{AttentionOperators, ExportOptions, Layers, export};
 use longattn::model::{Contract, Placement, Scorer, survey};
 use longattn::{Config, ErrorKind};
 use tempfile::TempDir;
@@ -62,6 +62,15 @@ fn a_deeper_layer_leaves_the_fused_attention_to_the_cpu() {
     let placement = check(&package);
     assert!(nodes(&placement, OPENVINO) > 100, "{placement:?}");
     assert_eq!(placement[CPU].keys().collect::<Vec<_>>(), ["GroupQueryAttention"]);
+}
+
+#[test]
+fn a_deeper_layer_by_standard_operators_runs_wholly_on_openvino() {
+    let (layers, attention) = (Layers::These(vec![2]), AttentionOperators::Standard);
+    let (_directory, package) = package(&ExportOptions { layers, attention, ..ExportOptions::default() });
+    let placement = check(&package);
+    assert!(nodes(&placement, OPENVINO) > 100, "{placement:?}");
+    assert_eq!(nodes(&placement, CPU), 0, "{placement:?}");
 }
 
 #[test]

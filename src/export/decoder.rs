@@ -3,6 +3,7 @@
 
 use ndarray::{Array2, s};
 
+use super::AttentionOperators;
 use super::architecture::{
     Activation, Architecture, BlockNames, FeedForward, Norm, Projections, QueryKeyNorms, TensorNames,
 };
@@ -171,7 +172,7 @@ impl Decoder {
     }
 
     /// How many layers, from the first on, are computed whole: all for losses, or else those before the last scored one.
-    fn whole_layers(&self) -> usize {
+    pub(super) fn whole_layers(&self) -> usize {
         if self.head.is_some() { self.layer_count() } else { self.deepest() }
     }
 
@@ -207,13 +208,14 @@ impl Decoder {
     }
 
     /// Checks that layers can be computed whole where they have to be.
-    pub(super) fn check_depth(&self) -> Result<()> {
-        if self.whole_layers() == 0 || self.head_size.is_multiple_of(FUSED_ATTENTION_HEAD) {
+    pub(super) fn check_depth(&self, attention: AttentionOperators) -> Result<()> {
+        let is_fused = self.whole_layers() > 0 && attention == AttentionOperators::Fused;
+        if !is_fused || self.head_size.is_multiple_of(FUSED_ATTENTION_HEAD) {
             return Ok(());
         }
         let message = format!(
             "layers after the first, and losses, cannot be exported with heads of {} numbers: ONNX Runtime's fused \
-             attention takes multiples of {FUSED_ATTENTION_HEAD}",
+             attention takes multiples of {FUSED_ATTENTION_HEAD}; choose standard operators (--attention standard)",
             self.head_size
         );
         Err(Error::new(ErrorKind::Unsupported, message))

@@ -74,7 +74,7 @@ pub(super) fn decoder(gguf: &Gguf, options: &ExportOptions) -> Result<Decoder> {
         head: options.losses.then_some(head),
         final_logit_softcap: None,
     };
-    decoder.check_depth().map_err(|error| error.at(gguf.place("")))?;
+    decoder.check_depth(options.attention).map_err(|error| error.at(gguf.place("")))?;
     decoder.check_heads().map_err(|error| error.at(gguf.place("")))?;
     Ok(decoder)
 }

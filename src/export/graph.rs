@@ -1,6 +1,9 @@
 //! The ONNX graphs of a scorer package.
 
+mod attention;
+mod loops;
 mod loss;
+mod statistics;
 
 use std::collections::HashSet;
 use std::f32::consts::{FRAC_1_SQRT_2, PI};
@@ -12,8 +15,6 @@ use super::onnx::{Attribute, Dimension, ElementType, Graph, Node, Tensor, ValueI
 use super::rotary::{Frequencies, Rotary};
 use crate::model::WINDOW_LENGTH;
 use crate::model::metadata::Contract;
-
-mod statistics;
 
 /// Names of the initializers that belong to no projection.
 pub(super) const TOKEN_EMBEDDING: &str = "token_embedding";
@@ -72,19 +73,19 @@ impl LinearNames {
 /// `weights` holds the initializers, and what it holds is computed with: either each projection's table, or the embedding
 /// `[vocabulary_size, embedding_size]`, the matrices, and those of norms, biases and positions that the model has.
 pub(super) fn build(options: &ExportOptions, decoder: &Decoder, weights: &[Tensor]) -> Graph {
-    let mut builder = Builder::new(decoder, weights);
+    let mut builder = Builder::new(options, decoder, weights);
     match options.contract {
         Contract::QueryKey if decoder.deepest() == 0 => builder.query_key(),
         Contract::QueryKey => builder.deeper_query_key(),
         Contract::Attentions => builder.attentions(),
-        Contract::Statistics => builder.statistics(options.block_rows()),
+        Contract::Statistics => builder.statistics(),
     }
     builder.finish()
 }
 
 /// The graph from token ids through all layers to the losses, which takes no tables.
-pub(super) fn build_losses(decoder: &Decoder, weights: &[Tensor]) -> Graph {
-    let mut builder = Builder::new(decoder, weights);
+pub(super) fn build_losses(options: &ExportOptions, decoder: &Decoder, weights: &[Tensor]) -> Graph {
+    let mut builder = Builder::new(options, decoder, weights);
     builder.losses();
     builder.finish()
 }
@@ -94,6 +95,7 @@ type Value = String;
 
 struct Builder<'a> {
     graph: Graph,
+    options: &'a ExportOptions,
     decoder: &'a Decoder,
     /// What names of values begin with, another for a graph within a graph.
     scope: &'static str,
@@ -110,9 +112,9 @@ struct Tokens {
 }
 
 impl<'a> Builder<'a> {
-    fn new(decoder: &'a Decoder, weights: &[Tensor]) -> Self {
+    fn new(options: &'a ExportOptions, decoder: &'a Decoder, weights: &[Tensor]) -> Self {
         let graph = Graph { name: "longattn".to_owned(), initializer: weights.to_vec(), ..Graph::default() };
-        Self { graph, decoder, scope: "" }
+        Self { graph, options, decoder, scope: "" }
     }
 
     /// The graph, without the weights that it does not read.
@@ -248,48 +250,6 @@ impl<'a> Builder<'a> {
         let fed_forward = self.fed_forward(layer, &normed);
         let fed_forward = self.normed(&fed_forward, &NormNames::new(layer, "post_feed_forward_norm"));
         self.node("Add", &[&behind, &fed_forward])
-    }
-
-    /// What a layer's attention gives, by a fused operator, which holds no map.
-    fn attended(&mut self, layer: usize, normed: &Value, [query, key]: [Value; 2], tokens: &Tokens) -> Value {
-        let decoder = self.decoder;
-        let value = self.linear(normed, &LinearNames::new(layer, "value"));
-        let query = self.joined(&query, decoder.heads);
-        let key = self.joined(&key, decoder.key_value_heads);
-        let [last, length] = self.extents(tokens);
-        let mut attributes = vec![
-            Attribute::integer("num_heads", decoder.heads as i64),
-            Attribute::integer("kv_num_heads", decoder.key_value_heads as i64),
-            Attribute::float("scale", decoder.attention_scale as f32),
-        ];
-        attributes.extend(decoder.logit_softcap.map(|cap| Attribute::float("softcap", cap as f32)));
-        let window = decoder.sliding_windows[layer];
-        attributes.extend(window.map(|window| Attribute::integer("local_window_size", window as i64)));
-        let outputs = ["attended", "present_key", "present_value"].map(|stem| self.fresh(stem));
-        let attended = outputs[0].clone();
-        let inputs = [&query, &key, &value, "", "", &last, &length];
-        self.push("GroupQueryAttention", &inputs, outputs.to_vec(), attributes);
-        self.graph.node.last_mut().expect("just pushed").domain = RUNTIME_DOMAIN.to_owned();
-        self.linear(&attended, &LinearNames::new(layer, "attention_output"))
-    }
-
-    /// `[batch, heads, length, head_size]` as `[batch, length, heads * head_size]`.
-    fn joined(&mut self, vectors: &Value, heads: usize) -> Value {
-        let by_token = self.node_with("Transpose", &[vectors], vec![Attribute::integers("perm", &[0, 2, 1, 3])]);
-        let shape = self.integers(&[0, 0, (heads * self.decoder.head_size) as i64]);
-        self.node("Reshape", &[&by_token, &shape])
-    }
-
-    /// The last position of each window `[batch]`, and the length of all.
-    fn extents(&mut self, tokens: &Tokens) -> [Value; 2] {
-        let length = self.length(&tokens.ids);
-        let one = self.integer(1);
-        let last = self.node("Sub", &[&length, &one]);
-        let shape = self.node("Shape", &[&tokens.ids]);
-        let first = self.integers(&[0]);
-        let batch = self.node("Gather", &[&shape, &first]);
-        let last = self.node("Expand", &[&last, &batch]);
-        [last, length].map(|number| self.cast(&number, ElementType::Int32))
     }
 
     fn fed_forward(&mut self, layer: usize, normed: &Value) -> Value {

@@ -89,7 +89,7 @@ pub(super) fn open<'a>(files: &'a dyn Files, options: &ExportOptions) -> Result<
         },
         final_logit_softcap: config.optional_real("final_logit_softcapping")?,
     };
-    decoder.check_depth().map_err(|error| error.at(&config.place))?;
+    decoder.check_depth(options.attention).map_err(|error| error.at(&config.place))?;
     decoder.check_heads().map_err(|error| error.at(&config.place))?;
     Ok((decoder, tensors))
 }

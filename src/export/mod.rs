@@ -58,7 +58,22 @@ impl Choice for WeightType {
     const NAMES: &'static [(&'static str, Self)] = &[("f32", Self::F32), ("f16", Self::F16), ("bf16", Self::Bf16)];
 }
 
-/// Rows of attention that the contract `statistics` computes at a time unless told otherwise.
+/// The operators by which layers attend that are computed whole: those before the deepest scored one, or all for losses.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum AttentionOperators {
+    /// ONNX Runtime's own fused operator, `GroupQueryAttention`: for its CPU provider, on which it is fast. Others leave it to
+    /// the CPU, and some releases see one token more than a sliding window has.
+    #[default]
+    Fused,
+    /// ONNX's standard operators, in a loop over blocks of rows: for any execution provider and any release.
+    Standard,
+}
+
+impl Choice for AttentionOperators {
+    const NAMES: &'static [(&'static str, Self)] = &[("fused", Self::Fused), ("standard", Self::Standard)];
+}
+
+/// Rows of attention that a model computes at a time, where it does so in blocks, unless told otherwise.
 pub const DEFAULT_BLOCK_ROWS: NonZeroUsize = NonZeroUsize::new(64).unwrap();
 
 /// How to export a checkpoint.
@@ -70,8 +85,11 @@ pub struct ExportOptions {
     pub layers: Layers,
     /// Number format of the stored weights.
     pub weights: WeightType,
-    /// Rows of attention that the contract `statistics` computes at a time; `None` for [`DEFAULT_BLOCK_ROWS`]. More rows
-    /// take more memory, `heads · rows · L` numbers a few times over, and fewer steps, which accelerators like.
+    /// The operators by which layers attend that are computed whole.
+    pub attention: AttentionOperators,
+    /// Rows of attention that the contract `statistics` and [`AttentionOperators::Standard`] compute at a time; `None` for
+    /// [`DEFAULT_BLOCK_ROWS`]. More rows take more memory, `heads · rows · L` numbers a few times over, and fewer steps,
+    /// which accelerators like.
     pub block_rows: Option<NonZeroUsize>,
     /// Fold embedding, norm and projections into a table of queries and one of keys by token id, so that the model looks
     /// up what it would otherwise compute. Models with learned positions and layers after the first cannot be folded and
@@ -99,6 +117,7 @@ impl Default for ExportOptions {
             contract: Contract::QueryKey,
             layers: Layers::These(vec![0]),
             weights: WeightType::F32,
+            attention: AttentionOperators::Fused,
             block_rows: None,
             fold: true,
             losses: false,
@@ -128,8 +147,8 @@ impl ExportOptions {
 ///   ones; for a layer after the first and for losses also where its activation or the size of its heads is not.
 /// - [`ErrorKind::NonFinite`] where a weight is NaN or infinite, in the checkpoint or in the chosen number format.
 /// - [`ErrorKind::InvalidArgument`] where `target` exists and may not be replaced, there is no such layer, `rope_theta` is
-///   out of range, or it or `max_positions` is given for a model with learned positions, or `block_rows` for another contract
-///   than `statistics`.
+///   out of range, or it or `max_positions` is given for a model with learned positions, or `block_rows` where nothing
+///   is computed in blocks.
 /// - [`ErrorKind::Io`] where a file cannot be read or written.
 pub fn export(source: &Path, target: &Path, options: &ExportOptions) -> Result<Metadata> {
     check_options(options)?;
@@ -149,8 +168,10 @@ fn export_files(files: &dyn Files, target: &Path, options: &ExportOptions) -> Re
 }
 
 fn check_options(options: &ExportOptions) -> Result<()> {
-    if options.block_rows.is_some() && options.contract != Contract::Statistics {
-        let message = "block_rows is for the contract statistics alone: choose that, or leave block_rows away";
+    let in_blocks = options.contract == Contract::Statistics || options.attention == AttentionOperators::Standard;
+    if options.block_rows.is_some() && !in_blocks {
+        let message = "block_rows is for the contract statistics and for attention by standard operators: choose one of \
+                       them, or leave block_rows away";
         return Err(Error::new(ErrorKind::InvalidArgument, message));
     }
     match options.rope_theta {
@@ -182,7 +203,7 @@ fn write_package(
     let scores = model(&metadata, graph::build(options, decoder, &weights));
     draft.write(package::MODEL, &scores.encode_to_vec())?;
     if options.losses {
-        let losses = model(&metadata, graph::build_losses(decoder, &weights));
+        let losses = model(&metadata, graph::build_losses(options, decoder, &weights));
         draft.write(package::LOSS, &losses.encode_to_vec())?;
     }
     draft.finish()?;
@@ -318,6 +339,8 @@ fn checked_tokenizer((tokenizer, json): (Tokenizer, String), decoder: &Decoder) 
 
 fn metadata(decoder: &Decoder, options: &ExportOptions) -> Metadata {
     let sliding_window = decoder.sliding_window();
+    let is_fused = options.attention == AttentionOperators::Fused;
+    let in_blocks = options.contract == Contract::Statistics || !is_fused && decoder.whole_layers() > 0;
     Metadata {
         contract: options.contract,
         name: decoder.name.clone(),
@@ -335,8 +358,8 @@ fn metadata(decoder: &Decoder, options: &ExportOptions) -> Metadata {
         full_attention_layer: sliding_window.and(decoder.first_full_layer()),
         weights: options.weights.name().to_owned(),
         losses: options.losses,
-        least_onnxruntime: decoder.slides_inside().then(|| graph::LOCAL_ATTENTION_RUNTIME.to_owned()),
-        block_rows: (options.contract == Contract::Statistics).then(|| options.block_rows()),
+        least_onnxruntime: (is_fused && decoder.slides_inside()).then(|| graph::LOCAL_ATTENTION_RUNTIME.to_owned()),
+        block_rows: in_blocks.then(|| options.block_rows()),
     }
 }
 

@@ -210,7 +210,15 @@ impl From<&str> for Dimension {
 
 impl ValueInfo {
     pub(super) fn new(name: &str, element_type: ElementType, dim: Vec<Dimension>) -> Self {
-        let tensor = TensorType { elem_type: element_type as i32, shape: Some(Shape { dim }) };
+        Self::typed(name, element_type, Some(Shape { dim }))
+    }
+
+    pub(super) fn of_any_shape(name: &str, element_type: ElementType) -> Self {
+        Self::typed(name, element_type, None)
+    }
+
+    fn typed(name: &str, element_type: ElementType, shape: Option<Shape>) -> Self {
+        let tensor = TensorType { elem_type: element_type as i32, shape };
         Self { name: name.to_owned(), r#type: Some(Type { tensor_type: Some(tensor) }) }
     }
 }

@@ -56,7 +56,7 @@ pub struct Metadata {
     pub losses: bool,
     /// The oldest ONNX Runtime, such as `1.24`, that computes the model rightly, where not all do that load it.
     pub least_onnxruntime: Option<String>,
-    /// Rows of attention that a model by the contract `statistics` computes at a time.
+    /// Rows of attention that the model computes at a time, where it does so in blocks.
     pub block_rows: Option<usize>,
 }
 

@@ -111,8 +111,10 @@ fn check_placement(placement: &Placement, provider: &str, path: &Path, config: &
     let left = placement.get(BuiltIn::Cpu.official_name()).into_iter().flatten();
     let left: Vec<_> = left.filter(|(operator, _)| COSTLY.contains(&operator.as_str())).collect();
     if !left.is_empty() {
+        let is_fused = left.iter().any(|(operator, _)| *operator == "GroupQueryAttention");
+        let advice = if is_fused { "; one exported with --attention standard has no GroupQueryAttention" } else { "" };
         let left: Vec<_> = left.iter().map(|(operator, count)| format!("{operator} ({count})")).collect();
-        log::warn!("the execution provider {name} leaves these nodes to the CPU: {}", left.join(", "));
+        log::warn!("the execution provider {name} leaves these nodes to the CPU: {}{advice}", left.join(", "));
     }
     Ok(())
 }

@@ -1,5 +1,6 @@
-"""Checks that ONNX Runtime's CUDA provider has a kernel for every node of scorer packages: check_cuda.py PACKAGE..."""
+"""Checks that ONNX Runtime's CUDA provider has a kernel for every node of scorer packages."""
 
+import argparse
 import sys
 from pathlib import Path
 
@@ -35,6 +36,7 @@ KERNELS = {
     "Expand": [ANY, {INT64}],
     "Gather": [ANY, INDEX],
     "GatherElements": [ANY, INDEX],
+    "Gemm": [FLOATS],
     "Greater": [ORDERED],
     "GreaterOrEqual": [ORDERED],
     "GroupQueryAttention": [HALVES, HALVES, HALVES, HALVES, HALVES, {INT32}, {INT32}, HALVES, HALVES, {INT64}, HALVES],
@@ -55,6 +57,7 @@ KERNELS = {
     "Pow": [NUMBERS],
     "Range": [{FLOAT, DOUBLE, INT32, INT64}],
     "Reciprocal": [LESS_BFLOAT16],
+    "ReduceLogSumExp": [LESS_BFLOAT16],
     "ReduceMax": [ORDERED],
     "ReduceMean": [{*LESS_BFLOAT16, INT32}],
     "ReduceSum": [NUMBERS, {INT64}],
@@ -73,9 +76,6 @@ KERNELS = {
     "Unsqueeze": [ANY, {INT64}],
     "Where": [{BOOL}, {*NUMBERS}],
 }
-
-# What docs/providers.md says that CUDA leaves to the CPU.
-LEFT = {"GroupQueryAttention"}
 
 
 def without_contributed_operators(graph):
@@ -108,8 +108,8 @@ def missing(graph, inferred, outer, found):
             missing(own.g, twins.g, types, found)
 
 
-def check(package):
-    model = onnx.load(package / "model.onnx", load_external_data=False)
+def check(file, left):
+    model = onnx.load(file, load_external_data=False)
     assert [entry.version for entry in model.opset_import if not entry.domain] == [17], "KERNELS is for operator set 17"
     plain = onnx.ModelProto()
     plain.CopyFrom(model)
@@ -117,11 +117,18 @@ def check(package):
     plain = onnx.shape_inference.infer_shapes(plain, check_type=True, strict_mode=True)
     found = set()
     missing(model.graph, plain.graph, {}, found)
-    wrong = sorted(kernel for kernel in found if kernel[0] not in LEFT)
+    wrong = sorted(kernel for kernel in found if kernel[0] not in left)
     if wrong:
-        sys.exit(f"{package}: CUDA has no kernel for {wrong}")
-    print(f"{package}: CUDA has all kernels" + "".join(f", but for {operator} of {kinds}" for operator, kinds in sorted(found)))
+        sys.exit(f"{file}: CUDA has no kernel for {wrong}")
+    print(f"{file}: CUDA has all kernels" + "".join(f", but for {operator} of {kinds}" for operator, kinds in sorted(found)))
 
 
-for argument in sys.argv[1:]:
-    check(Path(argument))
+parser = argparse.ArgumentParser(description=__doc__)
+parser.add_argument("--left", action="append", default=[], help="an operator that may be left to the CPU")
+parser.add_argument("packages", nargs="+", type=Path)
+arguments = parser.parse_args()
+for package in arguments.packages:
+    files = sorted(package.glob("*.onnx"))
+    assert files, f"{package} has no model"
+    for file in files:
+        check(file, arguments.left)

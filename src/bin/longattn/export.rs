@@ -7,7 +7,7 @@ use clap::builder::PossibleValuesParser;
 use clap::{Arg, ArgMatches, Command, value_parser};
 use longattn::choice::Choice;
 use longattn::export::hub::{Repository, export_from_hub};
-use longattn::export::{DEFAULT_BLOCK_ROWS, ExportOptions, Layers, WeightType, export};
+use longattn::export::{AttentionOperators, DEFAULT_BLOCK_ROWS, ExportOptions, Layers, WeightType, export};
 use longattn::model::Contract;
 use longattn::{Error, ErrorKind, Result};
 
@@ -43,11 +43,20 @@ pub fn command(command: Command) -> Command {
                 .value_parser(value_parser!(Layers))
                 .default_value("0"),
         )
+        .arg(choice::<AttentionOperators>(
+            "attention",
+            "Operators by which the layers before attend: ONNX Runtime's fused one, for its CPU provider, or ONNX's standard \
+             ones, for any provider",
+            AttentionOperators::Fused,
+        ))
         .arg(
             Arg::new("block-rows")
                 .long("block-rows")
                 .value_name("ROWS")
-                .help(format!("Rows that the contract statistics computes at a time [default: {DEFAULT_BLOCK_ROWS}]"))
+                .help(format!(
+                    "Rows of attention that the contract statistics and --attention standard compute at a time [default: \
+                     {DEFAULT_BLOCK_ROWS}]"
+                ))
                 .value_parser(value_parser!(NonZeroUsize)),
         )
         .arg(choice::<WeightType>("dtype", "Number format of the weights", WeightType::F32))
@@ -87,6 +96,7 @@ pub fn execute(matches: &ArgMatches) -> Result<()> {
     let options = ExportOptions {
         contract: choice_of(matches, "contract"),
         layers: matches.get_one::<Layers>("layers").expect("has a default").clone(),
+        attention: choice_of(matches, "attention"),
         weights: choice_of(matches, "dtype"),
         block_rows: matches.get_one("block-rows").copied(),
         fold: !matches.get_flag("no-fold"),

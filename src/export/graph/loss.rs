@@ -1,7 +1,7 @@
 //! The graph of `loss.onnx`: the losses of tokens.
 
-use super::{Builder, ElementType, HEAD, NormNames, TOKEN_EMBEDDING, Tokens, Value};
-use crate::export::onnx::{Attribute, Graph, ValueInfo};
+use super::{Builder, HEAD, NormNames, TOKEN_EMBEDDING, Tokens, Value};
+use crate::export::onnx::Attribute;
 use crate::model::losses::{INPUT, OUTPUT};
 
 /// Bytes of the logits that are held at a time, about.
@@ -9,12 +9,6 @@ const BLOCK_BYTES: usize = 64 << 20;
 
 /// Rows of a block, whatever the vocabulary; fewer would multiply matrices slowly.
 const FEWEST_ROWS: usize = 16;
-
-/// Names within the loop over blocks.
-const ITERATION: &str = "block";
-const CONDITION: &str = "condition";
-const EARLIER: &str = "earlier_losses";
-const LATER: &str = "later_losses";
 
 impl Builder<'_> {
     /// The negative log-likelihood of each token of `[batch, length]` but the first, `[batch, length - 1]`.
@@ -58,46 +52,33 @@ impl Builder<'_> {
         let head = if self.has(HEAD) { HEAD } else { TOKEN_EMBEDDING };
         let head = self.float32(head, head.to_owned());
         let block_rows = (BLOCK_BYTES / size_of::<f32>() / self.decoder.vocabulary_size).max(FEWEST_ROWS);
-        let body = self.block_of_losses(rows, targets, &head, block_rows as i64);
-
         let shape = self.node("Shape", &[rows]);
         let first = self.integer(0);
         let count = self.node("Gather", &[&shape, &first]);
-        let (block_rows, all_but_one) = (self.integer(block_rows as i64), self.integer(block_rows as i64 - 1));
-        let count = self.node("Add", &[&count, &all_but_one]);
-        let blocks = self.node("Div", &[&count, &block_rows]);
+        let blocks = self.blocks_of(&count, block_rows);
         let none_yet = self.floats(&[0], &[]);
-        self.node_with("Loop", &[&blocks, "", &none_yet], vec![Attribute::graph("body", body)])
+        let [losses] = self.looped("block_of_losses", &blocks, [&none_yet], |body, turn, [earlier]| {
+            let losses = body.block_of_losses(turn, [rows, targets], &head, block_rows);
+            [body.node_with("Concat", &[&earlier, &losses], vec![Attribute::integer("axis", 0)])]
+        });
+        losses
     }
 
-    /// The body of the loop: the losses of one block more.
-    fn block_of_losses(&self, rows: &Value, targets: &Value, head: &Value, block_rows: i64) -> Graph {
-        let graph = Graph { name: "block_of_losses".to_owned(), ..Graph::default() };
-        let mut body = Builder { graph, decoder: self.decoder, scope: "block_" };
-        for (name, element_type) in [(ITERATION, ElementType::Int64), (CONDITION, ElementType::Bool)] {
-            body.graph.input.push(ValueInfo::new(name, element_type, Vec::new()));
-        }
-        body.graph.input.push(ValueInfo::new(EARLIER, ElementType::Float32, vec!["earlier".into()]));
-
-        let (zero, one) = (body.integers(&[0]), body.integers(&[1]));
-        let block_rows = body.integers(&[block_rows]);
-        let start = body.node("Mul", &[ITERATION, &block_rows]);
-        let end = body.node("Add", &[&start, &block_rows]);
-        let [rows, targets] = [rows, targets].map(|all| body.node("Slice", &[all, &start, &end, &zero]));
-        let mut logits = body.node_with("Gemm", &[&rows, head], vec![Attribute::integer("transB", 1)]);
+    /// The losses of the rows of one block.
+    fn block_of_losses(&mut self, turn: &Value, all: [&Value; 2], head: &Value, block_rows: usize) -> Value {
+        let (zero, one) = (self.integers(&[0]), self.integers(&[1]));
+        let block_rows = self.integers(&[block_rows as i64]);
+        let start = self.node("Mul", &[turn, &block_rows]);
+        let end = self.node("Add", &[&start, &block_rows]);
+        let [rows, targets] = all.map(|all| self.node("Slice", &[all, &start, &end, &zero]));
+        let mut logits = self.node_with("Gemm", &[&rows, head], vec![Attribute::integer("transB", 1)]);
         if let Some(cap) = self.decoder.final_logit_softcap {
-            logits = body.capped(&logits, cap);
+            logits = self.capped(&logits, cap);
         }
         let over_last = vec![Attribute::integers("axes", &[-1])];
-        let all = body.node_with("ReduceLogSumExp", &[&logits], over_last);
-        let target = body.node_with("GatherElements", &[&logits, &targets], vec![Attribute::integer("axis", 1)]);
-        let losses = body.node("Sub", &[&all, &target]);
-        let losses = body.node("Squeeze", &[&losses, &one]);
-        body.push("Concat", &[EARLIER, &losses], vec![LATER.to_owned()], vec![Attribute::integer("axis", 0)]);
-
-        let condition = body.node("Identity", &[CONDITION]);
-        body.graph.output.push(ValueInfo::new(&condition, ElementType::Bool, Vec::new()));
-        body.graph.output.push(ValueInfo::new(LATER, ElementType::Float32, vec!["later".into()]));
-        body.graph
+        let sum = self.node_with("ReduceLogSumExp", &[&logits], over_last);
+        let target = self.node_with("GatherElements", &[&logits, &targets], vec![Attribute::integer("axis", 1)]);
+        let losses = self.node("Sub", &[&sum, &target]);
+        self.node("Squeeze", &[&losses, &one])
     }
 }
