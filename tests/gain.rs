@@ -284,11 +284,22 @@ fn many_words(directory: &Path, vocabulary: usize) {
 
 #[test]
 fn logits_of_all_tokens_are_never_held() {
+    never_held(AttentionOperators::Fused);
+}
+
+/// The map of both heads is a quarter of the logits.
+#[test]
+fn attention_maps_are_never_held_by_standard_operators() {
+    never_held(AttentionOperators::Standard);
+}
+
+fn never_held(attention: AttentionOperators) {
     const VOCABULARY: usize = 1 << 16;
     const LENGTH: usize = 1 << 13;
     let directory = tempfile::tempdir().unwrap();
     many_words(&directory.path().join("checkpoint"), VOCABULARY);
-    export(&directory.path().join("checkpoint"), &directory.path().join("package"), &options()).unwrap();
+    let options = ExportOptions { attention, ..options() };
+    export(&directory.path().join("checkpoint"), &directory.path().join("package"), &options).unwrap();
     let ids = (0..LENGTH as u32).map(|token| token.wrapping_mul(2_654_435_761) % VOCABULARY as u32).collect();
     let mut child = scoring(directory.path(), &[("long", ids)]);
     let status = PathBuf::from(format!("/proc/{}/status", child.id()));
