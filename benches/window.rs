@@ -244,7 +244,7 @@ impl Inputs {
     fn estimated(&self, attention: &StreamingAttention) -> f64 {
         let groups = vec![0; self.length()];
         let drawn = rows_to_draw(self.length(), self.far, self.length() / SAMPLED).expect("fewer rows than all");
-        let estimate = estimate(attention, &groups, drawn, |rows| Ok(self.select(rows)));
+        let estimate = estimate(attention, &groups, drawn, true, |rows| Ok(self.select(rows)));
         estimate.expect("shapes that agree").heads[0].mass
     }
 

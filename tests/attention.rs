@@ -321,9 +321,12 @@ fn estimates_of_soft_capped_logits_are_close() {
     let inputs = Inputs { softcap: Some(0.5), ..inputs };
     let attention = inputs.streaming(InstructionSet::Auto);
     let queries = |rows: &[usize]| Ok(inputs.queries.select(ndarray::Axis(1), rows).into());
+    let run = |rows: &[usize]| Ok(inputs.queries.slice(s![.., rows[0]..rows[0] + rows.len(), ..]).into());
     let drawn = rows_to_draw(1200, inputs.far, 400).unwrap();
-    let estimate = estimate(&attention, &[0; 1200], drawn, queries).unwrap();
-    for (head, found) in estimate.heads.iter().enumerate() {
+    let asked_for = estimate(&attention, &[0; 1200], drawn, false, queries).unwrap();
+    let at_hand = estimate(&attention, &[0; 1200], drawn, true, run).unwrap();
+    assert_eq!(at_hand.heads, asked_for.heads);
+    for (head, found) in at_hand.heads.iter().enumerate() {
         let exact: f64 = inputs.streamed(InstructionSet::Auto).row(head).iter().map(|row| row.mass).sum();
         assert!((found.mass - exact).abs() <= 0.01 * exact, "{} is not near {exact}", found.mass);
     }

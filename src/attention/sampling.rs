@@ -9,7 +9,7 @@
 
 use std::ops::RangeInclusive;
 
-use ndarray::{Array2, Axis, CowArray, Ix3, concatenate};
+use ndarray::{Array2, Axis, CowArray, Ix3, Slice, concatenate};
 use rayon::prelude::*;
 
 use super::clusters::MOST_CLUSTERS;
@@ -93,17 +93,19 @@ fn first_row(length: usize, far: FarRegion) -> usize {
 /// Estimates the far mass of each head of a window from `drawn` rows for each on average, as many as [`rows_to_draw`] says.
 ///
 /// `groups` names for each row those that are alike: token ids in a first layer, and the same number for all rows in
-/// deeper ones. `queries` gives the queries `[heads, rows, head_size]` of rows in rising order.
+/// deeper ones. `get` gives the queries `[heads, rows, head_size]` of rows in rising order; where they are `at_hand`, so that
+/// those of a run of rows cost nothing, it is asked for nothing but runs.
 ///
 /// # Errors
 /// [`ErrorKind::InvalidArgument`] where no row or not one row less than those with far keys is to be drawn,
-/// [`ErrorKind::NonFinite`] where attention is NaN or infinite, and those of `queries` and
+/// [`ErrorKind::NonFinite`] where attention is NaN or infinite, and those of `get` and
 /// [`StreamingAttention::far_masses`].
 pub fn estimate<'a>(
     attention: &StreamingAttention,
     groups: &[u32],
     drawn: usize,
-    mut queries: impl FnMut(&[usize]) -> Result<CowArray<'a, f32, Ix3>>,
+    at_hand: bool,
+    get: impl FnMut(&[usize]) -> Result<CowArray<'a, f32, Ix3>>,
 ) -> Result<Estimate> {
     let length = groups.len();
     let rows: Vec<_> = (first_row(length, attention.far())..length).collect();
@@ -111,10 +113,35 @@ pub fn estimate<'a>(
         let message = format!("{drawn} rows are no sample of {} with far keys", rows.len());
         return Err(Error::new(ErrorKind::InvalidArgument, message));
     }
+    let mut queries = Queries { at_hand, get };
     let predictions = Predictions::new(attention, &rows, drawn, &mut queries)?;
     let samples = predictions.draw(groups, drawn)?;
     let exact = ExactRows::compute(attention, &rows, &samples, &mut queries)?;
     Ok(predictions.estimate(samples, &exact))
+}
+
+/// Where queries come from.
+struct Queries<Get> {
+    at_hand: bool,
+    get: Get,
+}
+
+impl<'a, Get: FnMut(&[usize]) -> Result<CowArray<'a, f32, Ix3>>> Queries<Get> {
+    /// Those of every so many of a run of rows.
+    fn every(&mut self, step: usize, run: &[usize]) -> Result<CowArray<'a, f32, Ix3>> {
+        if !self.at_hand {
+            return (self.get)(&run.iter().copied().step_by(step).collect::<Vec<_>>());
+        }
+        let mut queries = (self.get)(run)?;
+        queries.slice_axis_inplace(Axis(1), Slice::new(0, None, step as isize));
+        Ok(queries)
+    }
+
+    /// Those of some rows, and of all between them where that saves a copy, with their rows.
+    fn covering(&mut self, rows: Vec<usize>) -> Result<(CowArray<'a, f32, Ix3>, Vec<usize>)> {
+        let rows = if self.at_hand { (rows[0]..=rows[rows.len() - 1]).collect() } else { rows };
+        Ok(((self.get)(&rows)?, rows))
+    }
 }
 
 /// What the regression of far mass runs on: what is predicted for a row, and that times its place in the window.
@@ -135,12 +162,12 @@ impl Predictions {
         attention: &StreamingAttention,
         rows: &[usize],
         wanted: usize,
-        queries: &mut impl FnMut(&[usize]) -> Result<CowArray<'a, f32, Ix3>>,
+        queries: &mut Queries<impl FnMut(&[usize]) -> Result<CowArray<'a, f32, Ix3>>>,
     ) -> Result<Self> {
-        let some: Vec<_> = rows.iter().copied().step_by(rows.len().div_ceil(ROWS_FOR_CLUSTERS)).collect();
+        let some = queries.every(rows.len().div_ceil(ROWS_FOR_CLUSTERS), rows)?;
         let clusters = (wanted / ROWS_PER_CLUSTER).clamp(*CLUSTERS.start(), *CLUSTERS.end());
-        let clustered = attention.clustered(queries(&some)?.view(), clusters);
-        let parts = rows.chunks(ROWS_AT_A_TIME).map(|rows| Ok(clustered.far_masses(queries(rows)?.view(), rows)));
+        let clustered = attention.clustered(some.view(), clusters);
+        let parts = rows.chunks(ROWS_AT_A_TIME).map(|rows| Ok(clustered.far_masses((queries.get)(rows)?.view(), rows)));
         let parts = parts.collect::<Result<Vec<_>>>()?;
         let parts: Vec<_> = parts.iter().map(|part| part.view()).collect();
         let far_masses = concatenate(Axis(1), &parts).expect("parts of the same heads");
@@ -254,7 +281,7 @@ impl ExactRows {
         attention: &StreamingAttention,
         rows: &[usize],
         samples: &[Sample],
-        queries: &mut impl FnMut(&[usize]) -> Result<CowArray<'a, f32, Ix3>>,
+        queries: &mut Queries<impl FnMut(&[usize]) -> Result<CowArray<'a, f32, Ix3>>>,
     ) -> Result<Self> {
         let mut drawn = Array2::from_elem((samples.len(), rows.len()), false);
         for (mut drawn, sample) in drawn.outer_iter_mut().zip(samples) {
@@ -263,14 +290,12 @@ impl ExactRows {
         let indices: Vec<_> = (0..rows.len()).filter(|index| drawn.column(*index).iter().any(|drawn| *drawn)).collect();
         let mut far_masses = Array2::default((samples.len(), indices.len()));
         for (part, indices) in indices.chunks(ROWS_AT_A_TIME).enumerate() {
-            // A run of rows may be had without copies, so a few more of them cost nothing.
-            let run = indices[0]..=indices[indices.len() - 1];
-            let asked = if run.clone().count() < 2 * indices.len() { run.collect() } else { indices.to_vec() };
-            let rows: Vec<_> = asked.iter().map(|index| rows[*index]).collect();
-            let wanted = |head: usize, place: usize| drawn[[head, asked[place]]];
-            let computed = attention.far_masses_of(queries(&rows)?.view(), &rows, wanted)?;
+            let (queries, asked) = queries.covering(indices.iter().map(|index| rows[*index]).collect())?;
+            let wanted = |head: usize, place: usize| drawn[[head, asked[place] - rows[0]]];
+            let computed = attention.far_masses_of(queries.view(), &asked, wanted)?;
             for (place, index) in indices.iter().enumerate() {
-                let computed = computed.column(asked.binary_search(index).expect("what was drawn is asked for"));
+                let computed =
+                    computed.column(asked.binary_search(&rows[*index]).expect("what was drawn is asked for"));
                 far_masses.column_mut(part * ROWS_AT_A_TIME + place).assign(&computed);
             }
         }

@@ -126,7 +126,7 @@ impl QueryKey {
         };
 
         if let Some(drawn) = drawn {
-            let estimate = estimate(&attention, &window.groups(), drawn, &mut queries)?;
+            let estimate = estimate(&attention, &window.groups(), drawn, window.is_at_hand(), &mut queries)?;
             return Score::from_estimate(&estimate, length, far, domain);
         }
         if self.profile {
@@ -218,6 +218,10 @@ impl<'a> Window<'a> {
             Self::Parts { ids, .. } => ids.len(),
             Self::Whole { keys, .. } => keys.dim().1,
         }
+    }
+
+    fn is_at_hand(&self) -> bool {
+        matches!(self, Self::Whole { .. })
     }
 
     /// For each row a number that it shares with rows that are alike: those of one token in a first layer, and all in a
