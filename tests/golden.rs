@@ -6,20 +6,6 @@ use longattn::Config;
 use longattn::export::{ExportOptions, WeightType, export};
 use longattn::model::{Contract, Scorer};
 use longattn::score::Score;
-use serde::Deserialize;
-use std::collections::BTreeMap;
-
-#[derive(Deserialize)]
-struct Golden {
-    cases: BTreeMap<String, Case>,
-}
-
-#[derive(Deserialize)]
-struct Case {
-    token_ids: Vec<u32>,
-    proportion: Vec<f64>,
-    variance: Vec<f64>,
-}
 
 /// Largest relative differences of proportion and variance that are allowed.
 struct Tolerance {
@@ -38,12 +24,6 @@ const INT16: Tolerance = Tolerance { proportion: 1e-4, variance: 1e-4 };
 
 const AUTO: (&str, &str) = ("instruction_set", "auto");
 
-fn golden() -> BTreeMap<String, Case> {
-    let golden: Golden = serde_json::from_str(include_str!("data/released_code.json")).unwrap();
-    assert_eq!(golden.cases.len(), 3);
-    golden.cases
-}
-
 fn scores(options: &ExportOptions, (key, value): (&str, &str)) -> Vec<Score> {
     let directory = tempfile::tempdir().unwrap();
     let package = directory.path().join("model");
@@ -52,12 +32,12 @@ fn scores(options: &ExportOptions, (key, value): (&str, &str)) -> Vec<Score> {
     config.set(key, value).unwrap();
     config.onnxruntime = Some(common::onnxruntime());
     let scorer = Scorer::open(&package, &config).unwrap();
-    golden().values().map(|case| scorer.score_tokens(&case.token_ids).unwrap()).collect()
+    common::golden().values().map(|case| scorer.score_tokens(&case.token_ids).unwrap()).collect()
 }
 
 fn check(contract: Contract, weights: WeightType, setting: (&str, &str), tolerance: Tolerance) {
     let options = ExportOptions { contract, weights, ..Default::default() };
-    for (score, (name, case)) in scores(&options, setting).iter().zip(golden()) {
+    for (score, (name, case)) in scores(&options, setting).iter().zip(common::golden()) {
         let heads: Vec<_> = case.proportion.into_iter().zip(case.variance).collect();
         assert_close(&format!("{name} by {contract:?} in {weights:?}"), score, &heads, &tolerance);
     }

@@ -33,18 +33,28 @@ pub fn plugin() -> PathBuf {
     fetched("ggml").join("onnxruntime_ggml/lib/libonnxruntime_ggml.so")
 }
 
-/// The token ids of the windows that the released code was run on, by the name of the case.
-pub fn golden_windows() -> BTreeMap<String, Vec<u32>> {
+/// What the released code measured on one window of the default model, head by head.
+#[derive(Deserialize)]
+pub struct GoldenCase {
+    pub token_ids: Vec<u32>,
+    pub proportion: Vec<f64>,
+    pub variance: Vec<f64>,
+}
+
+/// What the released code measured, by the name of the case.
+pub fn golden() -> BTreeMap<String, GoldenCase> {
     #[derive(Deserialize)]
     struct Golden {
-        cases: BTreeMap<String, Case>,
-    }
-    #[derive(Deserialize)]
-    struct Case {
-        token_ids: Vec<u32>,
+        cases: BTreeMap<String, GoldenCase>,
     }
     let golden: Golden = serde_json::from_str(include_str!("../data/released_code.json")).unwrap();
-    golden.cases.into_iter().map(|(name, case)| (name, case.token_ids)).collect()
+    assert_eq!(golden.cases.len(), 3);
+    golden.cases
+}
+
+/// The token ids of the windows that the released code was run on, by the name of the case.
+pub fn golden_windows() -> BTreeMap<String, Vec<u32>> {
+    golden().into_iter().map(|(name, case)| (name, case.token_ids)).collect()
 }
 
 /// The largest relative difference of two scores' heads.
