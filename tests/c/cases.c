@@ -31,6 +31,11 @@ static size_t integer(const char *text) { return strtoull(text, NULL, 10); }
 
 static bool equal(double found, const char *expected) { return found == strtod(expected, NULL); }
 
+/* Whether a score is that of the case: to the bit, or but for rounding where a memory checker plays a lesser processor. */
+static bool scored(double found, const char *expected) {
+    return brief() ? close_to(found, strtod(expected, NULL), 1e-5) : equal(found, expected);
+}
+
 static size_t ids_of(const char *text, uint32_t *ids) {
     size_t count = 0;
     char *end;
@@ -84,8 +89,8 @@ static void scores_are_those_of_the_cases(void) {
         CHECK(score.token_count == integer(row[4]) && score.min_distance == integer(row[5]));
         CHECK(score.sink_tokens == integer(row[6]) && score.head_count == integer(row[7]));
         CHECK(score.rows == integer(row[8]));
-        CHECK(equal(score.dependency_strength, row[9]) && equal(score.distribution_uniformity, row[10]));
-        CHECK(equal(score.dependency_strength_error, row[11]) && equal(score.distribution_uniformity_error, row[12]));
+        CHECK(scored(score.dependency_strength, row[9]) && scored(score.distribution_uniformity, row[10]));
+        CHECK(scored(score.dependency_strength_error, row[11]) && scored(score.distribution_uniformity_error, row[12]));
         longattn_scorer_free(scorer);
     }
     free(table.text);

@@ -50,7 +50,7 @@ void check_failure(const char *file, int line, const char *call, longattn_status
         check_failure(__FILE__, __LINE__, #call, LONGATTN_STATUS_##expected, words, status, error);                    \
     } while (0)
 
-/* Whether time is short, because a memory checker makes everything slow: LONGATTN_BRIEF is set. */
+/* Whether a memory checker makes everything slow, and has not all of this machine's instructions: LONGATTN_BRIEF is set. */
 bool brief(void);
 
 /* A config with one setting. */
