@@ -210,17 +210,21 @@ impl<S: Simd> Strips<S> for Nearest<'_> {
     type Output = Vec<usize>;
 
     #[inline(always)]
-    fn run<const STRIP: usize, const VECTORS: usize>(self, simd: S) -> Vec<usize> {
-        let pack = |centres| Panels::<S>::pack::<STRIP>(&self.keys, centres, 1.0);
-        let strips: Vec<_> = self.centres.chunks(STRIP).map(pack).collect();
+    fn run<const STRIP: usize, const PANELS: usize, const VECTORS: usize>(self, simd: S) -> Vec<usize> {
+        let mut strips = Vec::with_capacity(self.centres.len().div_ceil(STRIP));
+        for centres in self.centres.chunks(STRIP) {
+            let mut packed = Vec::new();
+            Panels::<S>::pack::<STRIP>(&self.keys, centres, 1.0, &mut packed);
+            strips.push(packed);
+        }
         let mut nearest = Vec::with_capacity(self.length.next_multiple_of(PANEL));
         for panel in 0..self.length.div_ceil(PANEL) {
             let mut least = [simd.splat_f32s(f32::INFINITY); VECTORS];
             let mut clusters = [simd.splat_f32s(0.0); VECTORS];
             for (index, strip) in strips.iter().enumerate() {
-                let products = self.keys.logits::<STRIP, VECTORS>(simd, strip, panel);
+                let products = self.keys.logits::<STRIP, 1, VECTORS>(simd, strip, panel);
                 let centres = (index * STRIP..self.centres.len()).zip(products);
-                for (cluster, products) in centres {
+                for (cluster, [products]) in centres {
                     let half_norm = simd.splat_f32s(self.half_norms[cluster]);
                     let cluster = simd.splat_f32s(cluster as f32);
                     for ((least, clusters), product) in least.iter_mut().zip(&mut clusters).zip(products) {
@@ -263,17 +267,14 @@ impl<S: Simd> Strips<S> for Rows<'_> {
     type Output = ();
 
     #[inline(always)]
-    fn run<const STRIP: usize, const VECTORS: usize>(self, simd: S) {
+    fn run<const STRIP: usize, const PANELS: usize, const VECTORS: usize>(self, simd: S) {
         let Self { queries, scale, centres, counts, softcap, far, masses } = self;
+        let mut strip = Vec::new();
         let mut logits = [[0.0; MOST_CLUSTERS]; STRIP];
         for (queries, masses) in queries.chunks(STRIP).zip(masses.chunks_mut(STRIP)) {
-            let strip = Panels::<S>::pack::<STRIP>(&centres, queries, scale);
-            for panel in 0..counts.clusters / PANEL {
-                let products = centres.logits::<STRIP, VECTORS>(simd, &strip, panel);
-                for (logits, product) in logits.iter_mut().zip(products) {
-                    S::as_mut_simd_f32s(&mut logits[panel * PANEL..][..PANEL]).0.copy_from_slice(&product);
-                }
-            }
+            Panels::<S>::pack::<STRIP>(&centres, queries, scale, &mut strip);
+            let panels = 0..counts.clusters / PANEL;
+            centres.write_logits::<STRIP, PANELS, VECTORS, MOST_CLUSTERS>(simd, &strip, panels, &mut logits);
             for ((query, logits), mass) in queries.iter().zip(&mut logits).zip(masses) {
                 let logits = &mut logits[..counts.clusters];
                 if let Some(cap) = softcap {

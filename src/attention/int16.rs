@@ -9,33 +9,44 @@ use pulp::{Scalar256b, Simd, cast};
 use rayon::prelude::*;
 
 use super::PackedKeys;
-use super::kernel::{PANEL, Panels, Query, ROUNDING};
+use super::kernel::{PANEL, Panels, Query, ROUNDING, RUN};
 
 /// The square of what a vector's length rounds to stays below 2³¹.
 const LONGEST: f32 = 46_000.0;
 
-/// What vectors that lie side by side, column by column, are multiplied by before they are rounded.
-fn factors<const WIDTH: usize>(columns: &[[f32; WIDTH]]) -> [f32; WIDTH] {
-    let (mut squares, mut largest) = ([0.0; WIDTH], [0.0; WIDTH]);
-    for column in columns {
-        for lane in 0..WIDTH {
-            squares[lane] += column[lane] * column[lane];
-            largest[lane] = column[lane].abs().max(largest[lane]);
-        }
-    }
-    std::array::from_fn(|lane| match squares[lane].sqrt() {
+/// Pairs of integers in a run of a query.
+const PAIRS: usize = RUN / 2;
+
+/// What a vector is multiplied by before it is rounded, by the sum of its numbers' squares and the largest of their sizes.
+fn factor(squares: f32, largest: f32) -> f32 {
+    match squares.sqrt() {
         0.0 => 1.0,
         // Stays what it is, in what the integers are worth.
         length if !length.is_finite() => f32::NAN,
-        length => (LONGEST / length).min(f32::from(i16::MAX) / largest[lane]),
-    })
+        length => (LONGEST / length).min(f32::from(i16::MAX) / largest),
+    }
 }
 
-/// Two columns of vectors that lie side by side, or their last one, as pairs of integers.
-fn pairs<const WIDTH: usize>(columns: &[[f32; WIDTH]], factors: &[f32; WIDTH]) -> [u32; WIDTH] {
-    let [first, second] = [columns.first(), columns.get(1)].map(|column| column.unwrap_or(&[0.0; WIDTH]));
-    let integer = |number: f32, lane: usize| (number * factors[lane] + ROUNDING).to_bits();
-    std::array::from_fn(|lane| integer(first[lane], lane) & 0xffff | integer(second[lane], lane) << 16)
+/// Lane by lane, the sum of the squares of some numbers and the largest of their sizes.
+#[inline(always)]
+fn squares_and_largest<const WIDTH: usize>(
+    numbers: impl Iterator<Item = [f32; WIDTH]>,
+) -> ([f32; WIDTH], [f32; WIDTH]) {
+    let (mut squares, mut largest) = ([0.0; WIDTH], [0.0; WIDTH]);
+    for numbers in numbers {
+        for lane in 0..WIDTH {
+            squares[lane] += numbers[lane] * numbers[lane];
+            largest[lane] = numbers[lane].abs().max(largest[lane]);
+        }
+    }
+    (squares, largest)
+}
+
+/// Two numbers as a pair of integers.
+#[inline(always)]
+fn pair([first, second]: [f32; 2], factor: f32) -> u32 {
+    let integer = |number: f32| (number * factor + ROUNDING).to_bits();
+    integer(first) & 0xffff | integer(second) << 16
 }
 
 /// The keys of one window, laid out for the kernel.
@@ -51,14 +62,17 @@ impl Int16Keys {
     pub(super) fn new(keys: &PackedKeys) -> Self {
         let (heads, length, head_size) = keys.dim();
         let panels = length.div_ceil(PANEL);
-        let mut pairs = vec![0; heads * panels * head_size.div_ceil(2) * PANEL];
+        let size = head_size.div_ceil(2) * PANEL;
+        let mut pairs = vec![0; heads * panels * size];
         let mut scales = vec![0.0; heads * panels * PANEL];
-        let packed = pairs.par_chunks_mut((head_size.div_ceil(2) * PANEL).max(1)).zip(scales.par_chunks_mut(PANEL));
+        let packed = pairs.par_chunks_mut(size.max(1)).zip(scales.par_chunks_mut(PANEL));
         packed.enumerate().for_each(|(index, (pairs, scales))| {
             let columns = keys.panel(index / panels, index % panels);
-            let factors = factors(columns);
+            let (squares, largest) = squares_and_largest(columns.iter().copied());
+            let factors: [f32; PANEL] = std::array::from_fn(|key| factor(squares[key], largest[key]));
             for (pairs, columns) in pairs.as_chunks_mut::<PANEL>().0.iter_mut().zip(columns.chunks(2)) {
-                *pairs = self::pairs(columns, &factors);
+                let [first, second] = [&columns[0], columns.get(1).unwrap_or(&[0.0; PANEL])];
+                *pairs = std::array::from_fn(|key| pair([first[key], second[key]], factors[key]));
             }
             scales.copy_from_slice(&factors.map(f32::recip));
         });
@@ -107,23 +121,37 @@ pub(super) struct Int16Panels<'a> {
     pairs_per_key: usize,
 }
 
-/// Queries side by side.
+/// Packed queries.
 pub(super) struct Int16Strip<const STRIP: usize> {
-    /// `[pair of columns][STRIP]`.
-    pairs: Vec<[u32; STRIP]>,
+    /// `[run][STRIP][pair]`.
+    runs: Vec<[[u32; PAIRS]; STRIP]>,
     scales: [f32; STRIP],
 }
 
-impl Int16Panels<'_> {
-    fn pack_strip<const STRIP: usize>(&self, queries: &[Query], scale: f32) -> Int16Strip<STRIP> {
-        let columns = Query::columns::<STRIP>(queries);
-        let factors = factors(&columns);
-        Int16Strip {
-            pairs: columns.chunks(2).map(|columns| pairs(columns, &factors)).collect(),
-            scales: factors.map(|factor| factor.recip() * scale),
+impl<const STRIP: usize> Default for Int16Strip<STRIP> {
+    fn default() -> Self {
+        Self { runs: Vec::new(), scales: [0.0; STRIP] }
+    }
+}
+
+impl<const STRIP: usize> Int16Strip<STRIP> {
+    #[inline(always)]
+    fn pack(&mut self, queries: &[Query], scale: f32, pairs_per_query: usize) {
+        self.runs.resize(pairs_per_query.div_ceil(PAIRS), [[0; PAIRS]; STRIP]);
+        for (place, query) in queries.iter().enumerate() {
+            let (squares, largest) = squares_and_largest(query.runs());
+            let factor = factor(squares.into_iter().sum(), largest.into_iter().fold(0.0, f32::max));
+            self.scales[place] = factor.recip() * scale;
+            for (run, numbers) in self.runs.iter_mut().zip(query.runs()) {
+                for (packed, numbers) in run[place].iter_mut().zip(numbers.as_chunks().0) {
+                    *packed = pair(*numbers, factor);
+                }
+            }
         }
     }
+}
 
+impl Int16Panels<'_> {
     #[inline(always)]
     fn panel(&self, panel: usize) -> (&[u32], &[f32]) {
         let size = self.pairs_per_key * PANEL;
@@ -131,39 +159,83 @@ impl Int16Panels<'_> {
     }
 }
 
-#[cfg(target_arch = "x86_64")]
-impl Panels<pulp::x86::V3> for Int16Panels<'_> {
-    type Strip<const STRIP: usize> = Int16Strip<STRIP>;
+/// Vectors that multiply pairs of 16-bit integers.
+pub(super) trait PairProducts: Simd {
+    /// To each sum, 32-bit integers as those of a pair are, adds the products of the first and of the second integers of two
+    /// pairs.
+    fn add_pair_products(self, sums: Self::u32s, pairs: Self::u32s, others: Self::u32s) -> Self::u32s;
 
-    fn pack<const STRIP: usize>(&self, queries: &[Query], scale: f32) -> Int16Strip<STRIP> {
-        self.pack_strip(queries, scale)
+    fn sums_to_f32s(self, sums: Self::u32s) -> Self::f32s;
+}
+
+#[cfg(target_arch = "x86_64")]
+impl PairProducts for pulp::x86::V3 {
+    #[inline(always)]
+    fn add_pair_products(self, sums: Self::u32s, pairs: Self::u32s, others: Self::u32s) -> Self::u32s {
+        self.add_u32s(sums, cast(self.multiply_wrapping_add_adjacent_i16x16(cast(pairs), cast(others))))
     }
 
     #[inline(always)]
-    fn logits<const STRIP: usize, const VECTORS: usize>(
+    fn sums_to_f32s(self, sums: Self::u32s) -> Self::f32s {
+        self.convert_i32x8_to_f32x8(cast(sums))
+    }
+}
+
+#[cfg(target_arch = "x86_64")]
+impl PairProducts for pulp::x86::V4 {
+    #[inline(always)]
+    fn add_pair_products(self, sums: Self::u32s, pairs: Self::u32s, others: Self::u32s) -> Self::u32s {
+        self.add_u32s(sums, cast(self.multiply_wrapping_add_adjacent_i16x32(cast(pairs), cast(others))))
+    }
+
+    #[inline(always)]
+    fn sums_to_f32s(self, sums: Self::u32s) -> Self::f32s {
+        self.convert_i32x16_to_f32x16(cast(sums))
+    }
+}
+
+impl<S: PairProducts> Panels<S> for Int16Panels<'_> {
+    type Strip<const STRIP: usize> = Int16Strip<STRIP>;
+
+    #[inline(always)]
+    fn pack<const STRIP: usize>(&self, queries: &[Query], scale: f32, strip: &mut Int16Strip<STRIP>) {
+        strip.pack(queries, scale, self.pairs_per_key);
+    }
+
+    #[inline(always)]
+    fn logits<const STRIP: usize, const PANELS: usize, const VECTORS: usize>(
         &self,
-        simd: pulp::x86::V3,
+        simd: S,
         queries: &Int16Strip<STRIP>,
-        panel: usize,
-    ) -> [[pulp::f32x8; VECTORS]; STRIP] {
-        let (keys, key_scales) = self.panel(panel);
-        let keys = pulp::x86::V3::as_simd_u32s(keys).0.as_chunks::<VECTORS>().0;
-        let key_scales = pulp::x86::V3::as_simd_f32s(key_scales).0;
-        let mut sums = [[simd.splat_u32s(0); VECTORS]; STRIP];
-        for (pairs, key) in queries.pairs.iter().zip(keys) {
-            for (sums, pair) in sums.iter_mut().zip(pairs) {
-                let pair = cast(simd.splat_u32s(*pair));
-                for (sum, key) in sums.iter_mut().zip(key) {
-                    let products = simd.multiply_wrapping_add_adjacent_i16x16(pair, cast(*key));
-                    *sum = simd.add_u32s(*sum, cast(products));
+        first: usize,
+    ) -> [[[S::f32s; VECTORS]; PANELS]; STRIP] {
+        let mut panels: [&[[S::u32s; VECTORS]]; PANELS] = [&[]; PANELS];
+        let mut key_scales: [&[S::f32s]; PANELS] = [&[]; PANELS];
+        for (index, (panel, key_scales)) in panels.iter_mut().zip(&mut key_scales).enumerate() {
+            let (pairs, scales) = self.panel(first + index);
+            *panel = S::as_simd_u32s(pairs).0.as_chunks().0;
+            *key_scales = S::as_simd_f32s(scales).0;
+        }
+        let mut sums = [[[simd.splat_u32s(0); VECTORS]; PANELS]; STRIP];
+        for (run, queries) in queries.runs.iter().enumerate() {
+            for place in 0..PAIRS.min(self.pairs_per_key - run * PAIRS) {
+                for (sums, pairs) in sums.iter_mut().zip(queries) {
+                    let pair = simd.splat_u32s(pairs[place]);
+                    for (sums, panel) in sums.iter_mut().zip(&panels) {
+                        for (sum, keys) in sums.iter_mut().zip(&panel[run * PAIRS + place]) {
+                            *sum = simd.add_pair_products(*sum, pair, *keys);
+                        }
+                    }
                 }
             }
         }
-        let mut logits = [[simd.splat_f32s(0.0); VECTORS]; STRIP];
+        let mut logits = [[[simd.splat_f32s(0.0); VECTORS]; PANELS]; STRIP];
         for ((logits, sums), scale) in logits.iter_mut().zip(&sums).zip(&queries.scales) {
-            for ((logit, sum), key_scale) in logits.iter_mut().zip(sums).zip(key_scales) {
-                let scale = simd.mul_f32s(*key_scale, simd.splat_f32s(*scale));
-                *logit = simd.mul_f32s(simd.convert_i32x8_to_f32x8(cast(*sum)), scale);
+            for ((logits, sums), key_scales) in logits.iter_mut().zip(sums).zip(&key_scales) {
+                for ((logit, sum), key_scale) in logits.iter_mut().zip(sums).zip(*key_scales) {
+                    let scale = simd.mul_f32s(*key_scale, simd.splat_f32s(*scale));
+                    *logit = simd.mul_f32s(simd.sums_to_f32s(*sum), scale);
+                }
             }
         }
         logits
@@ -173,33 +245,34 @@ impl Panels<pulp::x86::V3> for Int16Panels<'_> {
 impl Panels<Scalar256b> for Int16Panels<'_> {
     type Strip<const STRIP: usize> = Int16Strip<STRIP>;
 
-    fn pack<const STRIP: usize>(&self, queries: &[Query], scale: f32) -> Int16Strip<STRIP> {
-        self.pack_strip(queries, scale)
+    #[inline(always)]
+    fn pack<const STRIP: usize>(&self, queries: &[Query], scale: f32, strip: &mut Int16Strip<STRIP>) {
+        strip.pack(queries, scale, self.pairs_per_key);
     }
 
     #[inline(always)]
-    fn logits<const STRIP: usize, const VECTORS: usize>(
+    fn logits<const STRIP: usize, const PANELS: usize, const VECTORS: usize>(
         &self,
-        simd: Scalar256b,
+        _: Scalar256b,
         queries: &Int16Strip<STRIP>,
-        panel: usize,
-    ) -> [[<Scalar256b as Simd>::f32s; VECTORS]; STRIP] {
-        let (keys, key_scales) = self.panel(panel);
-        let mut logits = [[simd.splat_f32s(0.0); VECTORS]; STRIP];
-        for (index, logits) in logits.iter_mut().enumerate() {
-            let mut sums = [0i32; PANEL];
-            for (pairs, keys) in queries.pairs.iter().zip(keys.as_chunks::<PANEL>().0) {
-                let [first, second] = integers(pairs[index]);
-                for (sum, key) in sums.iter_mut().zip(keys) {
-                    let [key_first, key_second] = integers(*key);
-                    *sum += first * key_first + second * key_second;
+        first: usize,
+    ) -> [[[<Scalar256b as Simd>::f32s; VECTORS]; PANELS]; STRIP] {
+        std::array::from_fn(|index| {
+            std::array::from_fn(|panel| {
+                let (keys, key_scales) = self.panel(first + panel);
+                let mut sums = [0i32; PANEL];
+                let pairs = queries.runs.iter().flat_map(|run| &run[index]);
+                for (pair, keys) in pairs.zip(keys.as_chunks::<PANEL>().0) {
+                    let [first, second] = integers(*pair);
+                    for (sum, key) in sums.iter_mut().zip(keys) {
+                        let [key_first, key_second] = integers(*key);
+                        *sum += first * key_first + second * key_second;
+                    }
                 }
-            }
-            let scaled = sums.iter().zip(key_scales).map(|(sum, scale)| *sum as f32 * (scale * queries.scales[index]));
-            let mut numbers = [0.0; PANEL];
-            numbers.iter_mut().zip(scaled).for_each(|(number, scaled)| *number = scaled);
-            logits.copy_from_slice(Scalar256b::as_simd_f32s(&numbers).0);
-        }
-        logits
+                let scaled = |key: usize| sums[key] as f32 * (key_scales[key] * queries.scales[index]);
+                let logits: [f32; PANEL] = std::array::from_fn(scaled);
+                std::array::from_fn(|vector| Scalar256b::as_simd_f32s(&logits).0[vector])
+            })
+        })
     }
 }

@@ -3,6 +3,9 @@
 //! One generic source serves every instruction set. The order of all sums depends on the row alone, so results have
 //! the same bits whatever the tiling and the number of threads.
 
+use std::any::TypeId;
+use std::ops::Range;
+
 use pulp::{NullaryFnOnce, Simd, WithSimd};
 
 use super::int16::Int16Panels;
@@ -13,6 +16,9 @@ use crate::error::{Error, ErrorKind, Result};
 
 /// Keys that lie side by side in a panel of packed keys.
 pub(super) const PANEL: usize = 16;
+
+/// Numbers of a query that lie side by side in a strip of packed queries.
+pub(super) const RUN: usize = 16;
 
 /// Adding it to a number of less than 2²² leaves the nearest integer in the low bits of the sum.
 pub(super) const ROUNDING: f32 = 12_582_912.0;
@@ -122,27 +128,30 @@ impl Kernel {
         }
     }
 
-    /// What [`run`](Self::run) does, with products of 16-bit integers, for which there is AVX2 and portable code.
+    /// What [`run`](Self::run) does, with products of 16-bit integers, for which there is AVX2, AVX-512 and portable code.
     pub(super) fn run_int16<'a, Sums: RowSums>(self, tile: Tile<'a, Int16Panels<'a>, Sums>) -> Vec<Sums::Mass> {
         match self {
             #[cfg(target_arch = "x86_64")]
-            Self::Avx2(simd) => simd.vectorize(OnAvx2 { simd, tile }),
+            Self::Avx2(simd) => simd.vectorize(OnIntegers { simd, tile }),
             #[cfg(target_arch = "x86_64")]
-            Self::Avx512(simd) => Self::Avx2(*simd).run_int16(tile),
+            Self::Avx512(simd) => simd.vectorize(OnIntegers { simd, tile }),
             _ => tile.masses(pulp::Scalar256b),
         }
     }
 }
 
-/// A tile that is compiled for AVX2 as a whole.
+/// A tile that is compiled as a whole for vectors that multiply integers.
 #[cfg(target_arch = "x86_64")]
-struct OnAvx2<'a, Sums> {
-    simd: pulp::x86::V3,
+struct OnIntegers<'a, S, Sums> {
+    simd: S,
     tile: Tile<'a, Int16Panels<'a>, Sums>,
 }
 
 #[cfg(target_arch = "x86_64")]
-impl<Sums: RowSums> NullaryFnOnce for OnAvx2<'_, Sums> {
+impl<'a, S: Simd, Sums: RowSums> NullaryFnOnce for OnIntegers<'a, S, Sums>
+where
+    Int16Panels<'a>: Panels<S>,
+{
     type Output = Vec<Sums::Mass>;
 
     #[inline(always)]
@@ -159,13 +168,13 @@ pub(super) struct Query<'a> {
 }
 
 impl Query<'_> {
-    /// Queries side by side, `[head_size][WIDTH]`, with zeros for those missing.
-    pub(super) fn columns<const WIDTH: usize>(queries: &[Query]) -> Vec<[f32; WIDTH]> {
-        let mut columns = vec![[0.0; WIDTH]; queries.first().map_or(0, |query| query.numbers.len())];
-        for (lane, query) in queries.iter().enumerate() {
-            columns.iter_mut().zip(query.numbers).for_each(|(column, number)| column[lane] = *number);
-        }
-        columns
+    /// Its numbers in runs, the last with zeros for what it lacks.
+    #[inline(always)]
+    pub(super) fn runs(&self) -> impl Iterator<Item = [f32; RUN]> {
+        let (whole, rest) = self.numbers.as_chunks::<RUN>();
+        let mut last = [0.0; RUN];
+        last[..rest.len()].copy_from_slice(rest);
+        whole.iter().copied().chain((!rest.is_empty()).then_some(last))
     }
 }
 
@@ -185,19 +194,51 @@ pub(super) struct Tile<'a, Keys, Sums> {
 
 /// Keys of one head in panels of [`PANEL`], and how vectors multiply them.
 pub(super) trait Panels<S: Simd>: Copy {
-    /// As many queries side by side.
-    type Strip<const STRIP: usize>;
+    /// Room for as many packed queries.
+    type Strip<const STRIP: usize>: Default;
 
-    /// Packs at most as many queries, with zeros for those missing.
-    fn pack<const STRIP: usize>(&self, queries: &[Query], scale: f32) -> Self::Strip<STRIP>;
+    /// Packs at most as many queries. What is missing stays what it was, so that one strip serves again and again.
+    fn pack<const STRIP: usize>(&self, queries: &[Query], scale: f32, strip: &mut Self::Strip<STRIP>);
 
-    /// The logits of a strip of queries and one panel of keys.
-    fn logits<const STRIP: usize, const VECTORS: usize>(
+    /// The logits of a strip of queries and some panels of keys, from `first` on, each of as many vectors.
+    fn logits<const STRIP: usize, const PANELS: usize, const VECTORS: usize>(
         &self,
         simd: S,
         queries: &Self::Strip<STRIP>,
-        panel: usize,
-    ) -> [[S::f32s; VECTORS]; STRIP];
+        first: usize,
+    ) -> [[[S::f32s; VECTORS]; PANELS]; STRIP];
+
+    /// Writes the logits of a strip of queries and a run of panels, as many panels at a time as there are.
+    #[inline(always)]
+    fn write_logits<const STRIP: usize, const PANELS: usize, const VECTORS: usize, const COUNT: usize>(
+        &self,
+        simd: S,
+        queries: &Self::Strip<STRIP>,
+        panels: Range<usize>,
+        logits: &mut [[f32; COUNT]; STRIP],
+    ) {
+        let together = panels.len() / PANELS * PANELS;
+        for place in (0..together).step_by(PANELS) {
+            let products = self.logits::<STRIP, PANELS, VECTORS>(simd, queries, panels.start + place);
+            write_panels::<S, STRIP, PANELS, VECTORS, COUNT>(&products, place, logits);
+        }
+        for place in together..panels.len() {
+            let products = self.logits::<STRIP, 1, VECTORS>(simd, queries, panels.start + place);
+            write_panels::<S, STRIP, 1, VECTORS, COUNT>(&products, place, logits);
+        }
+    }
+}
+
+#[inline(always)]
+fn write_panels<S: Simd, const STRIP: usize, const PANELS: usize, const VECTORS: usize, const COUNT: usize>(
+    products: &[[[S::f32s; VECTORS]; PANELS]; STRIP],
+    place: usize,
+    logits: &mut [[f32; COUNT]; STRIP],
+) {
+    for (logits, products) in logits.iter_mut().zip(products) {
+        let columns = &mut logits[place * PANEL..][..PANELS * PANEL];
+        S::as_mut_simd_f32s(columns).0.copy_from_slice(products.as_flattened());
+    }
 }
 
 /// Work on strips of queries and panels of keys, of which [`run_strips`] chooses the sizes.
@@ -205,17 +246,17 @@ pub(super) trait Strips<S: Simd> {
     /// What it gives.
     type Output;
 
-    /// Works with as many queries side by side, and as many vectors for the keys of a panel.
-    fn run<const STRIP: usize, const VECTORS: usize>(self, simd: S) -> Self::Output;
+    /// Works with as many queries and panels at a time, and as many vectors for the keys of a panel.
+    fn run<const STRIP: usize, const PANELS: usize, const VECTORS: usize>(self, simd: S) -> Self::Output;
 }
 
-/// Runs work with as many accumulators as the registers hold beside one panel's keys and a query's number.
+/// Runs work with as many accumulators as the registers hold beside the panels' keys and a query's number.
 #[inline(always)]
 pub(super) fn run_strips<S: Simd, Work: Strips<S>>(simd: S, work: Work) -> Work::Output {
     match S::F32_LANES {
-        16 => work.run::<12, 1>(simd),
-        8 => work.run::<6, 2>(simd),
-        _ => work.run::<6, 4>(simd),
+        16 => work.run::<12, 2, 1>(simd),
+        8 => work.run::<6, 1, 2>(simd),
+        _ => work.run::<6, 1, 4>(simd),
     }
 }
 
@@ -242,9 +283,13 @@ impl<S: Simd, Keys: Panels<S>, Sums: RowSums> Strips<S> for &Tile<'_, Keys, Sums
     type Output = Vec<Sums::Mass>;
 
     #[inline(always)]
-    fn run<const STRIP: usize, const VECTORS: usize>(self, simd: S) -> Vec<Sums::Mass> {
-        let pack = |queries| self.keys.pack::<STRIP>(queries, self.scale);
-        let strips: Vec<_> = self.queries.chunks(STRIP).map(|queries| (queries, pack(queries))).collect();
+    fn run<const STRIP: usize, const PANELS: usize, const VECTORS: usize>(self, simd: S) -> Vec<Sums::Mass> {
+        let mut strips = Vec::with_capacity(self.queries.len().div_ceil(STRIP));
+        for queries in self.queries.chunks(STRIP) {
+            let mut packed = Keys::Strip::<STRIP>::default();
+            self.keys.pack(queries, self.scale, &mut packed);
+            strips.push((queries, packed));
+        }
         let mut sums = vec![self.none; self.queries.len()];
         let mut logits = [[0.0; BLOCK]; STRIP];
 
@@ -255,14 +300,8 @@ impl<S: Simd, Keys: Panels<S>, Sums: RowSums> Strips<S> for &Tile<'_, Keys, Sums
                 if last < start {
                     continue;
                 }
-                let panels = (last.min(start + BLOCK - 1) - start) / PANEL + 1;
-                for panel in 0..panels {
-                    let products = self.keys.logits::<STRIP, VECTORS>(simd, packed, start / PANEL + panel);
-                    for (logits, product) in logits.iter_mut().zip(products) {
-                        let columns = &mut logits[panel * PANEL..][..PANEL];
-                        S::as_mut_simd_f32s(columns).0.copy_from_slice(&product);
-                    }
-                }
+                let panels = start / PANEL..last.min(start + BLOCK - 1) / PANEL + 1;
+                self.keys.write_logits::<STRIP, PANELS, VECTORS, BLOCK>(simd, packed, panels, &mut logits);
                 for ((query, logits), sums) in queries.iter().zip(&mut logits).zip(sums) {
                     if query.row >= start {
                         if let Some(cap) = self.softcap {
@@ -285,30 +324,43 @@ pub(super) struct Float32Panels<'a> {
 }
 
 impl<S: Simd> Panels<S> for Float32Panels<'_> {
-    /// `[head_size][STRIP]`.
-    type Strip<const STRIP: usize> = Vec<[f32; STRIP]>;
+    /// `[run][STRIP][RUN]`.
+    type Strip<const STRIP: usize> = Vec<[[f32; RUN]; STRIP]>;
 
-    fn pack<const STRIP: usize>(&self, queries: &[Query], scale: f32) -> Vec<[f32; STRIP]> {
-        let mut columns = Query::columns(queries);
-        columns.as_flattened_mut().iter_mut().for_each(|number| *number *= scale);
-        columns
+    #[inline(always)]
+    fn pack<const STRIP: usize>(&self, queries: &[Query], scale: f32, strip: &mut Vec<[[f32; RUN]; STRIP]>) {
+        strip.resize(self.head_size.div_ceil(RUN), [[0.0; RUN]; STRIP]);
+        for (place, query) in queries.iter().enumerate() {
+            for (run, numbers) in strip.iter_mut().zip(query.runs()) {
+                for (packed, number) in run[place].iter_mut().zip(numbers) {
+                    *packed = number * scale;
+                }
+            }
+        }
     }
 
     #[inline(always)]
-    fn logits<const STRIP: usize, const VECTORS: usize>(
+    fn logits<const STRIP: usize, const PANELS: usize, const VECTORS: usize>(
         &self,
         simd: S,
-        queries: &Vec<[f32; STRIP]>,
-        panel: usize,
-    ) -> [[S::f32s; VECTORS]; STRIP] {
+        queries: &Vec<[[f32; RUN]; STRIP]>,
+        first: usize,
+    ) -> [[[S::f32s; VECTORS]; PANELS]; STRIP] {
         let size = self.head_size * PANEL;
-        let keys = S::as_simd_f32s(&self.numbers[panel * size..][..size]).0.as_chunks::<VECTORS>().0;
-        let mut products = [[simd.splat_f32s(0.0); VECTORS]; STRIP];
-        for (numbers, key) in queries.iter().zip(keys) {
-            for (products, number) in products.iter_mut().zip(numbers) {
-                let number = simd.splat_f32s(*number);
-                for (product, key) in products.iter_mut().zip(key) {
-                    *product = simd.mul_add_e_f32s(number, *key, *product);
+        let mut panels: [&[[S::f32s; VECTORS]]; PANELS] = [&[]; PANELS];
+        for (index, panel) in panels.iter_mut().enumerate() {
+            *panel = S::as_simd_f32s(&self.numbers[(first + index) * size..][..size]).0.as_chunks().0;
+        }
+        let mut products = [[[simd.splat_f32s(0.0); VECTORS]; PANELS]; STRIP];
+        for (run, queries) in queries.iter().enumerate() {
+            for place in 0..RUN.min(self.head_size - run * RUN) {
+                for (products, numbers) in products.iter_mut().zip(queries) {
+                    let number = simd.splat_f32s(numbers[place]);
+                    for (products, panel) in products.iter_mut().zip(&panels) {
+                        for (product, key) in products.iter_mut().zip(&panel[run * RUN + place]) {
+                            *product = simd.mul_add_e_f32s(number, *key, *product);
+                        }
+                    }
                 }
             }
         }
@@ -466,6 +518,9 @@ pub(super) fn maximum<S: Simd>(simd: S, logits: &[f32]) -> f32 {
 /// The sums of `2^(x − maximum)` and of its square.
 #[inline(always)]
 fn exponential_sums<S: Simd>(simd: S, logits: &[f32], maximum: f32) -> (f32, f32) {
+    if logits.is_empty() {
+        return (0.0, 0.0);
+    }
     let maximum = simd.splat_f32s(maximum);
     let mut sum = simd.splat_f32s(0.0);
     let mut square_sum = sum;
@@ -496,8 +551,7 @@ pub(super) fn exponential<S: Simd>(simd: S, x: S::f32s) -> S::f32s {
     const POLYNOMIAL: [f32; 7] =
         [1.0, std::f32::consts::LN_2, 0.2402265, 0.05550327, 0.009618057, 0.0013400428, 0.00015461445];
 
-    let lowest = simd.splat_f32s(LOWEST);
-    let x = simd.select_f32s(simd.less_than_f32s(x, lowest), lowest, x);
+    let x = at_least(simd, simd.splat_f32s(LOWEST), x);
     let rounding = simd.splat_f32s(ROUNDING);
     let shifted = simd.add_f32s(x, rounding);
     let fraction = simd.sub_f32s(x, simd.sub_f32s(shifted, rounding));
@@ -508,4 +562,14 @@ pub(super) fn exponential<S: Simd>(simd: S, x: S::f32s) -> S::f32s {
     let integer = simd.transmute_u32s_f32s(shifted);
     let exponent = simd.wrapping_dyn_shl_u32s(integer, simd.splat_u32s(MANTISSA_BITS));
     simd.transmute_f32s_u32s(simd.add_u32s(simd.transmute_u32s_f32s(power), exponent))
+}
+
+/// The larger of both; NaN where `x` is.
+#[inline(always)]
+fn at_least<S: Simd>(simd: S, bound: S::f32s, x: S::f32s) -> S::f32s {
+    // Of a number and NaN, the larger is the second on x86, NaN on Arm, and the number in plain Rust.
+    if TypeId::of::<S>() == TypeId::of::<pulp::Scalar256b>() {
+        return simd.select_f32s(simd.less_than_f32s(x, bound), bound, x);
+    }
+    simd.max_f32s(bound, x)
 }
