@@ -83,6 +83,12 @@
 #define LONGATTN_ABI_VERSION 0
 
 /**
+ * Buckets that a distance profile has room for. They are enough for windows of any length: the last holds whatever is
+ * farther than those before it reach.
+ */
+#define LONGATTN_DISTANCE_BUCKETS 32
+
+/**
  * Log nothing.
  */
 #define LONGATTN_LOG_OFF 0
@@ -403,6 +409,26 @@ typedef struct {
    */
   size_t id_count;
 } longattn_input;
+
+/**
+ * How far back attention reaches in one window: the mean share of a token's attention by distance, in buckets that begin
+ * at powers of two. Bucket 0 is the distance 0, a token's attention to itself, and bucket `b` the distances from
+ * `2^(b-1)` to `2^b - 1`: 1, 2 to 3, 4 to 7 and so on. Its size never changes.
+ *
+ * The sum from a bucket on is DS for the min_distance at which the bucket begins; min_distance itself plays no part.
+ * The first sink_tokens of the window are in no bucket, so what the buckets lack of 1 is their share.
+ */
+typedef struct {
+  /**
+   * Buckets up to the one that holds the window's longest distance, `token_count - 1`; from 2 to
+   * LONGATTN_DISTANCE_BUCKETS.
+   */
+  uint64_t bucket_count;
+  /**
+   * The share of each bucket, from 0 to 1, averaged over heads; 0 from `bucket_count` on.
+   */
+  double shares[LONGATTN_DISTANCE_BUCKETS];
+} longattn_distance_profile;
 
 /**
  * Is told how far longattn_scorer_score_many() has come: `windows` that are scored or have failed, and `tokens` of those
@@ -771,6 +797,22 @@ longattn_status longattn_scorer_score(const longattn_scorer *scorer,
                                       size_t head_capacity,
                                       longattn_score *score,
                                       longattn_error **error);
+
+/**
+ * Scores one window, until `cancel`, unless NULL, is asked to stop; and tells how far back its attention reaches. The
+ * scorer must have been opened with the setting profile at true.
+ *
+ * `profile` is set, and unless it is NULL `score`, to the same bits as by longattn_scorer_score(). Both are the caller's
+ * memory, and hold nothing to be freed.
+ *
+ * LONGATTN_STATUS_INVALID_SETTING where profile was false, and the errors of longattn_scorer_score().
+ */
+longattn_status longattn_scorer_score_profile(const longattn_scorer *scorer,
+                                              const longattn_input *input,
+                                              const longattn_cancel *cancel,
+                                              longattn_distance_profile *profile,
+                                              longattn_score *score,
+                                              longattn_error **error);
 
 /**
  * Scores many windows on all threads of the scorer, each with its own result. `results` is an array of the caller's for

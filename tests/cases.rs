@@ -173,8 +173,8 @@ fn scores_are_close_to_the_cases() {
 
     let found = here.lines().filter(|line| !line.starts_with('#'));
     for (found, row) in found.zip(rows) {
-        let found: Vec<_> = found.split('\t').skip(4).map(|number| number.parse::<f64>().unwrap()).collect();
-        let expected: Vec<_> = row[4..].iter().map(|number| number.parse::<f64>().unwrap()).collect();
+        let found: Vec<_> = found.split('\t').skip(4).flat_map(numbers::<f64>).collect();
+        let expected: Vec<_> = row[4..].iter().flat_map(|column| numbers::<f64>(column)).collect();
         let close = |(found, expected): (&f64, &f64)| (found - expected).abs() <= TOLERANCE * expected.abs();
         assert_eq!(found.len(), expected.len());
         assert!(found.iter().zip(&expected).all(close), "{row:?} gave {found:?}: see {}", path.display());
@@ -183,15 +183,17 @@ fn scores_are_close_to_the_cases() {
 
 /// The columns that a score fills.
 fn columns(score: &Score) -> String {
-    let Score { token_count, far, heads, rows, .. } = score;
+    let Score { token_count, far, heads, rows, profile, .. } = score;
+    let shares: Vec<_> = profile.iter().flat_map(|profile| &profile.mean).map(|share| format!("{share:?}")).collect();
     format!(
-        "{token_count}\t{}\t{}\t{}\t{rows}\t{:?}\t{:?}\t{:?}\t{:?}",
+        "{token_count}\t{}\t{}\t{}\t{rows}\t{:?}\t{:?}\t{:?}\t{:?}\t{}",
         far.min_distance,
         far.sink_tokens,
         heads.len(),
         score.dependency_strength,
         score.distribution_uniformity,
         score.dependency_strength_error,
-        score.distribution_uniformity_error
+        score.distribution_uniformity_error,
+        shares.join(" ")
     )
 }

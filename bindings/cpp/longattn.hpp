@@ -117,6 +117,13 @@ struct detailed_score {
     std::vector<head_score> heads;
 };
 
+/// The score of one window, and how far back its attention reaches: the share of each bucket of distances, as
+/// longattn_distance_profile has them, up to the bucket of the window's longest distance.
+struct profiled_score {
+    longattn::score score;
+    std::vector<double> distance_profile;
+};
+
 namespace detail {
 
 template <auto Free>
@@ -479,6 +486,17 @@ public:
         const longattn::score total = score(window, stop.native_handle(), heads);
         heads.resize(total.head_count);
         return {total, std::move(heads)};
+    }
+
+    /// Scores one window as score() does, and tells how far back its attention reaches.
+    /// @throws error with status::invalid_setting where the scorer was opened without the setting profile at true, and
+    ///         as score() does
+    profiled_score score_profile(const input &window, const cancel &stop = cancel()) const {
+        longattn::score score{};
+        longattn_distance_profile profile{};
+        detail::call(longattn_scorer_score_profile, native_handle(), &window.native(), stop.native_handle(), &profile,
+                     &score);
+        return {score, {profile.shares, profile.shares + profile.bucket_count}};
     }
 
     /// Scores many windows on all threads of the scorer; a score has the same bits as that of score(). `inputs` is

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/hex"
 	"os"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -80,6 +81,26 @@ func TestCasesOfScores(t *testing.T) {
 		if one != expected || all[0] != (longattn.Result{Score: expected}) {
 			t.Errorf("%s %s: %v, %v; expected %v", row[0], row[1], one, all, expected)
 		}
+		if row[13] != "" {
+			expectProfile(t, scorer, row, expected)
+		}
+	}
+}
+
+func expectProfile(t *testing.T, scorer *longattn.Scorer, row []string, expected longattn.Score) {
+	var ids []uint32
+	if row[2] == "tokens" {
+		ids = idsOf(t, row[3])
+	} else {
+		ids = succeed(scorer.Tokenize(row[3]))(t).IDs
+	}
+	var shares []float64
+	for _, share := range strings.Fields(row[13]) {
+		shares = append(shares, numberOf(t, share))
+	}
+	score, profile, err := scorer.ScoreProfile(background(), ids)
+	if err != nil || score != expected || !slices.Equal(profile, shares) {
+		t.Errorf("%s %s: %v, %v, %v; expected %v", row[0], row[1], score, profile, err, shares)
 	}
 }
 

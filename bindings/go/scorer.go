@@ -10,6 +10,13 @@ static longattn_status score(const longattn_scorer *scorer, const char *text, si
     longattn_input input = {text, text_length, ids, id_count};
     return longattn_scorer_score(scorer, &input, cancel, heads, head_capacity, score, error);
 }
+
+static longattn_status score_profile(const longattn_scorer *scorer, const uint32_t *ids, size_t id_count,
+                                     const longattn_cancel *cancel, longattn_distance_profile *profile,
+                                     longattn_score *score, longattn_error **error) {
+    longattn_input input = {NULL, 0, ids, id_count};
+    return longattn_scorer_score_profile(scorer, &input, cancel, profile, score, error);
+}
 */
 import "C"
 
@@ -121,6 +128,30 @@ func (s *Scorer) headCount(ctx context.Context, ids []uint32) (count uint64, err
 	}
 	score, err := s.ScoreTokens(ctx, ids)
 	return score.HeadCount, err
+}
+
+// ScoreProfile scores token ids as ScoreTokens does, and tells how far back attention reaches: the mean share of a token's
+// attention by distance, in buckets that begin at powers of two. Bucket 0 is the distance 0, a token's attention to
+// itself, and the others are 1, 2 to 3, 4 to 7 and so on, up to the longest distance in the window.
+//
+// It fails as ScoreTokens does, and with ErrInvalidSetting where the scorer was opened without the setting profile at true.
+func (s *Scorer) ScoreProfile(ctx context.Context, ids []uint32) (score Score, profile []float64, err error) {
+	input := tokenInput(ids)
+	err = s.work(ctx, func(scorer *C.longattn_scorer, cancel *C.longattn_cancel) error {
+		var profiled C.longattn_distance_profile
+		var scored C.longattn_score
+		var failure *C.longattn_error
+		C.score_profile(scorer, input.ids, input.id_count, cancel, &profiled, &scored, &failure)
+		if err := take(failure); err != nil {
+			return err
+		}
+		score = scoreOf(&scored)
+		for _, share := range profiled.shares[:profiled.bucket_count] {
+			profile = append(profile, float64(share))
+		}
+		return nil
+	})
+	return score, profile, err
 }
 
 // ScoreAll scores texts, each as ScoreText does, on all threads of the scorer. The results are in the order of the texts.

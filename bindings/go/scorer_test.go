@@ -72,6 +72,27 @@ func TestAllWaysToScoreAgree(t *testing.T) {
 	}
 }
 
+func TestProfilesTellHowFarAttentionReaches(t *testing.T) {
+	scorer := open(t, queryKey, longattn.With("profile", true))
+	ids := succeed(scorer.Tokenize(randomText(64, 1)))(t).IDs
+	score, profile, err := scorer.ScoreProfile(background(), ids)
+	if err != nil || len(profile) != 7 || score != succeed(scorer.ScoreTokens(background(), ids))(t) {
+		t.Fatal(score, profile, err)
+	}
+	// Bucket 5 begins at a distance of 16, a quarter of the window.
+	if math.Abs(profile[5]+profile[6]-score.DependencyStrength) > 1e-6 {
+		t.Error(score, profile)
+	}
+	_, _, err = open(t, queryKey).ScoreProfile(background(), ids)
+	expectError(t, err, longattn.ErrInvalidSetting, "profile at true")
+	_, _, err = scorer.ScoreProfile(background(), nil)
+	expectError(t, err, longattn.ErrTooShort, "0 tokens")
+	ctx, cancel := context.WithCancel(background())
+	cancel()
+	_, _, err = scorer.ScoreProfile(ctx, ids)
+	expectError(t, err, longattn.ErrCancelled, "cancelled")
+}
+
 func near(found, expected float64) bool {
 	return math.Abs(found-expected) <= 1e-12*math.Abs(expected)
 }
@@ -155,15 +176,18 @@ func TestClosedScorers(t *testing.T) {
 	_, scored := scorer.ScoreText(background(), "abc")
 	_, scoredTokens := scorer.ScoreTokens(background(), []uint32{1, 2})
 	_, _, scoredHeads := scorer.ScoreHeads(background(), []uint32{1, 2})
+	_, _, scoredProfile := scorer.ScoreProfile(background(), []uint32{1, 2})
 	_, scoredAll := scorer.ScoreAll(background(), []string{"abc"})
 	_, tokenized := scorer.Tokenize("abc")
 	_, described := scorer.Describe()
 	_, setting := scorer.Setting("window")
-	errs := []error{scored, scoredTokens, scoredHeads, scoredAll, tokenized, described, setting, scorer.Close()}
+	errs := []error{
+		scored, scoredTokens, scoredHeads, scoredProfile, scoredAll, tokenized, described, setting, scorer.Close(),
+	}
 	for _, err := range scorer.Windows("abc") {
 		errs = append(errs, err)
 	}
-	if len(errs) != 9 {
+	if len(errs) != 10 {
 		t.Error(errs)
 	}
 	for index, err := range errs {

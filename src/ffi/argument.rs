@@ -101,6 +101,15 @@ impl<T> Output<T> {
         Ok(Self { first: pointer, capacity: 1 })
     }
 
+    /// A place for one result, or none for NULL.
+    ///
+    /// # Safety
+    /// As [`Output::one`].
+    pub unsafe fn optional(pointer: *mut T, name: &str) -> Result<Self> {
+        // SAFETY: the same promise.
+        unsafe { Self::many(pointer, usize::from(!pointer.is_null()), name) }
+    }
+
     /// A place for results; NULL with a capacity of 0 for none.
     ///
     /// # Safety

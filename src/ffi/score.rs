@@ -4,10 +4,17 @@ use super::argument::{Output, array, optional};
 use super::config::longattn_config;
 use super::error::{Status, longattn_error};
 use super::guard;
-use crate::attention::FarRegion;
+use crate::attention::{DISTANCE_BUCKETS, FarRegion};
 use crate::config::Config;
 use crate::error::{Error, ErrorKind, Result};
-use crate::score::{HeadScore, Score};
+use crate::score::{DistanceProfile, HeadScore, Score};
+
+/// Buckets that a distance profile has room for. They are enough for windows of any length: the last holds whatever is
+/// farther than those before it reach.
+pub const LONGATTN_DISTANCE_BUCKETS: usize = 32;
+
+// The header takes its numbers from these files alone, so this one stands here again.
+const _: () = assert!(LONGATTN_DISTANCE_BUCKETS == DISTANCE_BUCKETS);
 
 /// The score of one window. Its size never changes.
 #[repr(C)]
@@ -45,6 +52,21 @@ pub struct longattn_head_score {
     pub variance: f64,
 }
 
+/// How far back attention reaches in one window: the mean share of a token's attention by distance, in buckets that begin
+/// at powers of two. Bucket 0 is the distance 0, a token's attention to itself, and bucket `b` the distances from
+/// `2^(b-1)` to `2^b - 1`: 1, 2 to 3, 4 to 7 and so on. Its size never changes.
+///
+/// The sum from a bucket on is DS for the min_distance at which the bucket begins; min_distance itself plays no part.
+/// The first sink_tokens of the window are in no bucket, so what the buckets lack of 1 is their share.
+#[repr(C)]
+pub struct longattn_distance_profile {
+    /// Buckets up to the one that holds the window's longest distance, `token_count - 1`; from 2 to
+    /// LONGATTN_DISTANCE_BUCKETS.
+    pub bucket_count: u64,
+    /// The share of each bucket, from 0 to 1, averaged over heads; 0 from `bucket_count` on.
+    pub shares: [f64; LONGATTN_DISTANCE_BUCKETS],
+}
+
 impl From<&Score> for longattn_score {
     fn from(score: &Score) -> Self {
         Self {
@@ -65,6 +87,14 @@ impl From<&Score> for longattn_score {
 impl From<&HeadScore> for longattn_head_score {
     fn from(head: &HeadScore) -> Self {
         Self { proportion: head.proportion, variance: head.variance }
+    }
+}
+
+impl From<&DistanceProfile> for longattn_distance_profile {
+    fn from(profile: &DistanceProfile) -> Self {
+        let mut shares = [0.0; LONGATTN_DISTANCE_BUCKETS];
+        shares[..profile.mean.len()].copy_from_slice(&profile.mean);
+        Self { bucket_count: profile.mean.len() as u64, shares }
     }
 }
 

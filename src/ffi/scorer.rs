@@ -6,7 +6,7 @@ use super::argument::{Output, array, optional, reference, text};
 use super::cancel::longattn_cancel;
 use super::config::longattn_config;
 use super::error::{Status, longattn_error};
-use super::score::{ScoreOutput, longattn_head_score, longattn_score};
+use super::score::{ScoreOutput, longattn_distance_profile, longattn_head_score, longattn_score};
 use super::text::longattn_text;
 use super::tokens::longattn_tokens;
 use super::windows::longattn_windows;
@@ -218,6 +218,44 @@ pub unsafe extern "C" fn longattn_scorer_score(
     unsafe { guard(error, call) }
 }
 
+/// Scores one window, until `cancel`, unless NULL, is asked to stop; and tells how far back its attention reaches. The
+/// scorer must have been opened with the setting profile at true.
+///
+/// `profile` is set, and unless it is NULL `score`, to the same bits as by longattn_scorer_score(). Both are the caller's
+/// memory, and hold nothing to be freed.
+///
+/// LONGATTN_STATUS_INVALID_SETTING where profile was false, and the errors of longattn_scorer_score().
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn longattn_scorer_score_profile(
+    scorer: *const longattn_scorer,
+    input: *const longattn_input,
+    cancel: *const longattn_cancel,
+    profile: *mut longattn_distance_profile,
+    score: *mut longattn_score,
+    error: *mut *mut longattn_error,
+) -> Status {
+    let call = || {
+        // SAFETY: the header asks for live handles, memory that holds what the lengths say, and places to write to.
+        let (scorer, input, cancel, profile_output, score_output) = unsafe {
+            (
+                reference(scorer, "scorer")?,
+                input_of(reference(input, "input")?)?,
+                optional(cancel, "cancel")?,
+                Output::one(profile, "profile")?,
+                Output::optional(score, "score")?,
+            )
+        };
+        check_profile(&scorer.0)?;
+        let score = scorer.0.score(input, &token_of(cancel))?;
+        let profile = score.profile.as_ref().expect("the setting profile is true");
+        profile_output.set([profile.into()]);
+        score_output.set([(&score).into()]);
+        Ok(())
+    };
+    // SAFETY: the header asks for NULL or a place to write to.
+    unsafe { guard(error, call) }
+}
+
 /// Scores many windows on all threads of the scorer, each with its own result. `results` is an array of the caller's for
 /// as many results as there are inputs, in their order; give them back with longattn_results_free(). A score has the same
 /// bits as that of longattn_scorer_score().
@@ -345,6 +383,15 @@ unsafe fn input_of<'a>(input: &longattn_input) -> Result<Input<'a>> {
 
 fn token_of(cancel: Option<&longattn_cancel>) -> Cancel {
     cancel.map(|cancel| cancel.0.clone()).unwrap_or_default()
+}
+
+/// Refuses a scorer whose scores have no distance profile, before it computes one.
+fn check_profile(scorer: &Scorer) -> Result<()> {
+    if scorer.config().profile {
+        return Ok(());
+    }
+    let message = "the scorer gives no distance profile: open it with the setting profile at true";
+    Err(Error::new(ErrorKind::InvalidSetting, message))
 }
 
 /// Scores the inputs that are valid, and gives the errors of the others in their places.

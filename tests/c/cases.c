@@ -4,7 +4,7 @@
 
 #include <stdlib.h>
 
-enum { MOST_ROWS = 200, MOST_FIELDS = 13, MOST_IDS = 64 };
+enum { MOST_ROWS = 200, MOST_FIELDS = 14, MOST_IDS = 64 };
 
 struct table {
     char *text;
@@ -72,9 +72,30 @@ static longattn_status open_with(const char *package, const char *settings, long
     return status;
 }
 
+/* The profile of a row, and the score that comes with it. */
+static void check_profile(const longattn_scorer *scorer, char **row, longattn_score expected) {
+    uint32_t ids[MOST_IDS];
+    longattn_input input;
+    longattn_distance_profile profile;
+    longattn_score score;
+    if (strcmp(row[2], "text") == 0) {
+        input = (longattn_input){.text = row[3], .text_length = strlen(row[3])};
+    } else {
+        input = (longattn_input){.ids = ids, .id_count = ids_of(row[3], ids)};
+    }
+    SUCCEEDS(longattn_scorer_score_profile(scorer, &input, NULL, &profile, &score, &error));
+    CHECK(same(score, expected));
+    size_t bucket = 0;
+    for (char *rest = row[13], *share; (share = strsep(&rest, " ")) != NULL; bucket++) {
+        CHECK(bucket < LONGATTN_DISTANCE_BUCKETS && scored(profile.shares[bucket], share));
+    }
+    CHECK(profile.bucket_count == bucket);
+    while (bucket < LONGATTN_DISTANCE_BUCKETS) CHECK(profile.shares[bucket++] == 0);
+}
+
 static void scores_are_those_of_the_cases(void) {
     static struct table table;
-    read_table(&table, "target/cases/scores.tsv", 13);
+    read_table(&table, "target/cases/scores.tsv", 14);
     for (size_t index = 0; index < table.count; index++) {
         char **row = table.rows[index];
         longattn_scorer *scorer = NULL;
@@ -91,6 +112,7 @@ static void scores_are_those_of_the_cases(void) {
         CHECK(score.rows == integer(row[8]));
         CHECK(scored(score.dependency_strength, row[9]) && scored(score.distribution_uniformity, row[10]));
         CHECK(scored(score.dependency_strength_error, row[11]) && scored(score.distribution_uniformity_error, row[12]));
+        if (*row[13] != '\0') check_profile(scorer, row, score);
         longattn_scorer_free(scorer);
     }
     free(table.text);

@@ -130,6 +130,73 @@ static void windows_that_cannot_be_scored_are_refused(void) {
     longattn_scorer_free(scorer);
 }
 
+static void a_profile_tells_how_far_attention_reaches(void) {
+    longattn_scorer *scorer = open_scorer(QUERY_KEY, "profile", "true");
+    char *text = random_text(64, 1);
+    longattn_input input = {.text = text, .text_length = 64};
+    longattn_cancel *cancel = longattn_cancel_new();
+    longattn_distance_profile profile, again;
+    longattn_score score, expected;
+    SUCCEEDS(longattn_scorer_score(scorer, &input, NULL, NULL, 0, &expected, &error));
+    SUCCEEDS(longattn_scorer_score_profile(scorer, &input, cancel, &profile, &score, &error));
+    CHECK(same(score, expected) && score.min_distance == 16);
+    double all = 0, far = 0;
+    for (int bucket = 0; bucket < LONGATTN_DISTANCE_BUCKETS; bucket++) {
+        all += profile.shares[bucket];
+        /* Bucket 5 begins at a distance of 16. */
+        if (bucket >= 5) far += profile.shares[bucket];
+    }
+    CHECK(profile.bucket_count == 7 && profile.shares[6] > 0 && profile.shares[7] == 0);
+    CHECK(close_to(all, 1, 1e-5) && close_to(far, score.dependency_strength, 1e-5));
+    SUCCEEDS(longattn_scorer_score_profile(scorer, &input, NULL, &again, NULL, &error));
+    CHECK(memcmp(&again, &profile, sizeof profile) == 0);
+    longattn_cancel_free(cancel);
+    free(text);
+    longattn_scorer_free(scorer);
+}
+
+static void profiles_that_cannot_be_given_are_refused(void) {
+    longattn_scorer *scorer = open_scorer(QUERY_KEY, "profile", "true"), *without = open_scorer(QUERY_KEY, NULL, NULL);
+    longattn_input input = {.text = "abcd", .text_length = 4}, invalid = {.text = "ab\xe2\x82", .text_length = 4};
+    longattn_input both = {.text = "a", .text_length = 1, .ids = (const uint32_t[]){1}, .id_count = 1};
+    longattn_input short_text = {.text = "a", .text_length = 1};
+    longattn_distance_profile profile, untouched_profile;
+    longattn_score score, untouched;
+    memset(&profile, 7, sizeof profile);
+    memset(&score, 7, sizeof score);
+    untouched_profile = profile;
+    untouched = score;
+    longattn_distance_profile *misaligned = (longattn_distance_profile *)(void *)((char *)&profile + 1);
+    longattn_score *misaligned_score = (longattn_score *)(void *)((char *)&score + 1);
+    longattn_cancel *cancel = longattn_cancel_new();
+    longattn_cancel_request(cancel);
+    FAILS(INVALID_ARGUMENT, "scorer is NULL",
+          longattn_scorer_score_profile(NULL, &input, NULL, &profile, &score, &error));
+    FAILS(INVALID_ARGUMENT, "input is NULL",
+          longattn_scorer_score_profile(scorer, NULL, NULL, &profile, &score, &error));
+    FAILS(INVALID_ARGUMENT, "profile is NULL",
+          longattn_scorer_score_profile(scorer, &input, NULL, NULL, &score, &error));
+    FAILS(INVALID_ARGUMENT, "profile is not aligned",
+          longattn_scorer_score_profile(scorer, &input, NULL, misaligned, &score, &error));
+    FAILS(INVALID_ARGUMENT, "score is not aligned",
+          longattn_scorer_score_profile(scorer, &input, NULL, &profile, misaligned_score, &error));
+    FAILS(INVALID_ARGUMENT, "both set",
+          longattn_scorer_score_profile(scorer, &both, NULL, &profile, &score, &error));
+    FAILS(INVALID_UTF8, "at byte 2",
+          longattn_scorer_score_profile(scorer, &invalid, NULL, &profile, &score, &error));
+    FAILS(TOO_SHORT, "1 tokens",
+          longattn_scorer_score_profile(scorer, &short_text, NULL, &profile, &score, &error));
+    FAILS(CANCELLED, "cancelled",
+          longattn_scorer_score_profile(scorer, &input, cancel, &profile, &score, &error));
+    FAILS(INVALID_SETTING, "profile at true",
+          longattn_scorer_score_profile(without, &input, NULL, &profile, &score, &error));
+    CHECK(longattn_scorer_score_profile(without, &input, NULL, &profile, NULL, NULL) == LONGATTN_STATUS_INVALID_SETTING);
+    CHECK(same(score, untouched) && memcmp(&profile, &untouched_profile, sizeof profile) == 0);
+    longattn_cancel_free(cancel);
+    longattn_scorer_free(without);
+    longattn_scorer_free(scorer);
+}
+
 static void maps_beyond_the_memory_limit_are_refused(void) {
     longattn_config *config = config_with("memory_limit", "1MB");
     SUCCEEDS(longattn_config_set(config, TEXT("window"), TEXT("100000"), &error));
@@ -386,6 +453,8 @@ const struct test scorer_tests[] = {
     {"what is no package does not open", what_is_no_package_does_not_open},
     {"all ways to score agree", all_ways_to_score_agree},
     {"windows that cannot be scored are refused", windows_that_cannot_be_scored_are_refused},
+    {"a profile tells how far attention reaches", a_profile_tells_how_far_attention_reaches},
+    {"profiles that cannot be given are refused", profiles_that_cannot_be_given_are_refused},
     {"maps beyond the memory limit are refused", maps_beyond_the_memory_limit_are_refused},
     {"an open scorer keeps its settings", an_open_scorer_keeps_its_settings},
     {"a package may disappear after it was opened", a_package_may_disappear_after_it_was_opened},

@@ -95,6 +95,12 @@ TEST(Cases, OfScores) {
                                  score.dependency_strength_error, score.distribution_uniformity_error};
         for (std::size_t place = 0; place < 5; ++place) EXPECT_EQ(counts[place], std::stoull(row.at(4 + place)));
         for (std::size_t place = 0; place < 4; ++place) EXPECT_EQ(values[place], std::stod(row.at(9 + place)));
+        if (!row.at(13).empty()) {
+            const profiled_score profiled = row.at(2) == "text" ? scorer.score_profile(row.at(3))
+                                                                : scorer.score_profile(numbers_of<token_id>(row.at(3)));
+            EXPECT_TRUE(same_bits(profiled.score, score));
+            EXPECT_EQ(profiled.distance_profile, numbers_of<double>(row.at(13)));
+        }
     }
 }
 

@@ -61,6 +61,23 @@ TEST(Scorer, TellsTheHeadsOfABareModel) {
     }
 }
 
+TEST(Scorer, TellsHowFarAttentionReaches) {
+    const scorer scorer(query_key_package, {{"profile", "true"}});
+    const std::string text = random_text(64, 1);
+    const profiled_score profiled = scorer.score_profile(text);
+    EXPECT_TRUE(same_bits(profiled.score, scorer.score(text)));
+    ASSERT_EQ(profiled.distance_profile.size(), 7U);
+    // Bucket 5 begins at a distance of 16, a quarter of the window.
+    EXPECT_NEAR(profiled.distance_profile[5] + profiled.distance_profile[6], profiled.score.dependency_strength, 1e-6);
+
+    const longattn::scorer without(query_key_package);
+    EXPECT_ERROR(invalid_setting, "profile at true", without.score_profile(text));
+    EXPECT_ERROR(invalid_utf8, "at byte 1", scorer.score_profile("a\xff"));
+    const cancel stop;
+    stop.request();
+    EXPECT_ERROR(cancelled, "", scorer.score_profile(text, stop));
+}
+
 TEST(Scorer, OpensWhatIsThere) {
     EXPECT_ERROR(invalid_model, "longattn export", scorer("no/such/package"));
     EXPECT_ERROR(invalid_model, "no scorer package", scorer(""));

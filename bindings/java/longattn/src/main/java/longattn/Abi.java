@@ -130,6 +130,9 @@ final class Abi {
     static native int longattn_scorer_score(Pointer scorer, Pointer input, Pointer cancel, Pointer heads, long headCapacity,
             Pointer score, Pointer error);
 
+    static native int longattn_scorer_score_profile(Pointer scorer, Pointer input, Pointer cancel, Pointer profile,
+            Pointer score, Pointer error);
+
     static native int longattn_scorer_score_many(Pointer scorer, Pointer inputs, long count, Pointer cancel,
             Pointer progress, Pointer userData, Pointer results, Pointer error);
 

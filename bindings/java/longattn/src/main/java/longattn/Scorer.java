@@ -134,6 +134,38 @@ public final class Scorer implements AutoCloseable {
         }
     }
 
+    /**
+     * Scores a window, and tells how far back its attention reaches.
+     *
+     * @param window the window
+     * @return the score and the distance profile
+     * @throws LongAttnException as in {@link #scoreProfile(Input, Cancel)}
+     */
+    public ProfiledScore scoreProfile(Input window) {
+        return scoreProfile(window, new Cancel());
+    }
+
+    /**
+     * Scores a window until asked to stop, and tells how far back its attention reaches.
+     *
+     * @param window the window
+     * @param cancel asks it to stop
+     * @return the score and the distance profile
+     * @throws LongAttnException with {@link Status#INVALID_SETTING} where the scorer was opened without the setting
+     *     {@code profile} at {@code true}, and as in {@link #score(Input, Cancel)}
+     */
+    public ProfiledScore scoreProfile(Input window, Cancel cancel) {
+        try (Arena arena = new Arena()) {
+            Pointer input = arena.allocate(Input.BYTES);
+            Pointer profile = arena.allocate(ProfiledScore.BYTES);
+            Pointer score = arena.allocate(Score.BYTES);
+            window.write(input, arena);
+            arena.check(handle.use(scorer -> cancel.use(token ->
+                    Abi.longattn_scorer_score_profile(scorer, input, token, profile, score, arena.error))));
+            return new ProfiledScore(score, profile);
+        }
+    }
+
     private Pointer score(Input window, Cancel cancel, Pointer heads, int headCapacity, Arena arena) {
         Pointer input = arena.allocate(Input.BYTES);
         Pointer score = arena.allocate(Score.BYTES);

@@ -1,5 +1,6 @@
 package longattn;
 
+import static org.junit.jupiter.api.Assertions.assertArrayEquals;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
@@ -34,6 +35,12 @@ class CasesTest {
                     row[0] + row[1], key -> Scorer.open(Case.packageOf(row[0]), Case.settings(row[1])));
             Input input = row[2].equals("text") ? Input.text(row[3]) : Input.tokens(Case.ids(row[3]));
             Score score = scorer.score(input);
+            if (!row[13].isEmpty()) {
+                double[] profile = Arrays.stream(Case.words(row[13])).mapToDouble(Double::parseDouble).toArray();
+                ProfiledScore profiled = scorer.scoreProfile(input);
+                assertArrayEquals(profile, profiled.distanceProfile(), row[1] + ' ' + row[3]);
+                assertEquals(score.dependencyStrength(), profiled.score().dependencyStrength());
+            }
             Number[] found = {
                 score.tokenCount(), score.minDistance(), score.sinkTokens(), (long) score.headCount(), score.rows(),
                 score.dependencyStrength(), score.distributionUniformity(),

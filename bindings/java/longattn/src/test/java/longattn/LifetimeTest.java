@@ -23,6 +23,7 @@ class LifetimeTest {
         scorer.close();
         for (org.junit.jupiter.api.function.Executable call : List.<org.junit.jupiter.api.function.Executable>of(
                 () -> scorer.score("abc"),
+                () -> scorer.scoreProfile(Input.text("abc")),
                 () -> scorer.scoreAll(List.of(Input.text("abc"))),
                 () -> scorer.cut("abc"),
                 scorer::describe,

@@ -45,6 +45,26 @@ class ScorerTest {
     }
 
     @Test
+    void profiles() {
+        Input window = Input.text("abcdefgh".repeat(8));
+        Cancel cancel = new Cancel();
+        cancel.request();
+        try (Scorer scorer = Scorer.open(Case.TINY, Map.of("profile", "true"))) {
+            ProfiledScore profiled = scorer.scoreProfile(window);
+            double[] profile = profiled.distanceProfile();
+            assertEquals(7, profile.length);
+            assertEquals(scorer.score(window).dependencyStrength(), profiled.score().dependencyStrength());
+            // Bucket 5 begins at a distance of 16, a quarter of the window.
+            assertEquals(profiled.score().dependencyStrength(), profile[5] + profile[6], 1e-6);
+            assertEquals(Status.INVALID_UTF8, statusOf(() -> scorer.scoreProfile(Input.utf8(new byte[] {'a', -1}))));
+            assertEquals(Status.CANCELLED, statusOf(() -> scorer.scoreProfile(window, cancel)));
+        }
+        LongAttnException failure = assertThrows(LongAttnException.class, () -> SCORER.scoreProfile(window));
+        assertEquals(Status.INVALID_SETTING, failure.status());
+        assertTrue(failure.getMessage().contains("profile at true"), failure.getMessage());
+    }
+
+    @Test
     void textsTokensAndWindowsAreTheSame() {
         String text = "Übergrößenträger: 日本語, ½ x² 🚀 ";
         byte[] bytes = text.repeat(50).getBytes(UTF_8);
