@@ -178,7 +178,8 @@ endef
 .PHONY: test
 test: ## run the tests of all languages; without its toolchain a language is skipped
 
+# The matrix product to compare with may use AVX-512 too.
 .PHONY: bench
 bench: $(onnxruntime) $(model_file) ## measure speed and memory
 	@$(need_cargo)
-	cargo bench --bench window --bench layers --bench ffi --locked
+	cargo bench --bench window --bench layers --bench ffi --features gemm/x86-v4 --locked
