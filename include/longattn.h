@@ -697,8 +697,8 @@ longattn_status longattn_score_map(const float *map,
  * key, usually `1 / sqrt(head_size)`.
  *
  * `config`, or the defaults for NULL, gives the settings min_distance (auto is a quarter of `length`), sink_tokens (auto
- * is 0), variance_domain and instruction_set. `heads_out` is as in longattn_scorer_score(). Any threads may call it
- * at once; it computes on a pool of one thread for each core that all calls share.
+ * is 0), variance_domain, instruction_set and precision (auto is float32). `heads_out` is as in longattn_scorer_score().
+ * Any threads may call it at once; it computes on a pool of one thread for each core that all calls share.
  *
  * LONGATTN_STATUS_TOO_SHORT for a `length` below 2, LONGATTN_STATUS_NON_FINITE for NaN or infinity in what was given,
  * LONGATTN_STATUS_INVALID_ARGUMENT for dimensions that contradict each other or that no memory can have,

@@ -4,8 +4,8 @@ use ndarray::ArrayView3;
 use serde::{Deserialize, Serialize};
 
 use crate::attention::{
-    Estimate, FarMass, FarRegion, InstructionSet, PackedKeys, ProfiledMass, StreamingAttention, distance_bucket,
-    map_far_mass,
+    Estimate, FarMass, FarRegion, InstructionSet, PackedKeys, Precision, ProfiledMass, StreamingAttention,
+    distance_bucket, map_far_mass,
 };
 use crate::choice::Choice;
 use crate::error::{Error, ErrorKind, Result};
@@ -121,8 +121,8 @@ impl Score {
     }
 
     /// Scores a window from its queries `[heads, L, head_size]` and keys `[key_value_heads, L, head_size]`, rotary
-    /// embedding applied, in memory linear in `L`. Logits are `scale` times the product of query and key, usually
-    /// `1/√head_size`. Query heads that share a key head are neighbours.
+    /// embedding applied, in memory linear in `L`. Logits are `scale`, usually `1/√head_size`, times the product of query and key
+    /// in `precision`. Query heads that share a key head are neighbours.
     ///
     /// # Errors
     /// [`ErrorKind::InvalidArgument`] where shapes contradict each other, [`ErrorKind::InvalidSetting`] where this
@@ -134,10 +134,12 @@ impl Score {
         far: FarRegion,
         domain: VarianceDomain,
         instruction_set: InstructionSet,
+        precision: Precision,
     ) -> Result<Self> {
         let length = keys.dim().1;
         check_length(length)?;
         let attention = StreamingAttention::new(PackedKeys::new(keys), scale, far, instruction_set)?;
+        let attention = attention.with_precision(precision);
         let rows: Vec<_> = (0..length).collect();
         let far_masses = attention.far_masses(queries, &rows)?;
         let heads: Vec<_> = far_masses.outer_iter().map(|rows| rows.iter().copied().sum()).collect();

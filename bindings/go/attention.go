@@ -39,7 +39,7 @@ type QueryKey struct {
 }
 
 // ScoreQueryKey scores a window from queries and keys, in memory linear in its length. The settings min_distance,
-// sink_tokens, variance_domain and instruction_set apply.
+// sink_tokens, variance_domain, instruction_set and precision apply.
 //
 // It fails with ErrInvalidArgument where an array has another size than its dimensions say or dimensions contradict each
 // other, with ErrTooShort for a length below 2, with ErrNonFinite for NaN or infinity, and with ErrInvalidSetting where

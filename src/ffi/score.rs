@@ -177,8 +177,8 @@ pub unsafe extern "C" fn longattn_score_map(
 /// key, usually `1 / sqrt(head_size)`.
 ///
 /// `config`, or the defaults for NULL, gives the settings min_distance (auto is a quarter of `length`), sink_tokens (auto
-/// is 0), variance_domain and instruction_set. `heads_out` is as in longattn_scorer_score(). Any threads may call it
-/// at once; it computes on a pool of one thread for each core that all calls share.
+/// is 0), variance_domain, instruction_set and precision (auto is float32). `heads_out` is as in longattn_scorer_score().
+/// Any threads may call it at once; it computes on a pool of one thread for each core that all calls share.
 ///
 /// LONGATTN_STATUS_TOO_SHORT for a `length` below 2, LONGATTN_STATUS_NON_FINITE for NaN or infinity in what was given,
 /// LONGATTN_STATUS_INVALID_ARGUMENT for dimensions that contradict each other or that no memory can have,
@@ -211,8 +211,9 @@ pub unsafe extern "C" fn longattn_score_query_key(
         output.check_heads(heads)?;
         let config = settings(config);
         let far = far_region(&config, length);
-        let score = Score::from_query_key(queries, keys, scale, far, config.variance_domain, config.instruction_set)?;
-        output.set(&score)
+        let Config { variance_domain, instruction_set, precision, .. } = config;
+        let precision = precision.unwrap_or_default();
+        output.set(&Score::from_query_key(queries, keys, scale, far, variance_domain, instruction_set, precision)?)
     };
     // SAFETY: the header asks for NULL or a place to write to.
     unsafe { guard(error, call) }

@@ -81,6 +81,20 @@ static void queries_and_keys_score_as_their_map(void) {
     }
 }
 
+static void precision_is_a_setting_of_queries_and_keys(void) {
+    fill_all();
+    longattn_config *config = config_with("precision", "float32");
+    longattn_score usual, floats, integers;
+    SUCCEEDS(score_queries(NULL, NULL, &usual, &error));
+    SUCCEEDS(score_queries(config, NULL, &floats, &error));
+    SUCCEEDS(longattn_config_set(config, TEXT("precision"), TEXT("int16"), &error));
+    SUCCEEDS(score_queries(config, NULL, &integers, &error));
+    CHECK(same(floats, usual) && !same(integers, usual));
+    CHECK(close_to(integers.dependency_strength, usual.dependency_strength, 1e-4));
+    CHECK(close_to(integers.distribution_uniformity, usual.distribution_uniformity, 1e-3));
+    longattn_config_free(config);
+}
+
 static void heads_are_optional(void) {
     fill_all();
     longattn_score with, without;
@@ -176,6 +190,7 @@ static void inputs_and_outputs_may_overlap(void) {
 const struct test statistics_tests[] = {
     {"a map is scored by the formulas", a_map_is_scored_by_the_formulas},
     {"queries and keys score as their map", queries_and_keys_score_as_their_map},
+    {"precision is a setting of queries and keys", precision_is_a_setting_of_queries_and_keys},
     {"heads are optional", heads_are_optional},
     {"wrong maps are refused", wrong_maps_are_refused},
     {"wrong queries and keys are refused", wrong_queries_and_keys_are_refused},

@@ -49,8 +49,8 @@ public final class Attention {
      * @param length tokens of the window
      * @param headSize numbers of one query or key
      * @param scale logits are this times the product of query and key; usually {@code 1 / sqrt(headSize)}
-     * @param settings {@code min_distance}, {@code sink_tokens}, {@code variance_domain} and {@code instruction_set}, where they
-     *     are not to have their defaults
+     * @param settings {@code min_distance}, {@code sink_tokens}, {@code variance_domain}, {@code instruction_set} and
+     *     {@code precision}, where they are not to have their defaults
      * @return the scores
      * @throws LongAttnException with {@link Status#TOO_SHORT} for a length below 2, {@link Status#NON_FINITE} for NaN or
      *     infinity, {@link Status#INVALID_ARGUMENT} for dimensions that contradict each other or the buffers,
