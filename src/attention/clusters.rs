@@ -222,6 +222,7 @@ impl<S: Simd> Strips<S> for Nearest<'_> {
             let mut least = [simd.splat_f32s(f32::INFINITY); VECTORS];
             let mut clusters = [simd.splat_f32s(0.0); VECTORS];
             for (index, strip) in strips.iter().enumerate() {
+                // One panel at a time leaves registers for the nearest centres.
                 let products = self.keys.logits::<STRIP, 1, VECTORS>(simd, strip, panel);
                 let centres = (index * STRIP..self.centres.len()).zip(products);
                 for (cluster, [products]) in centres {

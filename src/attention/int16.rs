@@ -5,7 +5,7 @@
 //! the same bits on all machines up to the exponentials.
 
 use ndarray::Array2;
-use pulp::{Scalar256b, Simd, cast};
+use pulp::{Scalar256b, Simd};
 use rayon::prelude::*;
 
 use super::PackedKeys;
@@ -19,8 +19,11 @@ const PAIRS: usize = RUN / 2;
 
 /// What a vector is multiplied by before it is rounded, by the sum of its numbers' squares and the largest of their sizes.
 fn factor(squares: f32, largest: f32) -> f32 {
+    /// Squares of shorter vectors lose their digits; such vectors become 0.
+    const SHORTEST: f32 = 1e-18;
+
     match squares.sqrt() {
-        0.0 => 1.0,
+        length if length < SHORTEST => 1.0,
         // Stays what it is, in what the integers are worth.
         length if !length.is_finite() => f32::NAN,
         length => (LONGEST / length).min(f32::from(i16::MAX) / largest),
@@ -172,12 +175,15 @@ pub(super) trait PairProducts: Simd {
 impl PairProducts for pulp::x86::V3 {
     #[inline(always)]
     fn add_pair_products(self, sums: Self::u32s, pairs: Self::u32s, others: Self::u32s) -> Self::u32s {
-        self.add_u32s(sums, cast(self.multiply_wrapping_add_adjacent_i16x16(cast(pairs), cast(others))))
+        self.add_u32s(
+            sums,
+            pulp::cast(self.multiply_wrapping_add_adjacent_i16x16(pulp::cast(pairs), pulp::cast(others))),
+        )
     }
 
     #[inline(always)]
     fn sums_to_f32s(self, sums: Self::u32s) -> Self::f32s {
-        self.convert_i32x8_to_f32x8(cast(sums))
+        self.convert_i32x8_to_f32x8(pulp::cast(sums))
     }
 }
 
@@ -185,12 +191,15 @@ impl PairProducts for pulp::x86::V3 {
 impl PairProducts for pulp::x86::V4 {
     #[inline(always)]
     fn add_pair_products(self, sums: Self::u32s, pairs: Self::u32s, others: Self::u32s) -> Self::u32s {
-        self.add_u32s(sums, cast(self.multiply_wrapping_add_adjacent_i16x32(cast(pairs), cast(others))))
+        self.add_u32s(
+            sums,
+            pulp::cast(self.multiply_wrapping_add_adjacent_i16x32(pulp::cast(pairs), pulp::cast(others))),
+        )
     }
 
     #[inline(always)]
     fn sums_to_f32s(self, sums: Self::u32s) -> Self::f32s {
-        self.convert_i32x16_to_f32x16(cast(sums))
+        self.convert_i32x16_to_f32x16(pulp::cast(sums))
     }
 }
 

@@ -6,7 +6,7 @@
 use std::any::TypeId;
 use std::ops::Range;
 
-use pulp::{NullaryFnOnce, Simd, WithSimd};
+use pulp::{Simd, WithSimd};
 
 use super::int16::Int16Panels;
 use super::profile::runs_by_bucket;
@@ -148,7 +148,7 @@ struct OnIntegers<'a, S, Sums> {
 }
 
 #[cfg(target_arch = "x86_64")]
-impl<'a, S: Simd, Sums: RowSums> NullaryFnOnce for OnIntegers<'a, S, Sums>
+impl<'a, S: Simd, Sums: RowSums> pulp::NullaryFnOnce for OnIntegers<'a, S, Sums>
 where
     Int16Panels<'a>: Panels<S>,
 {
@@ -194,10 +194,10 @@ pub(super) struct Tile<'a, Keys, Sums> {
 
 /// Keys of one head in panels of [`PANEL`], and how vectors multiply them.
 pub(super) trait Panels<S: Simd>: Copy {
-    /// Room for as many packed queries.
+    /// Room for `STRIP` packed queries.
     type Strip<const STRIP: usize>: Default;
 
-    /// Packs at most as many queries. What is missing stays what it was, so that one strip serves again and again.
+    /// Packs up to `STRIP` queries. Places past them keep earlier ones, whose logits mean nothing.
     fn pack<const STRIP: usize>(&self, queries: &[Query], scale: f32, strip: &mut Self::Strip<STRIP>);
 
     /// The logits of a strip of queries and some panels of keys, from `first` on, each of as many vectors.
@@ -246,11 +246,11 @@ pub(super) trait Strips<S: Simd> {
     /// What it gives.
     type Output;
 
-    /// Works with as many queries and panels at a time, and as many vectors for the keys of a panel.
+    /// Works on `STRIP` queries and `PANELS` panels at a time, with `VECTORS` vectors for the keys of a panel.
     fn run<const STRIP: usize, const PANELS: usize, const VECTORS: usize>(self, simd: S) -> Self::Output;
 }
 
-/// Runs work with as many accumulators as the registers hold beside the panels' keys and a query's number.
+/// Runs work with accumulators for most of the registers, beside which the panels' keys and a query's number find room.
 #[inline(always)]
 pub(super) fn run_strips<S: Simd, Work: Strips<S>>(simd: S, work: Work) -> Work::Output {
     match S::F32_LANES {
@@ -333,7 +333,7 @@ impl<S: Simd> Panels<S> for Float32Panels<'_> {
         for (place, query) in queries.iter().enumerate() {
             for (run, numbers) in strip.iter_mut().zip(query.runs()) {
                 for (packed, number) in run[place].iter_mut().zip(numbers) {
-                    *packed = number * scale;
+                    *packed = finite_or_nan(number) * scale;
                 }
             }
         }
@@ -540,7 +540,8 @@ fn exponential_sums<S: Simd>(simd: S, logits: &[f32], maximum: f32) -> (f32, f32
     (simd.reduce_sum_f32s(sum), simd.reduce_sum_f32s(square_sum))
 }
 
-/// `2^x` for `x ≤ 0`, to 1 unit in the last place; below `2^-125` it stays there, and NaN stays NaN.
+/// `2^x` for `x ≤ 0`, to 1 unit in the last place; below `2^-125` it stays there, and NaN without a payload
+/// stays NaN.
 ///
 /// `x` is split into its nearest integer, which goes into the exponent's bits, and a fraction of at most one half,
 /// for which a polynomial of degree 6 that is minimax in relative error serves.
@@ -562,6 +563,13 @@ pub(super) fn exponential<S: Simd>(simd: S, x: S::f32s) -> S::f32s {
     let integer = simd.transmute_u32s_f32s(shifted);
     let exponent = simd.wrapping_dyn_shl_u32s(integer, simd.splat_u32s(MANTISSA_BITS));
     simd.transmute_f32s_u32s(simd.add_u32s(simd.transmute_u32s_f32s(power), exponent))
+}
+
+/// A finite number as it is. All else becomes the NaN without a payload, which [`exponential`] keeps as it does those that
+/// sums of infinities make.
+#[inline(always)]
+pub(super) fn finite_or_nan(number: f32) -> f32 {
+    if number.is_finite() { number } else { f32::NAN }
 }
 
 /// The larger of both; NaN where `x` is.

@@ -7,7 +7,7 @@ use rayon::prelude::*;
 
 use super::clusters::ClusteredAttention;
 use super::int16::Int16Keys;
-use super::kernel::{FarSums, Float32Panels, Kernel, PANEL, ProfileSums, Query, RowSums, Tile};
+use super::kernel::{FarSums, Float32Panels, Kernel, PANEL, ProfileSums, Query, RowSums, Tile, finite_or_nan};
 use super::{FarMass, FarRegion, InstructionSet, Precision, ProfiledMass};
 use crate::error::{Error, ErrorKind, Result};
 
@@ -55,7 +55,10 @@ impl PackedKeys {
             let columns = panel.as_chunks_mut::<PANEL>().0;
             for position in start.max(given.start)..given.end.min(start + PANEL) {
                 let key = keys.slice(s![head, position - first, ..]);
-                columns.iter_mut().zip(key).for_each(|(column, number)| column[position - start] = *number);
+                columns
+                    .iter_mut()
+                    .zip(key)
+                    .for_each(|(column, number)| column[position - start] = finite_or_nan(*number));
             }
         });
         Ok(())
@@ -137,7 +140,8 @@ impl StreamingAttention {
     /// [`ErrorKind::InvalidSetting`] where this machine lacks `instruction_set`.
     pub fn new(keys: PackedKeys, scale: f64, far: FarRegion, instruction_set: InstructionSet) -> Result<Self> {
         let kernel = Kernel::new(instruction_set)?;
-        Ok(Self { keys: Keys::Float32(keys), scale: (scale * LOG2_E) as f32, softcap: None, far, kernel })
+        let scale = finite_or_nan((scale * LOG2_E) as f32);
+        Ok(Self { keys: Keys::Float32(keys), scale, softcap: None, far, kernel })
     }
 
     /// The same attention with products of queries and keys in another precision.

@@ -167,6 +167,11 @@ static void wrong_queries_and_keys_are_refused(void) {
     FAILS(NON_FINITE, "head", longattn_score_query_key(q, 4, k, 2, LENGTH, 8, NAN, NULL, NULL, 0, &score, &error));
     queries[2][LENGTH - 1][3] = NAN;
     FAILS(NON_FINITE, "head 2", score_queries(NULL, NULL, &score, &error));
+    fill_all();
+    /* One row alone sees the last key, and all of its products with it are minus infinity. */
+    for (int head = 0; head < HEADS; head++) queries[head][LENGTH - 1][0] = 1;
+    keys[0][LENGTH - 1][0] = -INFINITY;
+    FAILS(NON_FINITE, "head 0", score_queries(NULL, NULL, &score, &error));
     CHECK(same(score, untouched));
 }
 
