@@ -802,8 +802,8 @@ longattn_status longattn_scorer_score(const longattn_scorer *scorer,
  * Scores one window, until `cancel`, unless NULL, is asked to stop; and tells how far back its attention reaches. The
  * scorer must have been opened with the setting profile at true.
  *
- * `profile` is set, and unless it is NULL `score`, to the same bits as by longattn_scorer_score(). Both are the caller's
- * memory, and hold nothing to be freed.
+ * `profile` is set. So is `score`, unless it is NULL, to the same bits as by longattn_scorer_score(). Both are the
+ * caller's memory, and hold nothing to be freed.
  *
  * LONGATTN_STATUS_INVALID_SETTING where profile was false, and the errors of longattn_scorer_score().
  */

@@ -132,7 +132,8 @@ func (s *Scorer) headCount(ctx context.Context, ids []uint32) (count uint64, err
 
 // ScoreProfile scores token ids as ScoreTokens does, and tells how far back attention reaches: the mean share of a token's
 // attention by distance, in buckets that begin at powers of two. Bucket 0 is the distance 0, a token's attention to
-// itself, and the others are 1, 2 to 3, 4 to 7 and so on, up to the longest distance in the window.
+// itself, and the others are 1, 2 to 3, 4 to 7 and so on, up to the longest distance in the window. The sum from a bucket on
+// is DS for the min_distance at which the bucket begins; sink_tokens are in no bucket.
 //
 // It fails as ScoreTokens does, and with ErrInvalidSetting where the scorer was opened without the setting profile at true.
 func (s *Scorer) ScoreProfile(ctx context.Context, ids []uint32) (score Score, profile []float64, err error) {
