@@ -134,6 +134,35 @@ impl Value for Confidence {
     }
 }
 
+/// What becomes of a job that meets a record, a file or a window that cannot be used.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum OnError {
+    /// It is told and counted as a reject, and the rest goes on.
+    Reject,
+    /// The job stops at the first.
+    Fail,
+}
+
+impl Choice for OnError {
+    const NAMES: &'static [(&'static str, Self)] = &[("reject", Self::Reject), ("fail", Self::Fail)];
+}
+
+/// What a job does about the results of an earlier call in its directory.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum EarlierResults {
+    /// It leaves them alone and fails.
+    Refuse,
+    /// It goes on with them, and scores only what is new or has changed.
+    Resume,
+    /// It removes them and begins anew.
+    Overwrite,
+}
+
+impl Choice for EarlierResults {
+    const NAMES: &'static [(&'static str, Self)] =
+        &[("refuse", Self::Refuse), ("resume", Self::Resume), ("overwrite", Self::Overwrite)];
+}
+
 /// Rows of attention that a score is computed from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Rows {
@@ -309,6 +338,22 @@ settings! {
     threshold: Option<f64> = None, "SCORE";
     /// How probable an adaptive selection must be to equal the one by exact scores.
     confidence: Confidence = Confidence(0.99), "PROBABILITY";
+    /// Whether a job scores on few rows first, and on more only what is in doubt at the cut.
+    adaptive: bool = false, "CHOICE";
+    /// Whether a job writes what each head says too.
+    per_head: bool = false, "CHOICE";
+    /// Field with the text of a document; auto is text, or else content.
+    text_field: Option<String> = None, "NAME";
+    /// Field with the id of a document; auto is id, or else the file's name and line.
+    id_field: Option<String> = None, "NAME";
+    /// Field with the category of a document; auto is category, or else the name of the file or folder.
+    category_field: Option<String> = None, "NAME";
+    /// Longest line or text that is read as a document; longer ones are rejected.
+    document_limit: ByteSize = ByteSize::gib(1), "BYTES";
+    /// What a job does about a record, file or window that cannot be used: reject it and go on, or fail.
+    on_error: OnError = OnError::Reject, "ACTION";
+    /// What a job does about results that are in its directory already: refuse, resume or overwrite.
+    earlier_results: EarlierResults = EarlierResults::Refuse, "ACTION";
     /// Output or layer of a model with several attention maps, by name or index; auto is the first.
     layer: Option<String> = None, "LAYER";
     /// Threads to compute on; auto is one for each core.

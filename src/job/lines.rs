@@ -1,9 +1,9 @@
-//! The lines that subcommands write and read.
+//! The lines that a job writes.
 
-use longattn::score::Score;
-use longattn::select::{Candidate, Estimated};
-use longattn::window::Window;
 use serde::{Deserialize, Serialize};
+
+use crate::corpus::RawObject;
+use crate::score::Score;
 
 /// A window as `windows` writes it.
 #[derive(Serialize)]
@@ -76,51 +76,53 @@ impl ScoreFields {
             head_distance_profiles: profile.filter(|_| per_head).map_or(Vec::new(), |profile| profile.heads.clone()),
         }
     }
-
-    pub fn candidate(&self, id: &str, category: &str) -> Candidate {
-        Candidate {
-            id: id.to_owned(),
-            category: category.to_owned(),
-            token_count: self.token_count,
-            dependency_strength: self.dependency_strength,
-            distribution_uniformity: self.distribution_uniformity,
-        }
-    }
-
-    /// The candidate, and how far its scores may be off.
-    pub fn estimated(&self, id: &str, category: &str) -> Estimated {
-        let error = |value: fn(&EstimateFields) -> f64| self.estimate.as_ref().map_or(0.0, value);
-        Estimated {
-            candidate: self.candidate(id, category),
-            dependency_strength_error: error(|estimate| estimate.dependency_strength_error),
-            distribution_uniformity_error: error(|estimate| estimate.distribution_uniformity_error),
-        }
-    }
-
-    /// Rows that were computed for this score, and those that an exact one takes. The first rows have nothing far behind
-    /// them and are known without.
-    pub fn computed_rows(&self) -> (u64, u64) {
-        let known = self.token_count.min(self.min_distance.saturating_add(self.sink_tokens));
-        let rows = self.estimate.as_ref().map_or(self.token_count, |estimate| estimate.rows);
-        (rows - known, self.token_count - known)
-    }
 }
 
-/// A scored window as `run` keeps it: enough to find its text again in the corpus.
+/// A scored window of a document.
 #[derive(Clone, Debug, Serialize, Deserialize)]
-pub struct RunLine {
+pub struct ScoredWindow {
     pub id: String,
     pub category: String,
     pub document: String,
     pub source: String,
-    pub token_start: usize,
-    pub byte_start: usize,
-    pub byte_end: usize,
+    pub token_start: u64,
+    pub byte_start: u64,
+    pub byte_end: u64,
     #[serde(flatten)]
     pub score: ScoreFields,
 }
 
+/// A selected window: its scores, its place among the others, and its text.
+#[derive(Serialize)]
+pub(super) struct SelectedWindow<'a> {
+    #[serde(flatten)]
+    pub window: &'a ScoredWindow,
+    /// Its long-distance dependency score, Eq. 8.
+    pub lds: f64,
+    pub content: &'a str,
+}
+
+/// A record that was scored as one window.
+#[derive(Serialize)]
+pub(super) struct ScoredRecord<'a> {
+    pub id: &'a str,
+    pub category: &'a str,
+    /// What of the record is carried along.
+    #[serde(flatten)]
+    pub fields: Option<&'a RawObject>,
+    #[serde(flatten)]
+    pub score: &'a ScoreFields,
+    /// Where it was asked for; null in windows too short to have one.
+    #[serde(flatten)]
+    pub gain: Option<Gain>,
+}
+
+#[derive(Serialize)]
+pub(super) struct Gain {
+    pub information_gain: Option<f64>,
+}
+
 /// A window's name: its document's, and its number among the document's windows.
-pub fn window_id(document: &str, window: &Window) -> String {
-    format!("{document}#{}", window.number)
+pub fn window_id(document: &str, number: usize) -> String {
+    format!("{document}#{number}")
 }

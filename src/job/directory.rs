@@ -1,0 +1,79 @@
+//! The directory that a job keeps its results in, owned by one process at a time.
+
+use std::fs::{self, File, TryLockError};
+use std::io;
+use std::path::{Path, PathBuf};
+
+use crate::error::{Error, ErrorKind, Result};
+
+const LOCK: &str = "job.lock";
+
+/// A directory of results. Nothing in it is read, written or removed but by the process that holds this.
+#[derive(Debug)]
+pub struct ResultDirectory {
+    path: PathBuf,
+    lock: File,
+}
+
+impl ResultDirectory {
+    /// Makes the directory where it is missing, and takes its lock.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Io`] where the directory cannot be made or written to, or another process holds it.
+    pub fn open(path: &Path) -> Result<Self> {
+        fs::create_dir_all(path)
+            .map_err(|cause| Error::io(format!("make the directory {}", path.display()), cause))?;
+        let lock_path = path.join(LOCK);
+        let lock = File::options().read(true).write(true).create(true).truncate(false).open(&lock_path);
+        let lock = lock.map_err(|cause| Error::io(format!("write {}", lock_path.display()), cause))?;
+        match lock.try_lock() {
+            Ok(()) => {}
+            Err(TryLockError::WouldBlock) => {
+                let message = format!(
+                    "another process is at work in {}: wait for it, stop it, or use another directory",
+                    path.display()
+                );
+                return Err(Error::new(ErrorKind::Io, message));
+            }
+            Err(TryLockError::Error(cause)) if cause.kind() == io::ErrorKind::Unsupported => {
+                log::warn!("this file system has no locks: do not use {} from two processes", path.display());
+            }
+            Err(TryLockError::Error(cause)) => return Err(Error::io(format!("lock {}", lock_path.display()), cause)),
+        }
+        Ok(Self { path: path.to_owned(), lock })
+    }
+
+    /// Where the directory is.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// A file in it.
+    pub fn file(&self, name: &str) -> PathBuf {
+        self.path.join(name)
+    }
+
+    /// Removes files of it, where they are there.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Io`].
+    pub fn remove(&self, names: &[&str]) -> Result<()> {
+        for name in names {
+            let path = self.file(name);
+            match fs::remove_file(&path) {
+                Err(cause) if cause.kind() != io::ErrorKind::NotFound => {
+                    return Err(Error::io(format!("remove {}", path.display()), cause));
+                }
+                _ => {}
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Drop for ResultDirectory {
+    fn drop(&mut self) {
+        // A child process that is just being started holds the open file too, so closing it may leave it locked.
+        let _ = self.lock.unlock();
+    }
+}

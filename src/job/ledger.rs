@@ -1,0 +1,197 @@
+//! What earlier calls of a job have left in its journal.
+
+use std::collections::HashMap;
+use std::num::NonZeroU64;
+use std::ops::Range;
+use std::path::Path;
+
+use serde::Deserialize;
+use serde::de::IgnoredAny;
+
+use super::entry::{Begin, End, Text, Worked, Written};
+use super::table::{DocumentRow, WindowRow};
+use crate::attention::FarRegion;
+use crate::corpus::Journal;
+use crate::error::Result;
+
+/// Everything in a journal, in columns.
+#[derive(Default)]
+pub(super) struct Ledger {
+    /// The last whole reading of each file, by name.
+    pub readings: HashMap<String, Reading>,
+    /// Of all readings, in the order of the journal.
+    pub documents: Vec<Known>,
+    /// Where rejects stand in the journal, of all readings.
+    pub rejects: Vec<u64>,
+    windows: Vec<KnownWindow>,
+    texts: Vec<KnownText>,
+    pub worked: Worked,
+    pub calls: u64,
+    pub written: Option<Written>,
+}
+
+/// A file as it was read.
+pub(super) struct Reading {
+    pub begin: Begin,
+    pub end: End,
+    /// Its documents in the ledger.
+    pub documents: Range<usize>,
+    /// Where its rejects stand in the journal, by their places in the ledger.
+    pub rejects: Range<usize>,
+}
+
+/// A document as it was read.
+pub(super) struct Known {
+    pub id: Box<str>,
+    pub category: Box<str>,
+    pub row: DocumentRow,
+}
+
+/// What a text gave, whatever document it stands in.
+#[derive(Clone, Copy)]
+pub(super) struct KnownText {
+    text: Text,
+    pub tokens: u64,
+    pub windows: u32,
+}
+
+#[derive(Clone, Copy)]
+struct KnownWindow {
+    text: Text,
+    number: u32,
+    asked: u32,
+    row: WindowRow,
+}
+
+/// A line of the journal, without what is only written out again.
+#[derive(Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum Line {
+    Begin(Begin),
+    Document(DocumentLine),
+    Reject(IgnoredAny),
+    Tokens(IgnoredAny),
+    Window(WindowLine),
+    End(End),
+    Failed,
+    Worked(Worked),
+    Written(Written),
+}
+
+#[derive(Deserialize)]
+struct DocumentLine {
+    line: u64,
+    offset: u64,
+    id: Box<str>,
+    category: Box<str>,
+    text: Text,
+    tokens: u64,
+    windows: u32,
+}
+
+#[derive(Deserialize)]
+struct WindowLine {
+    text: Text,
+    number: u32,
+    asked: u32,
+    #[serde(default)]
+    has_tokens: bool,
+    score: ScoreLine,
+}
+
+#[derive(Deserialize)]
+struct ScoreLine {
+    token_count: u64,
+    min_distance: u64,
+    sink_tokens: u64,
+    dependency_strength: f64,
+    distribution_uniformity: f64,
+    rows: Option<u64>,
+    #[serde(default)]
+    dependency_strength_error: f64,
+    #[serde(default)]
+    distribution_uniformity_error: f64,
+}
+
+impl Ledger {
+    /// Opens a journal that is there already, and what it holds.
+    pub fn read(path: &Path) -> Result<(Journal, Self)> {
+        let mut ledger = Self::default();
+        let mut begun: Option<(Begin, usize, usize)> = None;
+        let mut tokens = None;
+        let journal = Journal::resume(path, |line: Line, offset| {
+            match line {
+                Line::Begin(begin) => begun = Some((begin, ledger.documents.len(), ledger.rejects.len())),
+                Line::Document(document) => ledger.add_document(document, offset),
+                Line::Window(window) => ledger.add_window(window, tokens, offset),
+                Line::End(end) => {
+                    if let Some((begin, document, reject)) = begun.take() {
+                        let documents = document..ledger.documents.len();
+                        let rejects = reject..ledger.rejects.len();
+                        ledger.readings.insert(begin.name.clone(), Reading { begin, end, documents, rejects });
+                    }
+                }
+                Line::Failed => begun = None,
+                Line::Worked(worked) => {
+                    ledger.worked.seconds += worked.seconds;
+                    ledger.worked.tokens += worked.tokens;
+                    ledger.calls += 1;
+                }
+                Line::Written(written) => ledger.written = Some(written),
+                Line::Reject(_) => ledger.rejects.push(offset),
+                Line::Tokens(_) => tokens = NonZeroU64::new(offset + 1),
+            }
+            Ok(())
+        })?;
+        // The first score of a window counts: all of them have the same bits.
+        ledger.windows.sort_by_key(|window| (window.text, window.number, window.asked));
+        ledger.texts.sort_by_key(|known| known.text);
+        ledger.texts.dedup_by_key(|known| known.text);
+        Ok((journal, ledger))
+    }
+
+    fn add_document(&mut self, line: DocumentLine, entry: u64) {
+        let DocumentLine { line, offset, id, category, text, tokens, windows } = line;
+        self.texts.push(KnownText { text, tokens, windows });
+        self.documents.push(Known { id, category, row: DocumentRow { file: 0, line, offset, text, tokens, windows, entry } });
+    }
+
+    fn add_window(&mut self, line: WindowLine, tokens: Option<NonZeroU64>, entry: u64) {
+        let WindowLine { text, number, asked, has_tokens, score } = line;
+        let row = WindowRow {
+            entry,
+            tokens: tokens.filter(|_| has_tokens),
+            token_count: score.token_count as u32,
+            rows: score.rows.unwrap_or(score.token_count) as u32,
+            far: FarRegion { min_distance: score.min_distance as usize, sink_tokens: score.sink_tokens as usize },
+            dependency_strength: score.dependency_strength,
+            distribution_uniformity: score.distribution_uniformity,
+            dependency_strength_error: score.dependency_strength_error,
+            distribution_uniformity_error: score.distribution_uniformity_error,
+        };
+        self.windows.push(KnownWindow { text, number, asked, row });
+    }
+
+    /// What is known of a text.
+    pub fn text(&self, text: Text) -> Option<KnownText> {
+        self.texts.binary_search_by_key(&text, |known| known.text).ok().map(|place| self.texts[place])
+    }
+
+    /// A window's score on so many rows, 0 standing for all.
+    pub fn window(&self, text: Text, number: u32, asked: u32) -> Option<WindowRow> {
+        let key = (text, number, asked);
+        let first = self.windows.partition_point(|window| (window.text, window.number, window.asked) < key);
+        let window = self.windows.get(first)?;
+        ((window.text, window.number, window.asked) == key).then_some(window.row)
+    }
+
+    /// A window's score on so many rows, or else the exact one.
+    pub fn first_score(&self, text: Text, number: u32, asked: u32) -> Option<WindowRow> {
+        self.window(text, number, asked).or_else(|| self.window(text, number, 0))
+    }
+
+    /// Whether anything was scored before.
+    pub fn has_scores(&self) -> bool {
+        !self.windows.is_empty()
+    }
+}

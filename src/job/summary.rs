@@ -1,0 +1,119 @@
+//! What became of everything.
+
+use super::observer::Observer;
+use crate::config::Config;
+use crate::corpus::Reject;
+
+/// What became of the records and windows of one file, or of many.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Counts {
+    /// Documents that gave at least one window.
+    pub windowed: u64,
+    /// Documents with fewer tokens than a window.
+    pub too_short: u64,
+    /// Records that could not be used.
+    pub rejected: u64,
+    /// Windows that could not be scored.
+    pub windows_rejected: u64,
+    /// Windows whose scores are of an earlier call.
+    pub windows_known: u64,
+    /// Tokens of the longest document.
+    pub longest_document: u64,
+}
+
+/// What a job has found, of all its calls together where nothing else is said.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Summary {
+    /// Of the files that are whole.
+    pub counts: Counts,
+    /// Of the rejected records, those whose id was another document's.
+    pub duplicates: u64,
+    /// Files that could not be read to their end, of which nothing counts.
+    pub files_rejected: u64,
+    /// Windows that have scores.
+    pub windows: u64,
+    /// Windows that made the cut.
+    pub windows_selected: u64,
+    /// Tokens of the windows that made the cut.
+    pub tokens_selected: u64,
+    /// Tokens that went through the model.
+    pub tokens_scored: u64,
+    /// Time that the calls took.
+    pub seconds: f64,
+    /// The calls.
+    pub calls: u64,
+    /// Rows of attention that were computed, of an adaptive job.
+    pub rows_computed: u64,
+    /// Rows of attention that exact scores of all windows take, of an adaptive job.
+    pub rows_of_exact_scores: u64,
+    /// Windows whose scores are exact.
+    pub windows_exact: u64,
+}
+
+impl Counts {
+    /// Everything that was read.
+    pub fn documents(&self) -> u64 {
+        self.windowed + self.too_short + self.rejected
+    }
+}
+
+impl Summary {
+    pub(super) fn add(&mut self, counts: &Counts) {
+        let all = &mut self.counts;
+        all.windowed += counts.windowed;
+        all.too_short += counts.too_short;
+        all.rejected += counts.rejected;
+        all.windows_rejected += counts.windows_rejected;
+        all.windows_known += counts.windows_known;
+        all.longest_document = all.longest_document.max(counts.longest_document);
+    }
+
+    /// Everything that was told as a reject.
+    pub fn rejects(&self) -> u64 {
+        self.counts.rejected + self.counts.windows_rejected + self.files_rejected
+    }
+}
+
+/// Documents after which it is told that none of them is of use.
+const EARLY: u64 = 1000;
+
+/// What is told early of a corpus of which nothing seems to be of use.
+#[derive(Default)]
+pub(super) struct EarlySigns {
+    documents: u64,
+    told_of_documents: bool,
+    rejects: u64,
+    reason: Option<String>,
+}
+
+impl EarlySigns {
+    /// Tells, once, that all documents so far are too short.
+    pub fn of_document(&mut self, has_windows: bool, longest: u64, config: &Config, observer: &dyn Observer) {
+        if has_windows {
+            self.told_of_documents = true;
+        }
+        self.documents += 1;
+        if self.told_of_documents || self.documents < EARLY {
+            return;
+        }
+        self.told_of_documents = true;
+        let window = config.window;
+        observer.notice(&format!(
+            "the first {EARLY} documents are all shorter than a window of {window} tokens; the longest of them has {longest}"
+        ));
+    }
+
+    /// Tells, once, that all records so far fail alike.
+    pub fn of_reject(&mut self, reject: &Reject, observer: &dyn Observer) {
+        if self.documents > 0 || self.rejects >= EARLY {
+            return;
+        }
+        self.rejects += 1;
+        let is_same = self.reason.get_or_insert_with(|| reject.reason.clone()) == &reject.reason;
+        if !is_same {
+            self.rejects = EARLY;
+        } else if self.rejects == EARLY {
+            observer.notice(&format!("the first {EARLY} records are all rejected, each because: {}", reject.reason));
+        }
+    }
+}

@@ -1,0 +1,132 @@
+//! The documents and windows of a job, in columns.
+
+use std::num::NonZeroU64;
+
+use super::entry::Text;
+use super::lines::window_id;
+use crate::attention::FarRegion;
+use crate::error::Result;
+use crate::score::Score;
+use crate::select::{Candidate, Selector, StandardErrors};
+
+/// A document that has windows.
+#[derive(Clone, Copy)]
+pub(super) struct DocumentRow {
+    /// Its place among the files of the corpus.
+    pub file: u32,
+    /// From 1; 0 for a whole file.
+    pub line: u64,
+    /// Of its first byte in the file, decompressed.
+    pub offset: u64,
+    pub text: Text,
+    pub tokens: u64,
+    pub windows: u32,
+    /// Where it stands in the journal.
+    pub entry: u64,
+}
+
+/// A score of a window, and where the rest of it stands in the journal.
+#[derive(Clone, Copy)]
+pub(super) struct WindowRow {
+    pub entry: u64,
+    /// One more than where its token ids stand.
+    pub tokens: Option<NonZeroU64>,
+    pub token_count: u32,
+    /// That were computed.
+    pub rows: u32,
+    pub far: FarRegion,
+    pub dependency_strength: f64,
+    pub distribution_uniformity: f64,
+    pub dependency_strength_error: f64,
+    pub distribution_uniformity_error: f64,
+}
+
+impl WindowRow {
+    /// A score that is not in the journal yet.
+    pub fn unwritten(score: &Score) -> Self {
+        Self {
+            entry: 0,
+            tokens: None,
+            token_count: score.token_count as u32,
+            rows: score.rows as u32,
+            far: score.far,
+            dependency_strength: score.dependency_strength,
+            distribution_uniformity: score.distribution_uniformity,
+            dependency_strength_error: score.dependency_strength_error,
+            distribution_uniformity_error: score.distribution_uniformity_error,
+        }
+    }
+
+    /// Where its token ids stand in the journal.
+    pub fn tokens(&self) -> Option<u64> {
+        self.tokens.map(|offset| offset.get() - 1)
+    }
+
+    /// Rows that were computed for this score, and those that an exact one takes. The first rows have nothing far behind
+    /// them and are known without.
+    pub fn computed_rows(&self) -> (u64, u64) {
+        let known = self.far.min_distance.saturating_add(self.far.sink_tokens).min(self.token_count as usize) as u64;
+        (u64::from(self.rows).saturating_sub(known), u64::from(self.token_count) - known)
+    }
+}
+
+/// A window in the order of the corpus. Its scores are in the selector, under its place.
+#[derive(Clone, Copy)]
+pub(super) struct Place {
+    pub document: u32,
+    pub number: u32,
+    pub entry: u64,
+    pub tokens: Option<NonZeroU64>,
+    pub rows: u32,
+}
+
+/// All windows that have scores, in the order of the corpus.
+#[derive(Default)]
+pub(super) struct Table {
+    pub documents: Vec<DocumentRow>,
+    pub windows: Vec<Place>,
+    /// Their scores, in the same order.
+    pub selector: Selector,
+    /// Their standard errors, in the same order; empty where all are exact.
+    pub errors: Vec<StandardErrors>,
+}
+
+impl Table {
+    pub fn add_document(&mut self, row: DocumentRow) {
+        self.documents.push(row);
+    }
+
+    /// Adds a window of the document that was added last.
+    pub fn add_window(&mut self, document: &str, category: &str, number: u32, row: &WindowRow) -> Result<()> {
+        self.add(&window_id(document, number as usize), category, number, row)
+    }
+
+    /// Adds the record that was added last as a window.
+    pub fn add_record(&mut self, id: &str, category: &str, row: &WindowRow) -> Result<()> {
+        self.add(id, category, 0, row)
+    }
+
+    fn add(&mut self, id: &str, category: &str, number: u32, row: &WindowRow) -> Result<()> {
+        self.selector.add(Candidate {
+            id,
+            category,
+            token_count: u64::from(row.token_count),
+            far: Some(row.far),
+            dependency_strength: row.dependency_strength,
+            distribution_uniformity: row.distribution_uniformity,
+        })?;
+        let errors = StandardErrors {
+            dependency_strength: row.dependency_strength_error,
+            distribution_uniformity: row.distribution_uniformity_error,
+        };
+        self.errors.push(errors);
+        self.windows.push(Place {
+            document: (self.documents.len() - 1) as u32,
+            number,
+            entry: row.entry,
+            tokens: row.tokens,
+            rows: row.rows,
+        });
+        Ok(())
+    }
+}
