@@ -9,10 +9,10 @@ use plotters::prelude::*;
 use plotters::style::text_anchor::{HPos, Pos, VPos};
 
 use crate::error::{Error, ErrorKind, Result};
-use crate::report::bars::bars;
+use crate::report::category::in_order_to_show;
+use crate::report::points::{Point, Points};
 use crate::report::scale::Scale;
-use crate::report::statistics::{cut, selected_count, thinned};
-use crate::report::{CategoryReport, WindowPoint, text};
+use crate::report::{CategoryReport, text};
 
 /// The drawing library knows whole coordinates only; a finer grid keeps points and lines where they belong.
 pub(super) const GRID: i32 = 4;
@@ -58,25 +58,25 @@ struct Drawing<'a> {
     shapes: &'a str,
 }
 
-/// Dependency strength against distribution uniformity of one category.
-pub fn scatter(windows: &[WindowPoint], limit: usize, description: &Description) -> Result<String> {
+/// Dependency strength against distribution uniformity: some points of one category.
+pub fn scatter(category: &CategoryReport, points: &Points, description: &Description) -> Result<String> {
     draw(CHART_SIZE, description, |area| {
         let (head, plot) = area.split_vertically(26 * GRID);
         legend_of_points(&head, (AXIS_WIDTH, 12))?;
-        draw_scatter(&plot, windows, limit)
+        draw_scatter(&plot, category, points)
     })
 }
 
 /// How many windows of one category have which long-distance dependency score.
-pub fn histogram(windows: &[WindowPoint], description: &Description) -> Result<String> {
+pub fn histogram(category: &CategoryReport, description: &Description) -> Result<String> {
     draw(CHART_SIZE, description, |area| {
         let (head, plot) = area.split_vertically(26 * GRID);
         legend_of_bars(&head, (AXIS_WIDTH, 12))?;
-        draw_histogram(&plot, windows)
+        draw_histogram(&plot, category)
     })
 }
 
-/// The first categories side by side.
+/// A few categories side by side.
 pub fn picture(categories: &[CategoryReport]) -> Result<String> {
     let description = Description {
         id: "longattn".to_owned(),
@@ -93,7 +93,7 @@ pub fn picture(categories: &[CategoryReport]) -> Result<String> {
             let words = text::counted(missing as u64, "category", "categories");
             write(&head, (230, 50), &format!("{words} not shown"), TEXT_SIZE)?;
         }
-        draw_panels(&panels, categories)
+        draw_panels(&panels, &in_order_to_show(categories, PICTURE_PANELS))
     })
 }
 
@@ -118,52 +118,48 @@ pub(super) fn failure(cause: impl Display) -> Error {
     Error::new(ErrorKind::Internal, format!("cannot draw a chart: {cause}"))
 }
 
-fn draw_panels(area: &Area, categories: &[CategoryReport]) -> Result<()> {
+fn draw_panels(area: &Area, categories: &[&CategoryReport]) -> Result<()> {
     let shown = &categories[..categories.len().min(PICTURE_PANELS)];
     let panels = area.split_evenly((1, shown.len().max(1)));
     for (panel, category) in panels.iter().zip(shown) {
         let (head, plot) = panel.split_vertically(44 * GRID);
-        let selected = text::count(selected_count(&category.windows));
-        let windows = text::counted(category.windows.len() as u64, "window", "windows");
+        let selected = text::count(category.counts.selected);
+        let windows = text::counted(category.counts.windows, "window", "windows");
         write(&head, (AXIS_WIDTH, 10), &text::name(&category.name, 20), TITLE_SIZE)?;
         write(&head, (AXIS_WIDTH, 30), &format!("{selected} of {windows} selected"), TEXT_SIZE)?;
-        draw_scatter(&plot, &category.windows, PICTURE_POINTS)?;
+        draw_scatter(&plot, category, &category.points.thinned(PICTURE_POINTS))?;
     }
     Ok(())
 }
 
-fn draw_scatter(area: &Area, windows: &[WindowPoint], limit: usize) -> Result<()> {
-    if windows.is_empty() {
-        return Ok(());
-    }
-    let across = Scale::of("dependency strength", windows.iter().map(|window| window.dependency_strength));
-    let up = Scale::of("distribution uniformity", windows.iter().map(|window| window.distribution_uniformity));
-    let place =
-        |window: &WindowPoint| (across.place(window.dependency_strength), up.place(window.distribution_uniformity));
+fn draw_scatter(area: &Area, category: &CategoryReport, points: &Points) -> Result<()> {
+    let Some(spreads) = category.spreads else { return Ok(()) };
+    let across = spreads.dependency_strength.scale("dependency strength");
+    let up = spreads.distribution_uniformity.scale("distribution uniformity");
+    let place = |point: &Point| (across.place(point.dependency_strength), up.place(point.distribution_uniformity));
     let mut plot = axes(area, &across, &up)?;
-    let [selected, others] = thinned(windows, limit);
-    let size = if selected.len() + others.len() > FEW_POINTS { SMALL_MARK_SIZE } else { MARK_SIZE };
-    plot.draw_series(others.iter().map(|window| other_mark(place(window), size))).map_err(failure)?;
-    plot.draw_series(selected.iter().map(|window| selected_mark(place(window), size))).map_err(failure)?;
+    let size = if points.len() > FEW_POINTS { SMALL_MARK_SIZE } else { MARK_SIZE };
+    plot.draw_series(points.others.iter().map(|point| other_mark(place(point), size))).map_err(failure)?;
+    plot.draw_series(points.selected.iter().map(|point| selected_mark(place(point), size))).map_err(failure)?;
     Ok(())
 }
 
-fn draw_histogram(area: &Area, windows: &[WindowPoint]) -> Result<()> {
-    let scores = windows.iter().map(|window| window.long_distance_dependency_score);
-    let mut across = Scale::of("long-distance dependency score", scores);
-    let cut = cut(windows).map(|score| across.place(score));
-    let bars = bars(windows, &across, cut);
-    for bar in &bars {
+fn draw_histogram(area: &Area, category: &CategoryReport) -> Result<()> {
+    let Some(spreads) = category.spreads else { return Ok(()) };
+    let mut across = spreads.score_scale();
+    let bars = &category.bars;
+    for bar in bars {
         across.range = across.range.start.min(bar.from)..across.range.end.max(bar.to);
     }
     let highest = bars.iter().map(|bar| bar.selected + bar.others).max().unwrap_or(0);
     let up = Scale::counts("windows", highest);
     let mut plot = axes(area, &across, &up)?;
-    for bar in &bars {
+    for bar in bars {
         let (others, all) = (bar.others as f64, (bar.others + bar.selected) as f64);
         draw_block(&mut plot, [(bar.from, 0.0), (bar.to, others)], OTHER)?;
         draw_block(&mut plot, [(bar.from, others), (bar.to, all)], SELECTED)?;
     }
+    let cut = category.cut.map(|cut| across.place(cut));
     cut.map_or(Ok(()), |cut| draw_cut(&mut plot, cut, &across, up.range.end))
 }
 

@@ -2,8 +2,10 @@
 
 mod bars;
 mod calibration;
+mod category;
 mod chart;
 mod page;
+mod points;
 mod scale;
 mod statistics;
 mod text;
@@ -13,7 +15,9 @@ use std::time::Duration;
 use crate::calibrate::Calibration;
 use crate::error::{Error, ErrorKind, Result};
 
-/// All that the page tells of one run. Sums and counts are taken from the windows, so they always balance.
+pub use category::{CategoryReport, Example, WindowPoint};
+
+/// All that the page tells of one job. Sums and counts are taken from the windows, so they always balance.
 #[derive(Clone, Debug, Default)]
 pub struct Report {
     /// What the page is called, such as the corpus' name.
@@ -22,17 +26,20 @@ pub struct Report {
     pub model: ModelSummary,
     /// Tokens of one window.
     pub window_tokens: usize,
-    /// The settings that the run used, keys and values in the order to show them.
+    /// The settings that the job used, keys and values in the order to show them.
     pub settings: Vec<(String, String)>,
     /// What became of the documents.
     pub documents: DocumentCounts,
     /// The file that names the rejected documents, as the reader of the page can reach it.
     pub rejects_file: Option<String>,
-    /// The categories in the order to show them.
+    /// The categories in the order to show them. Where they are many, those with the most windows come first and have charts and
+    /// examples; the next ones have a line each, and the last ones one line together.
     pub categories: Vec<CategoryReport>,
-    /// Tokens that this run put through the model; fewer than the windows hold where it resumed an earlier one.
+    /// How many calls the job took: 1, and one more each time that it was resumed.
+    pub calls: u64,
+    /// Tokens that all calls together put through the model.
     pub scored_tokens: u64,
-    /// How long this run took.
+    /// How long all calls together took.
     pub elapsed: Duration,
 }
 
@@ -60,49 +67,12 @@ pub struct DocumentCounts {
     pub rejected: u64,
 }
 
-/// The windows that competed with each other.
-#[derive(Clone, Debug, Default)]
-pub struct CategoryReport {
-    /// The category's name.
-    pub name: String,
-    /// Every window of the category, in any order.
-    pub windows: Vec<WindowPoint>,
-    /// A few windows with the highest scores, best first.
-    pub best: Vec<Example>,
-    /// A few windows with the lowest scores, worst first.
-    pub worst: Vec<Example>,
-}
-
-/// One window's numbers. They must be finite.
-#[derive(Clone, Copy, Debug, Default, PartialEq)]
-pub struct WindowPoint {
-    /// DS: the mean share of attention that goes far back.
-    pub dependency_strength: f64,
-    /// DU: minus the variance of the far attention; at most 0.
-    pub distribution_uniformity: f64,
-    /// LDS: both together, standardised within the category.
-    pub long_distance_dependency_score: f64,
-    /// Tokens of the window.
-    pub tokens: u64,
-    /// Whether the window was selected.
-    pub selected: bool,
-}
-
-/// A window to show in words.
-#[derive(Clone, Debug, Default)]
-pub struct Example {
-    /// The window's id.
-    pub id: String,
-    /// Where it comes from, such as the corpus file and the place of the document in it.
-    pub source: String,
-    /// The window's text or its beginning; the page shows the first characters.
-    pub text: String,
-    /// The window's numbers.
-    pub window: WindowPoint,
-}
-
 impl Report {
-    /// The page, as UTF-8 text. The same report gives the same bytes.
+    /// The page, as UTF-8 text of less than 5 MB, however many windows and categories there are and however long their names.
+    /// The same report gives the same bytes.
+    ///
+    /// # Errors
+    /// `NonFinite` where a window has numbers that are NaN or infinite.
     pub fn render(&self) -> Result<String> {
         check_finite(&self.categories)?;
         page::render(self)
@@ -110,7 +80,10 @@ impl Report {
 }
 
 /// One stand-alone SVG picture of 900 by 420 points: dependency strength against distribution uniformity, a panel for
-/// each of the first four categories, the selected windows marked.
+/// each of four categories, the selected windows marked. Of more categories those with the most windows are shown.
+///
+/// # Errors
+/// `NonFinite` where a window has numbers that are NaN or infinite.
 pub fn chart(categories: &[CategoryReport]) -> Result<String> {
     check_finite(categories)?;
     chart::picture(categories)
@@ -123,28 +96,15 @@ pub fn calibration_chart(calibration: &Calibration) -> Result<String> {
 }
 
 fn check_finite(categories: &[CategoryReport]) -> Result<()> {
-    categories.iter().try_for_each(|category| {
-        let examples = category.best.iter().chain(&category.worst).map(|example| &example.window);
-        if category.windows.iter().chain(examples).all(WindowPoint::is_finite) {
-            return Ok(());
-        }
-        let name = text::name(&category.name, 80);
-        Err(Error::new(ErrorKind::NonFinite, format!("category \"{name}\" has a window with NaN or infinite numbers")))
-    })
+    let Some(broken) = categories.iter().find(|category| !category.is_finite()) else { return Ok(()) };
+    let message = format!("category \"{}\" has a window with NaN or infinite numbers", broken.name);
+    Err(Error::new(ErrorKind::NonFinite, message))
 }
 
 impl DocumentCounts {
     /// All documents that were read.
     pub fn read(&self) -> u64 {
         self.windowed + self.too_short + self.rejected
-    }
-}
-
-impl WindowPoint {
-    fn is_finite(&self) -> bool {
-        self.dependency_strength.is_finite()
-            && self.distribution_uniformity.is_finite()
-            && self.long_distance_dependency_score.is_finite()
     }
 }
 
@@ -163,20 +123,24 @@ mod tests {
         }
     }
 
+    fn windows(of: usize) -> Vec<WindowPoint> {
+        (0..of).map(|place| window(place, of)).collect()
+    }
+
+    /// A category without examples.
+    fn plain(name: &str, windows: &[WindowPoint]) -> CategoryReport {
+        CategoryReport::new(name.to_owned(), windows, Vec::new(), Vec::new())
+    }
+
     fn category(name: &str, of: usize) -> CategoryReport {
-        let windows = (0..of).map(|place| window(place, of)).collect();
         let example = |id: &str, place| Example {
             id: id.to_owned(),
             source: "books.jsonl, line 7".to_owned(),
             text: "It was a dark and stormy night. ".repeat(20),
             window: window(place, of),
         };
-        CategoryReport {
-            name: name.to_owned(),
-            windows,
-            best: vec![example("best-window", of - 1)],
-            worst: vec![example("worst-window", 0)],
-        }
+        let (best, worst) = (example("best-window", of - 1), example("worst-window", 0));
+        CategoryReport::new(name.to_owned(), &windows(of), vec![best], vec![worst])
     }
 
     fn report() -> Report {
@@ -193,6 +157,7 @@ mod tests {
             documents: DocumentCounts { windowed: 1000, too_short: 234, rejected: 5 },
             rejects_file: Some("rejects.jsonl".to_owned()),
             categories: vec![category("books", 100), category("code", 40)],
+            calls: 1,
             scored_tokens: 1_000_000,
             elapsed: Duration::from_secs(100),
         }
@@ -298,15 +263,13 @@ mod tests {
     #[test]
     fn texts_cannot_break_out() {
         let hostile = "</script></title><b x='\">&\0\u{202e}";
-        let mut hurt = category(hostile, 8);
-        for example in hurt.best.iter_mut().chain(&mut hurt.worst) {
-            *example = Example {
-                id: hostile.to_owned(),
-                source: hostile.to_owned(),
-                text: hostile.to_owned(),
-                window: example.window,
-            };
-        }
+        let example = Example {
+            id: hostile.to_owned(),
+            source: hostile.to_owned(),
+            text: hostile.to_owned(),
+            window: window(0, 8),
+        };
+        let hurt = CategoryReport::new(hostile.to_owned(), &windows(8), vec![example.clone()], vec![example]);
         let report = Report {
             title: hostile.to_owned(),
             model: ModelSummary {
@@ -334,8 +297,8 @@ mod tests {
 
     #[test]
     fn hard_cases_still_give_a_page() {
-        let equal = CategoryReport { windows: vec![window(3, 4); 30], ..category("equal", 4) };
-        let zero = CategoryReport { windows: vec![WindowPoint::default(); 3], ..CategoryReport::default() };
+        let equal = plain("equal", &[window(3, 4); 30]);
+        let zero = plain("", &[WindowPoint::default(); 3]);
         let huge = WindowPoint {
             dependency_strength: 1e308,
             distribution_uniformity: -1e308,
@@ -344,8 +307,8 @@ mod tests {
             selected: true,
         };
         let tiny = WindowPoint { dependency_strength: 5e-324, ..WindowPoint::default() };
-        let apart = CategoryReport { windows: vec![huge, tiny], ..CategoryReport::default() };
-        let named = CategoryReport { name: "книга ".repeat(10_000), ..category("", 1) };
+        let apart = plain("", &[huge, tiny]);
+        let named = category(&"книга ".repeat(10_000), 1);
         for category in [CategoryReport::default(), category("one", 1), equal, zero, apart, named] {
             let report = one(category);
             assert_sound(&report.render().unwrap());
@@ -357,17 +320,18 @@ mod tests {
 
     #[test]
     fn an_unselected_category_has_no_cut() {
-        let mut nothing = category("nothing", 40);
-        nothing.windows.iter_mut().for_each(|window| window.selected = false);
-        let page = one(nothing).render().unwrap();
+        let mut nothing = windows(40);
+        nothing.iter_mut().for_each(|window| window.selected = false);
+        let page = one(plain("nothing", &nothing)).render().unwrap();
         assert!(page.contains("40 windows, 0 selected."));
         assert!(page.contains("<td>none</td>") && !page.contains(">\ncut\n<"));
     }
 
     #[test]
     fn numbers_that_are_not_finite_are_refused() {
-        let mut broken = category("broken", 4);
-        broken.windows[2].distribution_uniformity = f64::NAN;
+        let mut broken = windows(4);
+        broken[2].distribution_uniformity = f64::NAN;
+        let broken = plain("broken", &broken);
         for error in [one(broken.clone()).render().unwrap_err(), chart(&[broken]).unwrap_err()] {
             assert_eq!(error.kind(), ErrorKind::NonFinite);
             assert!(error.to_string().contains("broken"));
@@ -378,16 +342,17 @@ mod tests {
     fn many_windows_give_a_small_page_that_says_so() {
         let page = one(category("web", 100_000)).render().unwrap();
         assert!(page.len() < 600_000, "{}", page.len());
-        assert!(page.contains("1,000 of 25,000 selected and 1,000 of 75,000 other windows"));
+        assert!(page.contains("500 of 25,000 selected and 500 of 75,000 other windows"));
         assert!(!report().render().unwrap().contains("evenly spaced"));
     }
 
     #[test]
     fn the_same_report_gives_the_same_bytes_whatever_the_order_of_windows() {
-        let mut reversed = report();
-        reversed.categories.iter_mut().for_each(|category| category.windows.reverse());
-        assert_eq!(report().render().unwrap(), reversed.render().unwrap());
-        assert_eq!(chart(&report().categories).unwrap(), chart(&reversed.categories).unwrap());
+        let in_order = windows(5000);
+        let reversed: Vec<_> = in_order.iter().rev().copied().collect();
+        let [there, back] = [in_order, reversed].map(|windows| one(plain("web", &windows)));
+        assert_eq!(there.render().unwrap(), back.render().unwrap());
+        assert_eq!(chart(&there.categories).unwrap(), chart(&back.categories).unwrap());
     }
 
     #[test]

@@ -3,17 +3,19 @@
 use askama::Template;
 
 use crate::error::{Error, ErrorKind, Result};
+use crate::report::category::{MOST_POINTS_OF_A_KIND, NAME_LENGTH, PLACE_LENGTH, Spreads, in_order_to_show};
 use crate::report::chart::{self, Description};
-use crate::report::statistics::{Spread, cut, selected_count, thinned};
-use crate::report::{CategoryReport, Example, Report, WindowPoint, text};
+use crate::report::points::Points;
+use crate::report::statistics::{Counts, Spread};
+use crate::report::{CategoryReport, Example, Report, text};
 
-const NAME_LENGTH: usize = 80;
-const PLACE_LENGTH: usize = 200;
-const EXCERPT_LENGTH: usize = 200;
+/// Categories with charts and examples.
+const DETAILED: usize = 30;
+/// Categories with a line of their own.
+const LISTED: usize = 1000;
 const SETTING_LENGTH: usize = 400;
 /// Points in all scatter charts together; each takes some hundred bytes.
 const MOST_POINTS: usize = 12_000;
-const MOST_POINTS_OF_A_KIND: usize = 1000;
 
 #[derive(Template)]
 #[template(path = "report.html")]
@@ -24,8 +26,11 @@ struct Page {
     sources: String,
     scoring: String,
     tallies: Vec<Tally>,
-    sections: Vec<Section>,
+    lines: Vec<Line>,
+    /// What is not shown in detail.
+    omission: Option<String>,
     total: Counts,
+    sections: Vec<Section>,
     settings: Vec<[String; 2]>,
 }
 
@@ -42,11 +47,13 @@ struct Part {
     file: Option<String>,
 }
 
-struct Counts {
-    windows: u64,
-    selected: u64,
-    tokens: u64,
-    selected_tokens: u64,
+/// A line of the table of categories.
+struct Line {
+    name: String,
+    counts: Counts,
+    cut: String,
+    /// The number of the section about this category.
+    section: Option<usize>,
 }
 
 struct Section {
@@ -84,9 +91,11 @@ struct Card {
 
 /// The whole page.
 pub fn render(report: &Report) -> Result<String> {
-    let total = Counts::of(report.categories.iter().flat_map(|category| &category.windows));
-    let most_points = (MOST_POINTS / 2 / report.categories.len().max(1)).clamp(50, MOST_POINTS_OF_A_KIND);
-    let sections = report.categories.iter().enumerate();
+    let categories = in_order_to_show(&report.categories, DETAILED);
+    let total = categories.iter().map(|category| category.counts).sum();
+    let detailed = &categories[..categories.len().min(DETAILED)];
+    let most_points = (MOST_POINTS / 2 / detailed.len().max(1)).min(MOST_POINTS_OF_A_KIND);
+    let sections = detailed.iter().enumerate();
     let settings = report.settings.iter();
     let page = Page {
         title: text::name(&report.title, NAME_LENGTH),
@@ -95,26 +104,13 @@ pub fn render(report: &Report) -> Result<String> {
         sources: sources(report),
         scoring: scoring(report),
         tallies: tallies(report, &total),
-        sections: sections.map(|(place, category)| section(place + 1, category, most_points)).collect::<Result<_>>()?,
+        lines: lines(&categories),
+        omission: omission(&categories),
         total,
+        sections: sections.map(|(place, category)| section(place + 1, category, most_points)).collect::<Result<_>>()?,
         settings: settings.map(|(key, value)| [key, value].map(|text| text::clean(text, SETTING_LENGTH))).collect(),
     };
     page.render().map_err(|cause| Error::new(ErrorKind::Internal, format!("cannot write the report: {cause}")))
-}
-
-impl Counts {
-    fn of<'a>(windows: impl IntoIterator<Item = &'a WindowPoint>) -> Self {
-        let mut counts = Self { windows: 0, selected: 0, tokens: 0, selected_tokens: 0 };
-        for window in windows {
-            counts.windows += 1;
-            counts.tokens += window.tokens;
-            if window.selected {
-                counts.selected += 1;
-                counts.selected_tokens += window.tokens;
-            }
-        }
-        counts
-    }
 }
 
 fn found(total: &Counts) -> String {
@@ -135,12 +131,17 @@ fn scoring(report: &Report) -> String {
     let architecture = text::name(&model.architecture, NAME_LENGTH);
     let heads = text::counted(model.heads as u64, "head", "heads");
     let window = text::counted(report.window_tokens as u64, "token", "tokens");
-    let time = text::duration(report.elapsed);
-    let layers = layers(&model.layers);
+    let time = time(report);
+    let layers = text::clean(&layers(&model.layers), NAME_LENGTH);
     format!(
         "Scored by {name} ({architecture}, {layers}, {heads}) in windows of {window}; it took {time}{}.",
         speed(report)
     )
+}
+
+fn time(report: &Report) -> String {
+    let time = text::duration(report.elapsed);
+    if report.calls > 1 { format!("{time} in {} calls", text::count(report.calls)) } else { time }
 }
 
 fn layers(layers: &[usize]) -> String {
@@ -190,73 +191,100 @@ fn tallies(report: &Report, total: &Counts) -> Vec<Tally> {
     ]
 }
 
+fn lines(categories: &[&CategoryReport]) -> Vec<Line> {
+    let (listed, rest) = categories.split_at(categories.len().min(LISTED));
+    let line = |(place, category): (usize, &&CategoryReport)| Line {
+        name: category.name.clone(),
+        counts: category.counts,
+        cut: category.cut.map_or_else(|| "none".to_owned(), text::score),
+        section: (place < DETAILED).then_some(place + 1),
+    };
+    let others = Line {
+        name: text::counted(rest.len() as u64, "other category", "other categories"),
+        counts: rest.iter().map(|category| category.counts).sum(),
+        cut: String::new(),
+        section: None,
+    };
+    let lines = listed.iter().enumerate().map(line);
+    lines.chain((!rest.is_empty()).then_some(others)).collect()
+}
+
+fn omission(categories: &[&CategoryReport]) -> Option<String> {
+    let others = categories.len().checked_sub(DETAILED).filter(|others| *others > 0)?;
+    let shown = format!(
+        "Charts and examples follow for the {DETAILED} categories with the most windows; of the other {} this table is all",
+        text::count(others as u64),
+    );
+    let Some(largest) = categories.get(LISTED) else { return Some(format!("{shown}.")) };
+    let (summed, windows) = ((categories.len() - LISTED) as u64, largest.counts.windows);
+    Some(format!(
+        "{shown}. Its last line sums up {}, none of more than {}.",
+        text::counted(summed, "category", "categories"),
+        text::counted(windows, "window", "windows"),
+    ))
+}
+
 fn section(number: usize, category: &CategoryReport, most_points: usize) -> Result<Section> {
     Ok(Section {
-        name: text::name(&category.name, NAME_LENGTH),
-        counts: Counts::of(&category.windows),
-        cut: cut(&category.windows).map(text::score),
-        spreads: spreads(&category.windows),
+        name: category.name.clone(),
+        counts: category.counts,
+        cut: category.cut.map(text::score),
+        spreads: category.spreads.map(|spreads| spread_rows(&spreads)).unwrap_or_default(),
         charts: charts(number, category, most_points)?,
         examples: example_groups(category),
     })
 }
 
-fn spreads(windows: &[WindowPoint]) -> Vec<SpreadRow> {
-    let row = |name, write: fn(f64) -> String, quantity: fn(&WindowPoint) -> f64| {
-        let Spread { smallest, median, largest } = Spread::of(windows, quantity)?;
-        Some(SpreadRow { name, numbers: [smallest, median, largest].map(write) })
+fn spread_rows(spreads: &Spreads) -> Vec<SpreadRow> {
+    let row = |name, write: fn(f64) -> String, spread: Spread| {
+        let Spread { smallest, median, largest } = spread;
+        SpreadRow { name, numbers: [smallest, median, largest].map(write) }
     };
-    let rows = [
-        row("dependency strength (DS)", text::strength, |window| window.dependency_strength),
-        row("distribution uniformity (DU)", text::uniformity, |window| window.distribution_uniformity),
-        row("long-distance dependency score (LDS)", text::score, |window| window.long_distance_dependency_score),
-    ];
-    rows.into_iter().flatten().collect()
+    vec![
+        row("dependency strength (DS)", text::strength, spreads.dependency_strength),
+        row("distribution uniformity (DU)", text::uniformity, spreads.distribution_uniformity),
+        row("long-distance dependency score (LDS)", text::score, spreads.long_distance_dependency_score),
+    ]
 }
 
 fn charts(number: usize, category: &CategoryReport, most_points: usize) -> Result<Option<Charts>> {
-    let windows = &category.windows;
-    if windows.is_empty() {
-        return Ok(None);
-    }
-    let name = text::name(&category.name, NAME_LENGTH);
+    let Counts { windows: 1.., .. } = category.counts else { return Ok(None) };
+    let name = &category.name;
     let scatter = Description {
         id: format!("scatter-{number}"),
         title: format!("{name}: dependency strength and distribution uniformity of its windows"),
         details: format!(
             "Scatter chart of {}. Triangles are selected, circles are not.",
-            text::counted(windows.len() as u64, "window", "windows")
+            text::counted(category.counts.windows, "window", "windows")
         ),
     };
     let histogram = Description {
         id: format!("histogram-{number}"),
         title: format!("{name}: how many windows have which long-distance dependency score"),
-        details: cut(windows).map_or_else(
+        details: category.cut.map_or_else(
             || "Histogram. No window is selected.".to_owned(),
             |cut| format!("Histogram. The lowest selected score is {}.", text::score(cut)),
         ),
     };
+    let points = category.points.thinned(most_points);
     Ok(Some(Charts {
-        scatter: chart::scatter(windows, most_points, &scatter)?,
-        histogram: chart::histogram(windows, &histogram)?,
-        thinning: thinning(windows, most_points),
+        scatter: chart::scatter(category, &points, &scatter)?,
+        histogram: chart::histogram(category, &histogram)?,
+        thinning: thinning(&category.counts, &points),
     }))
 }
 
-fn thinning(windows: &[WindowPoint], most_points: usize) -> Option<String> {
-    let [shown_selected, shown_others] = thinned(windows, most_points).map(|kind| kind.len() as u64);
-    let all = windows.len() as u64;
-    if shown_selected + shown_others == all {
+fn thinning(counts: &Counts, points: &Points) -> Option<String> {
+    if points.len() as u64 == counts.windows {
         return None;
     }
-    let selected = selected_count(windows);
     Some(format!(
         "The first chart shows {} of {} selected and {} of {} other windows, evenly spaced in the order of their scores. \
          All else on this page counts every window.",
-        text::count(shown_selected),
-        text::count(selected),
-        text::count(shown_others),
-        text::count(all - selected),
+        text::count(points.selected.len() as u64),
+        text::count(counts.selected),
+        text::count(points.others.len() as u64),
+        text::count(counts.windows - counts.selected),
     ))
 }
 
@@ -269,9 +297,9 @@ fn example_groups(category: &CategoryReport) -> Vec<ExampleGroup> {
 fn card(example: &Example) -> Card {
     let window = &example.window;
     Card {
-        id: text::clean(&example.id, PLACE_LENGTH),
-        source: text::clean(&example.source, PLACE_LENGTH),
-        excerpt: text::clean(&example.text, EXCERPT_LENGTH),
+        id: example.id.clone(),
+        source: example.source.clone(),
+        excerpt: example.text.clone(),
         numbers: [
             ("LDS", text::score(window.long_distance_dependency_score)),
             ("DS", text::strength(window.dependency_strength)),

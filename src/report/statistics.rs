@@ -1,6 +1,50 @@
 //! What the page says of many windows at once.
 
+use std::iter::Sum;
+use std::ops::Add;
+
 use crate::report::WindowPoint;
+use crate::report::scale::Scale;
+
+/// How many windows and tokens there are, and how many of them were selected.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Counts {
+    pub windows: u64,
+    pub selected: u64,
+    pub tokens: u64,
+    pub selected_tokens: u64,
+}
+
+impl Counts {
+    pub fn of(windows: &[WindowPoint]) -> Self {
+        let count = |window: &WindowPoint| Self {
+            windows: 1,
+            selected: u64::from(window.selected),
+            tokens: window.tokens,
+            selected_tokens: if window.selected { window.tokens } else { 0 },
+        };
+        windows.iter().map(count).sum()
+    }
+}
+
+impl Add for Counts {
+    type Output = Self;
+
+    fn add(self, other: Self) -> Self {
+        Self {
+            windows: self.windows + other.windows,
+            selected: self.selected + other.selected,
+            tokens: self.tokens + other.tokens,
+            selected_tokens: self.selected_tokens + other.selected_tokens,
+        }
+    }
+}
+
+impl Sum for Counts {
+    fn sum<I: Iterator<Item = Self>>(counts: I) -> Self {
+        counts.fold(Self::default(), Self::add)
+    }
+}
 
 /// The ends and the middle of some numbers.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -19,36 +63,22 @@ impl Spread {
         let (below, above) = (values[(values.len() - 1) / 2], values[values.len() / 2]);
         Some(Self { smallest, median: below / 2.0 + above / 2.0, largest })
     }
+
+    /// An axis with room for all the numbers.
+    pub fn scale(&self, name: &'static str) -> Scale {
+        Scale::of(name, [self.smallest, self.largest].into_iter())
+    }
+
+    /// Whether every number is finite: those that are not sort to the ends.
+    pub fn is_finite(&self) -> bool {
+        self.smallest.is_finite() && self.largest.is_finite()
+    }
 }
 
 /// The lowest score that was selected.
 pub fn cut(windows: &[WindowPoint]) -> Option<f64> {
     let selected = windows.iter().filter(|window| window.selected);
     selected.map(|window| window.long_distance_dependency_score).min_by(f64::total_cmp)
-}
-
-/// How many windows were selected.
-pub fn selected_count(windows: &[WindowPoint]) -> u64 {
-    windows.iter().filter(|window| window.selected).count() as u64
-}
-
-/// At most `limit` windows of each kind, evenly spaced in the order of their scores: the selected and the others.
-pub fn thinned(windows: &[WindowPoint], limit: usize) -> [Vec<WindowPoint>; 2] {
-    let (selected, others) = windows.iter().partition(|window| window.selected);
-    [selected, others].map(|kind| evenly_spaced(kind, limit))
-}
-
-fn evenly_spaced(mut windows: Vec<WindowPoint>, limit: usize) -> Vec<WindowPoint> {
-    windows.sort_unstable_by(|a, b| order(a).partial_cmp(&order(b)).unwrap_or(std::cmp::Ordering::Equal));
-    if windows.len() <= limit {
-        return windows;
-    }
-    let last = windows.len() - 1;
-    (0..limit).map(|place| windows[place * last / (limit - 1).max(1)]).collect()
-}
-
-fn order(window: &WindowPoint) -> [f64; 3] {
-    [window.long_distance_dependency_score, window.dependency_strength, window.distribution_uniformity]
 }
 
 #[cfg(test)]
@@ -64,10 +94,6 @@ mod tests {
         scores.iter().map(window).collect()
     }
 
-    fn scores(windows: &[WindowPoint]) -> Vec<f64> {
-        windows.iter().map(|window| window.long_distance_dependency_score).collect()
-    }
-
     #[test]
     fn a_spread_has_ends_and_a_middle() {
         let spread = |values: &[f64]| Spread::of(&windows(values), |window| window.long_distance_dependency_score);
@@ -77,18 +103,24 @@ mod tests {
     }
 
     #[test]
-    fn the_cut_is_the_lowest_selected_score() {
-        assert_eq!(cut(&windows(&[12.0, 3.0, 10.5])), Some(10.5));
-        assert_eq!(cut(&windows(&[3.0])), None);
+    fn a_spread_knows_of_numbers_that_are_not_finite() {
+        for broken in [f64::NAN, -f64::NAN, f64::INFINITY, f64::NEG_INFINITY] {
+            let spread = Spread::of(&windows(&[1.0, broken, 2.0]), |window| window.long_distance_dependency_score);
+            assert!(!spread.unwrap().is_finite(), "{broken}");
+        }
     }
 
     #[test]
-    fn thinning_keeps_both_ends_of_both_kinds_whatever_the_order() {
-        let mut values: Vec<f64> = (0..100).map(f64::from).collect();
-        let [selected, others] = thinned(&windows(&values), 4);
-        assert_eq!(scores(&selected), [10.0, 39.0, 69.0, 99.0]);
-        assert_eq!(scores(&others), [0.0, 3.0, 6.0, 9.0]);
-        values.reverse();
-        assert_eq!(thinned(&windows(&values), 4), [selected, others]);
+    fn counts_add_up() {
+        let window = |tokens, selected| WindowPoint { tokens, selected, ..WindowPoint::default() };
+        let counts = Counts::of(&[window(5, true), window(7, false)]);
+        assert_eq!(counts, Counts { windows: 2, selected: 1, tokens: 12, selected_tokens: 5 });
+        assert_eq!([counts, counts].into_iter().sum::<Counts>().tokens, 24);
+    }
+
+    #[test]
+    fn the_cut_is_the_lowest_selected_score() {
+        assert_eq!(cut(&windows(&[12.0, 3.0, 10.5])), Some(10.5));
+        assert_eq!(cut(&windows(&[3.0])), None);
     }
 }

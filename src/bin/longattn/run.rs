@@ -408,12 +408,9 @@ fn category_reports(
     };
     let category = |(name, ranked): (&String, &Vec<Ranked>)| {
         let (best, worst) = table::ends(ranked);
-        CategoryReport {
-            name: name.clone(),
-            windows: ranked.iter().map(point).collect(),
-            best: best.iter().map(example).collect(),
-            worst: worst.iter().rev().map(example).collect(),
-        }
+        let windows: Vec<_> = ranked.iter().map(point).collect();
+        let (best, worst) = (best.iter().map(example).collect(), worst.iter().rev().map(example).collect());
+        CategoryReport::new(name.clone(), &windows, best, worst)
     };
     ranking.iter().map(category).collect()
 }
@@ -441,6 +438,7 @@ fn report(
         },
         rejects_file: (rejects.count() > 0).then(|| "rejects.jsonl".to_owned()),
         categories,
+        calls: 1,
         scored_tokens: progress.tokens(),
         elapsed: progress.elapsed(),
     }
