@@ -10,7 +10,7 @@ use crate::choice::Choice;
 use crate::error::{Error, ErrorKind, Result};
 use crate::model::{BuiltIn, ExecutionProvider, ProviderOptions};
 use crate::score::VarianceDomain;
-use crate::select::{Cut, MOST_CONFIDENCE, Standardize};
+use crate::select::{Cut, MOST_CONFIDENCE, Method, MixedLengths, Standardize};
 
 /// The share of each category's windows that is selected where no cut is set.
 pub const DEFAULT_RATIO: f64 = 0.25;
@@ -307,6 +307,8 @@ settings! {
     token_budget: Option<u64> = None, "TOKENS";
     /// Select every window whose long-distance dependency score is at least this.
     threshold: Option<f64> = None, "SCORE";
+    /// Whether windows of different lengths or minimum distances may compete in a category: their scores are not comparable.
+    mixed_lengths: MixedLengths = MixedLengths::Refuse, "CHOICE";
     /// How probable an adaptive selection must be to equal the one by exact scores.
     confidence: Confidence = Confidence(0.99), "PROBABILITY";
     /// Output or layer of a model with several attention maps, by name or index; auto is the first.
@@ -351,6 +353,15 @@ impl Config {
     /// [`ErrorKind::InvalidSetting`] for an unknown key; the message lists the known ones.
     pub fn get(&self, key: &str) -> Result<String> {
         find(key).map(|setting| (setting.get)(self))
+    }
+
+    /// How the settings ask windows to be ranked and cut.
+    ///
+    /// # Errors
+    /// [`ErrorKind::InvalidSetting`] where more than one cut is set.
+    pub fn method(&self) -> Result<Method> {
+        let Self { standardize, alpha, mixed_lengths, .. } = *self;
+        Ok(Method { standardize, alpha, cut: self.cut()?, mixed_lengths })
     }
 
     /// The cut that the settings ask for.

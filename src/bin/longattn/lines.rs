@@ -1,7 +1,8 @@
 //! The lines that subcommands write and read.
 
+use longattn::attention::FarRegion;
 use longattn::score::Score;
-use longattn::select::{Candidate, Estimated};
+use longattn::select::{Candidate, StandardErrors};
 use longattn::window::Window;
 use serde::{Deserialize, Serialize};
 
@@ -77,24 +78,24 @@ impl ScoreFields {
         }
     }
 
-    pub fn candidate(&self, id: &str, category: &str) -> Candidate {
+    pub fn candidate<'a>(&self, id: &'a str, category: &'a str) -> Candidate<&'a str> {
         Candidate {
-            id: id.to_owned(),
-            category: category.to_owned(),
+            id,
+            category,
             token_count: self.token_count,
+            far: Some(FarRegion { min_distance: self.min_distance as usize, sink_tokens: self.sink_tokens as usize }),
             dependency_strength: self.dependency_strength,
             distribution_uniformity: self.distribution_uniformity,
         }
     }
 
-    /// The candidate, and how far its scores may be off.
-    pub fn estimated(&self, id: &str, category: &str) -> Estimated {
-        let error = |value: fn(&EstimateFields) -> f64| self.estimate.as_ref().map_or(0.0, value);
-        Estimated {
-            candidate: self.candidate(id, category),
-            dependency_strength_error: error(|estimate| estimate.dependency_strength_error),
-            distribution_uniformity_error: error(|estimate| estimate.distribution_uniformity_error),
-        }
+    /// How far the scores may be off.
+    pub fn errors(&self) -> StandardErrors {
+        let errors = |estimate: &EstimateFields| StandardErrors {
+            dependency_strength: estimate.dependency_strength_error,
+            distribution_uniformity: estimate.distribution_uniformity_error,
+        };
+        self.estimate.as_ref().map(errors).unwrap_or_default()
     }
 
     /// Rows that were computed for this score, and those that an exact one takes. The first rows have nothing far behind
