@@ -10,7 +10,7 @@ use crate::choice::Choice;
 use crate::error::{Error, ErrorKind, Result};
 use crate::model::{BuiltIn, ExecutionProvider, ProviderOptions};
 use crate::score::VarianceDomain;
-use crate::select::{Cut, MOST_CONFIDENCE, Standardize};
+use crate::select::{Cut, MOST_CONFIDENCE, Method, MixedLengths, Standardize};
 
 /// The share of each category's windows that is selected where no cut is set.
 pub const DEFAULT_RATIO: f64 = 0.25;
@@ -336,6 +336,8 @@ settings! {
     token_budget: Option<u64> = None, "TOKENS";
     /// Select every window whose long-distance dependency score is at least this.
     threshold: Option<f64> = None, "SCORE";
+    /// Whether windows of different lengths or minimum distances may compete in a category: their scores are not comparable.
+    mixed_lengths: MixedLengths = MixedLengths::Refuse, "CHOICE";
     /// How probable an adaptive selection must be to equal the one by exact scores.
     confidence: Confidence = Confidence(0.99), "PROBABILITY";
     /// Whether a job scores on few rows first, and on more only what is in doubt at the cut.
@@ -396,6 +398,15 @@ impl Config {
     /// [`ErrorKind::InvalidSetting`] for an unknown key; the message lists the known ones.
     pub fn get(&self, key: &str) -> Result<String> {
         find(key).map(|setting| (setting.get)(self))
+    }
+
+    /// How the settings ask windows to be ranked and cut.
+    ///
+    /// # Errors
+    /// [`ErrorKind::InvalidSetting`] where more than one cut is set.
+    pub fn method(&self) -> Result<Method> {
+        let Self { standardize, alpha, mixed_lengths, .. } = *self;
+        Ok(Method { standardize, alpha, cut: self.cut()?, mixed_lengths })
     }
 
     /// The cut that the settings ask for.

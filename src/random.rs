@@ -1,7 +1,5 @@
 //! Random numbers that are the same on every machine.
 
-use std::f64::consts::TAU;
-
 /// Random numbers by SplitMix64 (Steele, Lea and Flood, 2014), seeded by any number.
 pub(crate) struct Random(pub u64);
 
@@ -33,21 +31,41 @@ impl Random {
     }
 
     /// By Box and Muller.
+    #[cfg(test)]
     pub fn normal(&mut self) -> f64 {
         let radius = (-2.0 * self.uniform().ln()).sqrt();
-        radius * (TAU * self.uniform()).cos()
+        radius * (std::f64::consts::TAU * self.uniform()).cos()
     }
 
-    /// Student's distribution with 8 degrees of freedom: normal, by the root of a mean of 8 squared normals.
+    /// Student's distribution with 8 degrees of freedom, by the polar method of Bailey (1994): roots and quotients are
+    /// the same on every machine, as logarithms need not be.
     pub fn student(&mut self) -> f64 {
-        let product: f64 = (0..4).map(|_| self.uniform()).product();
-        self.normal() / (-2.0 * product.ln() / 8.0).sqrt()
+        loop {
+            let (x, y) = (2.0 * self.uniform() - 1.0, 2.0 * self.uniform() - 1.0);
+            let square = x * x + y * y;
+            if square > 0.0 && square < 1.0 {
+                return x * (8.0 * (1.0 / square.sqrt().sqrt() - 1.0) / square).sqrt();
+            }
+        }
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn student_has_8_degrees_of_freedom() {
+        let mut random = Random(2);
+        let drawn: Vec<_> = (0..200_000).map(|_| random.student()).collect();
+        let share = |bound: f64| drawn.iter().filter(|value| value.abs() > bound).count() as f64 / drawn.len() as f64;
+        // Two-sided quantiles, as tables give them.
+        for (quantile, probability) in [(0.706, 0.5), (1.860, 0.1), (2.306, 0.05), (3.355, 0.01), (5.041, 0.001)] {
+            let error = 5.0 * (probability / drawn.len() as f64).sqrt();
+            assert!((share(quantile) - probability).abs() < error, "{} beyond {quantile}", share(quantile));
+        }
+        assert!(drawn.iter().sum::<f64>().abs() / (drawn.len() as f64) < 0.015);
+    }
 
     #[test]
     fn a_shuffle_keeps_every_item_and_favours_none() {

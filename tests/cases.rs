@@ -80,17 +80,18 @@ fn windows_are_selected_as_in_the_cases() {
                 id: id.clone(),
                 category: category.clone(),
                 token_count: token_count.parse().unwrap(),
+                far: None,
                 dependency_strength: dependency_strength.parse().unwrap(),
                 distribution_uniformity: distribution_uniformity.parse().unwrap(),
             };
             selector.add(candidate).unwrap();
         }
         let config = config(&case[0][1]).unwrap();
-        let ranking = selector.rank(config.standardize, config.alpha, config.cut().unwrap()).unwrap();
+        let ranking = selector.rank(&config.method().unwrap()).unwrap();
         let ranked = ranking.into_values().flat_map(|category| category.into_iter().enumerate());
         let found: Vec<_> = ranked
             .map(|(rank, ranked)| {
-                let Candidate { id, category, token_count, dependency_strength, distribution_uniformity } =
+                let Candidate { id, category, token_count, dependency_strength, distribution_uniformity, .. } =
                     ranked.candidate;
                 let score = ranked.long_distance_dependency_score;
                 format!(
@@ -140,7 +141,7 @@ fn fails(call: &str, package: &str, settings: &str, argument: &str) -> Result<()
             let mut selector = Selector::default();
             argument.split_whitespace().try_for_each(|id| selector.add(candidate(id, &[0.1, -0.1])))?;
             let config = config(settings)?;
-            selector.rank(config.standardize, config.alpha, config.cut()?).map(drop)
+            selector.rank(&config.method()?).map(drop)
         }
         _ => panic!("no such call: {call}"),
     }
@@ -149,7 +150,7 @@ fn fails(call: &str, package: &str, settings: &str, argument: &str) -> Result<()
 fn candidate(id: &str, scores: &[f64]) -> Candidate {
     let (id, category) = (id.to_owned(), "books".to_owned());
     let (dependency_strength, distribution_uniformity) = (scores[0], scores[1]);
-    Candidate { id, category, token_count: 100, dependency_strength, distribution_uniformity }
+    Candidate { id, category, token_count: 100, far: None, dependency_strength, distribution_uniformity }
 }
 
 #[test]

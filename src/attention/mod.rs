@@ -20,6 +20,8 @@ mod streaming;
 use std::iter::Sum;
 use std::ops::{AddAssign, Range};
 
+use serde::{Deserialize, Serialize};
+
 pub use kernel::{InstructionSet, Precision};
 pub use map::{map_far_mass, map_profiled_mass, normalized_map_far_mass};
 pub use profile::{DISTANCE_BUCKETS, ProfiledMass, bucket_start, distance_bucket};
@@ -28,7 +30,7 @@ pub use sampling::{Estimate, estimate, rows_to_draw};
 pub use streaming::{PackedKeys, StreamingAttention};
 
 /// Which entries of an attention map count as far.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct FarRegion {
     /// The paper's `k`: the shortest distance, in tokens, that is far.
     pub min_distance: usize,

@@ -6,6 +6,7 @@ use super::error::{Status, longattn_error};
 use super::score::longattn_score;
 use super::text::longattn_text;
 use super::{free, get, guard, handle};
+use crate::attention::FarRegion;
 use crate::config::Config;
 use crate::error::{Error, ErrorKind};
 use crate::select::{Candidate, Ranked, Selector};
@@ -55,7 +56,7 @@ pub extern "C" fn longattn_selector_new() -> *mut longattn_selector {
 }
 
 /// Adds a window. `id` names it, and must be unique within `category`, whose windows compete with each other. Of `score`
-/// its token_count, dependency_strength and distribution_uniformity are read. Everything is copied.
+/// its token_count, min_distance, sink_tokens, dependency_strength and distribution_uniformity are read. Everything is copied.
 ///
 /// LONGATTN_STATUS_NON_FINITE where a score is NaN or infinite; LONGATTN_STATUS_INVALID_UTF8 for a text that is not valid.
 #[unsafe(no_mangle)]
@@ -79,9 +80,10 @@ pub unsafe extern "C" fn longattn_selector_add(
             )
         };
         selector.0.add(Candidate {
-            id: id.to_owned(),
-            category: category.to_owned(),
+            id,
+            category,
             token_count: score.token_count,
+            far: Some(FarRegion { min_distance: score.min_distance as usize, sink_tokens: score.sink_tokens as usize }),
             dependency_strength: score.dependency_strength,
             distribution_uniformity: score.distribution_uniformity,
         })
@@ -160,11 +162,11 @@ pub unsafe extern "C" fn longattn_selector_from_json(
 /// Ranks the windows of each category by their long-distance dependency score, and cuts. The selector is as before: more
 /// windows may be added, and it may be finished again. `*selection` is the caller's to free.
 ///
-/// `config`, or the defaults for NULL, gives the settings alpha, standardize, and one of ratio, count, token_budget and
-/// threshold.
+/// `config`, or the defaults for NULL, gives the settings alpha, standardize, mixed_lengths, and one of ratio, count,
+/// token_budget and threshold.
 ///
 /// LONGATTN_STATUS_INVALID_SETTING where more than one cut is set, LONGATTN_STATUS_INVALID_ARGUMENT where two windows of one
-/// category have the same id.
+/// category have the same id, or were measured on different lengths or distances while mixed_lengths is refuse.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn longattn_selector_finish(
     selector: *const longattn_selector,
@@ -179,7 +181,7 @@ pub unsafe extern "C" fn longattn_selector_finish(
         };
         let defaults = Config::default();
         let config = config.map_or(&defaults, |config| &config.0);
-        let ranking = selector.0.clone().rank(config.standardize, config.alpha, config.cut()?)?;
+        let ranking = selector.0.rank(&config.method()?)?;
         let ranked = ranking.into_values().flat_map(|category| category.into_iter().enumerate());
         selection.set([handle(longattn_selection(ranked.collect()))]);
         Ok(())

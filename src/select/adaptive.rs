@@ -1,26 +1,29 @@
 //! Which estimated scores must be known better before a selection by them can be trusted.
 //!
 //! How probable it is that a selection by estimates differs from the exact one is found by drawing (a parametric
-//! bootstrap): all scores are moved by errors drawn from their standard errors, and the category is standardised and cut
-//! anew. The share of draws that select other windows is the risk. So every error counts that can change a selection: a
-//! window's own, and those of the mean and deviation or of the extremes, which all windows share; and every kind of
-//! cut is served alike. Ties stay ties only among exact scores.
+//! bootstrap): all scores of all categories are moved by errors drawn from their standard errors, and each category is
+//! standardised and cut anew. The share of draws that select other windows in any category is the risk. So every error
+//! counts that can change a selection: a window's own, and those of the mean and deviation or of the extremes, which all
+//! windows of a category share; and every kind of cut is served alike. Ties stay ties only among exact scores.
 //!
 //! Real errors have heavier tails than normal ones, and real standard errors are themselves estimates, so errors are
 //! drawn from Student's distribution with 8 degrees of freedom: 8 of 100 exceed two standard errors, and one in 250
 //! exceeds four. Those of `DS` and `DU` are drawn independently: real ones hardly correlate, and rather negatively, which
 //! makes the error of their sum smaller.
 
-use std::collections::BTreeMap;
-
 use rayon::prelude::*;
 
-use super::{Candidate, Cut, Method, Scores, Standardize, scale};
+use super::ranking::Scale;
+use super::{Cut, Method, Selector, Standardize};
+use crate::cancel::Cancel;
 use crate::error::{Error, ErrorKind, Result};
 use crate::random::Random;
 
 /// Draws that may select other windows: fewer would leave the estimated risk to chance.
-const TOLERATED_DRAWS: f64 = 10.0;
+const TOLERATED_DRAWS: usize = 10;
+
+/// Draws that are made at once, before those that select other windows are counted.
+const DRAWS_AT_ONCE: usize = 32;
 
 /// Standard errors are not known well enough to promise more, and draws would be very many.
 pub const MOST_CONFIDENCE: f64 = 0.999;
@@ -28,149 +31,275 @@ pub const MOST_CONFIDENCE: f64 = 0.999;
 /// Any number: the same scores get the same draws for ever.
 const SEED: u64 = 0x4164_6170_7469_7665;
 
-/// A candidate whose scores may be estimates.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Estimated {
-    /// The window with its scores.
-    pub candidate: Candidate,
-    /// Standard error of `DS`; 0 where it is exact.
-    pub dependency_strength_error: f64,
-    /// Standard error of `DU`; 0 where it is exact.
-    pub distribution_uniformity_error: f64,
+/// How far a candidate's scores may be from the exact ones; both 0 where they are exact.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct StandardErrors {
+    /// Of `DS`.
+    pub dependency_strength: f64,
+    /// Of `DU`.
+    pub distribution_uniformity: f64,
 }
 
-impl Estimated {
-    fn is_exact(&self) -> bool {
-        self.dependency_strength_error == 0.0 && self.distribution_uniformity_error == 0.0
+impl StandardErrors {
+    /// Whether the scores are exact.
+    pub fn is_exact(&self) -> bool {
+        self.dependency_strength == 0.0 && self.distribution_uniformity == 0.0
     }
 }
 
-/// The places of the windows to score more exactly next, until the selection of all categories together equals that by
+/// The ordinals of the windows to score more exactly next, until the selection of all categories together equals that by
 /// exact scores with a probability of `confidence`, at most [`MOST_CONFIDENCE`]; none where it does. Windows that are exact
-/// are never among them.
+/// are never among them. `errors` are those of the candidates by their ordinals.
+///
+/// Takes at most `10 / (1 − confidence)` draws, each of a time in proportion to the number of windows whose selection an
+/// error can change, and fewer the graver the doubt.
 ///
 /// ```
-/// use longattn::select::{Candidate, Cut, Estimated, Standardize, in_doubt};
+/// use longattn::Cancel;
+/// use longattn::select::{Candidate, Cut, Method, Selector, StandardErrors, Standardize, in_doubt};
 ///
-/// let estimated = |id: &str, dependency_strength: f64, dependency_strength_error: f64| Estimated {
-///     candidate: Candidate {
-///         id: id.to_owned(),
-///         category: "books".to_owned(),
+/// let mut selector = Selector::default();
+/// let mut errors = Vec::new();
+/// for (id, dependency_strength, error) in [("a", 0.1, 0.001), ("b", 0.3, 0.01), ("c", 0.29, 0.01)] {
+///     selector.add(Candidate {
+///         id,
+///         category: "books",
 ///         token_count: 8192,
+///         far: None,
 ///         dependency_strength,
 ///         distribution_uniformity: -1e-7,
-///     },
-///     dependency_strength_error,
-///     distribution_uniformity_error: 0.0,
-/// };
-/// let windows = [estimated("a", 0.1, 0.001), estimated("b", 0.3, 0.01), estimated("c", 0.29, 0.01)];
+///     })?;
+///     errors.push(StandardErrors { dependency_strength: error, distribution_uniformity: 0.0 });
+/// }
+/// let method = Method::new(Standardize::ZScore, 0.5, Cut::Count(1));
 /// // Either of the last two may be the best; one of them known better may settle it.
-/// let doubted = in_doubt(&windows, Standardize::ZScore, 0.5, Cut::Count(1), 0.99)?;
+/// let doubted = in_doubt(&selector, &errors, &method, 0.99, &Cancel::default())?;
 /// assert_eq!(doubted, [1]);
 /// # Ok::<(), longattn::Error>(())
 /// ```
 ///
 /// # Errors
-/// [`ErrorKind::InvalidArgument`] where two windows of one category have the same id, or for another confidence.
+/// Those of [`Sorted::rankings`](super::Sorted::rankings), [`ErrorKind::InvalidArgument`] for another confidence or
+/// another number of errors than of candidates, and [`ErrorKind::Cancelled`] soon after `cancel` was asked.
 pub fn in_doubt(
-    windows: &[Estimated],
-    standardize: Standardize,
-    alpha: f64,
-    cut: Cut,
+    selector: &Selector,
+    errors: &[StandardErrors],
+    method: &Method,
     confidence: f64,
+    cancel: &Cancel,
 ) -> Result<Vec<usize>> {
     if !(0.0..=MOST_CONFIDENCE).contains(&confidence) {
         let message = format!("a confidence of {confidence} is not from 0 to {MOST_CONFIDENCE}");
         return Err(Error::new(ErrorKind::InvalidArgument, message));
     }
-    let mut categories: BTreeMap<&str, Vec<usize>> = BTreeMap::new();
-    for (place, window) in windows.iter().enumerate() {
-        categories.entry(&window.candidate.category).or_default().push(place);
+    if errors.len() != selector.len() {
+        let message = format!("{} standard errors of {} windows", errors.len(), selector.len());
+        return Err(Error::new(ErrorKind::InvalidArgument, message));
     }
-    let risk = (1.0 - confidence) / categories.len() as f64;
-    let mut doubted = Vec::new();
-    for places in categories.values_mut() {
-        places.sort_unstable_by_key(|place| &windows[*place].candidate.id);
-        super::check_ids(places.iter().map(|place| &windows[*place].candidate))?;
-        let members = places.iter().map(|place| &windows[*place]).collect();
-        let category = Category { members, method: Method { standardize, alpha, cut } };
-        doubted.extend(category.in_doubt(risk).into_iter().map(|member| places[member]));
+    let sorted = selector.sorted();
+    let all = sorted.checked(method)?;
+    let starts = all.iter().scan(0, |next, (_, ordinals)| Some(std::mem::replace(next, *next + ordinals.len())));
+    let starts: Vec<_> = starts.collect();
+    let categories = all.par_iter().zip(starts).filter_map(|((_, ordinals), start)| {
+        Category::new(selector, errors, ordinals, start, method).filter(Category::can_change)
+    });
+    let categories: Vec<_> = categories.collect();
+    let most_draws = (TOLERATED_DRAWS as f64 / (1.0 - confidence)).ceil() as usize;
+    let mut draws = 0;
+    let mut changes = Vec::new();
+    while draws < most_draws && changes.len() <= TOLERATED_DRAWS {
+        let next = (draws + DRAWS_AT_ONCE).min(most_draws);
+        changes.extend(changes_of(&categories, draws..next, cancel)?);
+        draws = next;
     }
+    if changes.len() <= TOLERATED_DRAWS {
+        return Ok(Vec::new());
+    }
+    // Half of the risk is left for what remains of the errors of those that are scored again.
+    let tolerated = TOLERATED_DRAWS / 2 * draws / most_draws;
+    let ordinals: Vec<_> = all.iter().flat_map(|(_, ordinals)| ordinals).copied().collect();
+    let mut doubted = unsettled(&changes, ordinals.len(), tolerated, |place| !errors[ordinals[place]].is_exact());
+    if doubted.is_empty() {
+        let changed = categories.iter().filter(|category| category.is_among(&changes));
+        doubted = changed.flat_map(|category| category.deciding_the_scales()).collect();
+    }
+    doubted.iter_mut().for_each(|place| *place = ordinals[*place]);
     doubted.sort_unstable();
     Ok(doubted)
 }
 
-/// The windows of one category in the order of their ids.
-struct Category<'a> {
-    members: Vec<&'a Estimated>,
-    method: Method,
+/// The places of the windows that changed sides in a draw, among all by category and id.
+type Changed = Vec<usize>;
+
+/// The draws in which any window changed sides.
+fn changes_of(categories: &[Category], draws: std::ops::Range<usize>, cancel: &Cancel) -> Result<Vec<Changed>> {
+    let of_draw = |draw: usize| -> Result<Changed> {
+        let changed = categories.par_iter().map(|category| {
+            cancel.check()?;
+            Ok(category.changed(draw as u64))
+        });
+        let changed = changed.collect::<Result<Vec<_>>>()?;
+        Ok(changed.into_iter().flatten().collect())
+    };
+    let changes = draws.into_par_iter().map(of_draw).collect::<Result<Vec<_>>>()?;
+    Ok(changes.into_iter().filter(|changed| !changed.is_empty()).collect())
 }
 
-impl Category<'_> {
-    fn in_doubt(&self, risk: f64) -> Vec<usize> {
-        if self.members.iter().all(|member| member.is_exact()) {
-            return Vec::new();
-        }
-        let selection = self.selection(|value, _| value);
-        let draws = (TOLERATED_DRAWS / risk).ceil() as u64;
-        let changes = (0..draws).into_par_iter().map(|draw| {
-            let mut random = Random(SEED ^ draw.wrapping_mul(0x9e37_79b9_7f4a_7c15));
-            let drawn =
-                self.selection(|value, error| if error > 0.0 { value + error * random.student() } else { value });
-            let members = 0..self.members.len();
-            members.filter(|member| drawn[*member] != selection[*member]).collect::<Vec<_>>()
-        });
-        let changes: Vec<_> = changes.filter(|changed| !changed.is_empty()).collect();
-        let tolerated = TOLERATED_DRAWS as usize;
-        if changes.len() <= tolerated {
-            return Vec::new();
-        }
-        // Half of the risk is left for what remains of the errors of those that are scored again.
-        let doubted = self.unsettled(&changes, tolerated / 2);
-        if doubted.is_empty() { self.deciding_the_scales() } else { doubted }
+/// The fewest inexact ones of a number of windows, those that changed sides most often first, that are at least half of
+/// those that changed sides in each draw but `tolerated`: once these are known better, many of the others are settled too.
+fn unsettled(changes: &[Changed], windows: usize, tolerated: usize, is_inexact: impl Fn(usize) -> bool) -> Vec<usize> {
+    let mut counts = vec![0u32; windows];
+    changes.iter().flatten().for_each(|place| counts[*place] += 1);
+    let mut order: Vec<_> = (0..windows).filter(|place| counts[*place] > 0 && is_inexact(*place)).collect();
+    order.sort_by_key(|place| std::cmp::Reverse(counts[*place]));
+    let mut ranks = vec![None; windows];
+    order.iter().enumerate().for_each(|(rank, place)| ranks[*place] = Some(rank));
+    let needed = |changed: &Changed| {
+        let mut ranks: Vec<_> = changed.iter().filter_map(|place| ranks[*place]).collect();
+        let half = ranks.len().div_ceil(2).checked_sub(1)?;
+        Some(*ranks.select_nth_unstable(half).1)
+    };
+    let mut needed: Vec<usize> = changes.iter().filter_map(needed).collect();
+    needed.sort_unstable_by(|a, b| b.cmp(a));
+    order.truncate(needed.get(tolerated).map_or(0, |rank| rank + 1));
+    order
+}
+
+/// The windows of one category in the order of their ids.
+struct Category<'a> {
+    /// The place of its first window among all by category and id.
+    start: usize,
+    ordinals: &'a [usize],
+    strengths: Estimates,
+    uniformities: Estimates,
+    token_counts: Vec<u64>,
+    method: Method,
+    /// Which windows the estimates select.
+    selection: Vec<bool>,
+}
+
+/// One score of each window, and its standard error.
+struct Estimates {
+    values: Vec<f64>,
+    errors: Vec<f64>,
+}
+
+impl Estimates {
+    /// Scores moved by errors that are drawn.
+    fn drawn(&self, random: &mut Random) -> Vec<f64> {
+        let both = self.values.iter().zip(&self.errors);
+        both.map(|(value, error)| if *error > 0.0 { value + error * random.student() } else { *value }).collect()
     }
 
-    /// Which windows are selected where `move_value` moves each value, given with its standard error.
-    fn selection(&self, mut move_value: impl FnMut(f64, f64) -> f64) -> Vec<bool> {
-        let mut scores = Scores::default();
-        for Estimated { candidate, dependency_strength_error, distribution_uniformity_error } in &self.members {
-            scores.strengths.push(move_value(candidate.dependency_strength, *dependency_strength_error));
-            scores.uniformities.push(move_value(candidate.distribution_uniformity, *distribution_uniformity_error));
-            scores.token_counts.push(candidate.token_count);
+    /// Adds to each window's influence on a deviation. To first order an error moves it in proportion to how far from the
+    /// mean it is. Extremes are farthest.
+    fn add_influences(&self, influences: &mut [f64], weight: f64, cut: Cut) {
+        let Scale::Linear { offset, unit } = Scale::of(self.values.iter().copied(), Standardize::ZScore) else {
+            return;
+        };
+        // By rank, only differences matter; a threshold is also compared with the mean.
+        let by_mean = if matches!(cut, Cut::Threshold(_)) { 1.0 } else { 0.0 };
+        for (influence, (value, error)) in influences.iter_mut().zip(self.values.iter().zip(&self.errors)) {
+            let distance = (value - offset) / unit;
+            *influence += (weight * error / unit).powi(2) * (distance * distance + by_mean);
         }
-        let ranking = scores.rank(&self.method);
-        let mut selected = vec![false; self.members.len()];
-        ranking.order[..ranking.selected].iter().for_each(|member| selected[*member] = true);
+    }
+}
+
+impl<'a> Category<'a> {
+    /// `None` where all scores are exact.
+    fn new(
+        selector: &Selector,
+        errors: &[StandardErrors],
+        ordinals: &'a [usize],
+        start: usize,
+        method: &Method,
+    ) -> Option<Self> {
+        if ordinals.iter().all(|ordinal| errors[*ordinal].is_exact()) {
+            return None;
+        }
+        let strengths = Estimates {
+            values: ordinals.iter().map(|ordinal| selector.strength(*ordinal)).collect(),
+            errors: ordinals.iter().map(|ordinal| errors[*ordinal].dependency_strength).collect(),
+        };
+        let uniformities = Estimates {
+            values: ordinals.iter().map(|ordinal| selector.uniformity(*ordinal)).collect(),
+            errors: ordinals.iter().map(|ordinal| errors[*ordinal].distribution_uniformity).collect(),
+        };
+        let token_counts = match method.cut {
+            Cut::TokenBudget(_) => ordinals.iter().map(|ordinal| selector.measure(*ordinal).token_count).collect(),
+            _ => Vec::new(),
+        };
+        let selection = Vec::new();
+        let mut category = Self { start, ordinals, strengths, uniformities, token_counts, method: *method, selection };
+        category.selection = category.select(&category.strengths.values, &category.uniformities.values);
+        Some(category)
+    }
+
+    /// Whether errors can change the selection: not where the cut takes all windows or none, whatever their scores.
+    fn can_change(&self) -> bool {
+        let windows = self.ordinals.len();
+        match self.method.cut {
+            Cut::Threshold(_) => true,
+            Cut::Ratio(_) | Cut::Count(_) => {
+                let count = self.method.cut.selected(std::iter::repeat_n((0.0, 0), windows));
+                count > 0 && count < windows
+            }
+            Cut::TokenBudget(budget) => {
+                let all = self.token_counts.iter().fold(0u64, |sum, count| sum.saturating_add(*count));
+                all > budget && self.token_counts.iter().any(|count| *count <= budget)
+            }
+        }
+    }
+
+    /// The places of the windows that change sides in a draw.
+    fn changed(&self, draw: u64) -> Changed {
+        let mut random = Random(SEED ^ draw.wrapping_mul(0x9e37_79b9_7f4a_7c15));
+        let mut random = Random(random.next() ^ self.start as u64);
+        let drawn = self.select(&self.strengths.drawn(&mut random), &self.uniformities.drawn(&mut random));
+        let members = 0..self.ordinals.len();
+        members.filter(|member| drawn[*member] != self.selection[*member]).map(|member| self.start + member).collect()
+    }
+
+    /// Which windows are selected by some scores.
+    fn select(&self, strengths: &[f64], uniformities: &[f64]) -> Vec<bool> {
+        let Method { standardize, alpha, cut, .. } = self.method;
+        let scores = super::long_distance_dependency_scores(strengths, uniformities, standardize, alpha);
+        if let Cut::Threshold(threshold) = cut {
+            return scores.iter().map(|score| *score >= threshold).collect();
+        }
+        let mut order: Vec<_> = scores.iter().copied().enumerate().collect();
+        let by_rank = |a: &(usize, f64), b: &(usize, f64)| b.1.total_cmp(&a.1).then(a.0.cmp(&b.0));
+        let count = match cut {
+            Cut::TokenBudget(_) => {
+                order.sort_unstable_by(by_rank);
+                cut.selected(order.iter().map(|(member, score)| (*score, self.token_counts[*member])))
+            }
+            _ => cut.selected(order.iter().map(|(_, score)| (*score, 0))),
+        };
+        if count < order.len() {
+            order.select_nth_unstable_by(count, by_rank);
+        }
+        let mut selected = vec![false; scores.len()];
+        order[..count].iter().for_each(|(member, _)| selected[*member] = true);
         selected
     }
 
-    /// The fewest inexact windows, those that changed sides most often first, without which at most `tolerated` of
-    /// the draws have one that changed sides.
-    fn unsettled(&self, changes: &[Vec<usize>], tolerated: usize) -> Vec<usize> {
-        let mut counts = vec![0usize; self.members.len()];
-        changes.iter().flatten().for_each(|member| counts[*member] += 1);
-        let mut order: Vec<_> = (0..counts.len()).filter(|member| !self.members[*member].is_exact()).collect();
-        order.sort_by_key(|member| std::cmp::Reverse(counts[*member]));
-        let mut ranks = vec![None; counts.len()];
-        order.iter().enumerate().for_each(|(rank, member)| ranks[*member] = Some(rank));
-        let first_rank = |changed: &Vec<usize>| changed.iter().filter_map(|member| ranks[*member]).min();
-        let mut first_ranks: Vec<_> = changes.iter().filter_map(first_rank).collect();
-        first_ranks.sort_unstable_by(|a, b| b.cmp(a));
-        order.truncate(first_ranks.get(tolerated).map_or(0, |rank| rank + 1));
-        order
+    /// Whether any of its windows changed sides.
+    fn is_among(&self, changes: &[Changed]) -> bool {
+        let places = self.start..self.start + self.ordinals.len();
+        changes.iter().flatten().any(|place| places.contains(place))
     }
 
     /// The windows that together make half of the error of the category's scales: where no window is in doubt by its
     /// own error, their error tilts the ranking of exact scores.
     fn deciding_the_scales(&self) -> Vec<usize> {
-        let mut influences = vec![0.0; self.members.len()];
-        let strength = |member: &Estimated| (member.candidate.dependency_strength, member.dependency_strength_error);
-        let uniformity =
-            |member: &Estimated| (member.candidate.distribution_uniformity, member.distribution_uniformity_error);
-        self.add_influences(&mut influences, strength, 1.0);
-        self.add_influences(&mut influences, uniformity, self.method.alpha);
-        let inexact = (0..self.members.len()).filter(|member| !self.members[*member].is_exact());
-        let mut order: Vec<_> = inexact.collect();
+        let mut influences = vec![0.0; self.ordinals.len()];
+        self.strengths.add_influences(&mut influences, 1.0, self.method.cut);
+        self.uniformities.add_influences(&mut influences, self.method.alpha, self.method.cut);
+        let is_inexact =
+            |member: &usize| self.strengths.errors[*member] > 0.0 || self.uniformities.errors[*member] > 0.0;
+        let mut order: Vec<_> = (0..influences.len()).filter(is_inexact).collect();
         order.sort_by(|a, b| influences[*b].total_cmp(&influences[*a]));
         let half = influences.iter().sum::<f64>() / 2.0;
         let mut sum = 0.0;
@@ -182,31 +311,44 @@ impl Category<'_> {
         let needed = needed.count();
         // Influences may all be 0, or too great for numbers.
         order.truncate(if needed == 0 { order.len() } else { needed });
-        order
-    }
-
-    /// To first order an error moves a deviation in proportion to how far from the mean it is. Extremes are farthest.
-    fn add_influences(&self, influences: &mut [f64], axis: fn(&Estimated) -> (f64, f64), weight: f64) {
-        let pairs = self.members.iter().map(|member| axis(member));
-        let values: Vec<_> = pairs.clone().map(|(value, _)| value).collect();
-        let Some((mean, deviation)) = scale(&values, Standardize::ZScore) else { return };
-        // By rank, only differences matter; a threshold is also compared with the mean.
-        let by_mean = if matches!(self.method.cut, Cut::Threshold(_)) { 1.0 } else { 0.0 };
-        for (influence, (value, error)) in influences.iter_mut().zip(pairs) {
-            let distance = (value - mean) / deviation;
-            *influence += (weight * error / deviation).powi(2) * (distance * distance + by_mean);
-        }
+        order.into_iter().map(|member| self.start + member).collect()
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::select::Selector;
+    use crate::select::Candidate;
     use proptest::prelude::*;
 
     /// Standard errors of both scores in three rounds, the last of which is exact. Scores have a deviation of 1.
     const ERRORS: [f64; 3] = [0.2, 0.05, 0.0];
+
+    /// A candidate whose scores may be estimates.
+    #[derive(Clone)]
+    struct Estimated {
+        candidate: Candidate,
+        errors: StandardErrors,
+    }
+
+    impl Estimated {
+        fn is_exact(&self) -> bool {
+            self.errors.is_exact()
+        }
+    }
+
+    fn in_doubt(
+        windows: &[Estimated],
+        standardize: Standardize,
+        alpha: f64,
+        cut: Cut,
+        confidence: f64,
+    ) -> Result<Vec<usize>> {
+        let mut selector = Selector::default();
+        windows.iter().try_for_each(|window| selector.add(window.candidate.clone()))?;
+        let errors: Vec<_> = windows.iter().map(|window| window.errors).collect();
+        super::in_doubt(&selector, &errors, &Method::new(standardize, alpha, cut), confidence, &Cancel::default())
+    }
 
     /// Windows whose exact scores are known to the test alone.
     struct Corpus {
@@ -220,6 +362,7 @@ mod tests {
             id: format!("{place:03}"),
             category: ["books", "code"][place % 2].to_owned(),
             token_count: 100 + place as u64 % 3,
+            far: None,
             dependency_strength,
             distribution_uniformity,
         }
@@ -235,8 +378,7 @@ mod tests {
                     distribution_uniformity: exact.distribution_uniformity + error * random.student(),
                     ..exact.clone()
                 },
-                dependency_strength_error: error,
-                distribution_uniformity_error: error,
+                errors: StandardErrors { dependency_strength: error, distribution_uniformity: error },
             };
             let estimates = exact.iter().map(|exact| ERRORS.map(|error| estimate(exact, error))).collect();
             Self { exact, estimates }
@@ -262,7 +404,7 @@ mod tests {
     fn selected(candidates: impl Iterator<Item = Candidate>, standardize: Standardize, cut: Cut) -> Vec<String> {
         let mut selector = Selector::default();
         candidates.for_each(|candidate| selector.add(candidate).unwrap());
-        let ranked = selector.rank(standardize, 0.5, cut).unwrap().into_values().flatten();
+        let ranked = selector.rank(&Method::new(standardize, 0.5, cut)).unwrap().into_values().flatten();
         let mut ids: Vec<_> = ranked.filter(|ranked| ranked.selected).map(|ranked| ranked.candidate.id).collect();
         ids.sort_unstable();
         ids
@@ -306,7 +448,7 @@ mod tests {
         for (place, window) in windows.iter_mut().enumerate() {
             window.candidate.dependency_strength = if place < 5 { 40.0 } else { 0.0 } + place as f64 / 10.0;
             window.candidate.distribution_uniformity = 0.0;
-            window.distribution_uniformity_error = 0.0;
+            window.errors.distribution_uniformity = 0.0;
         }
         let doubted = |cut| in_doubt(&windows, Standardize::ZScore, 0.5, cut, 0.99).unwrap();
         assert_eq!(doubted(Cut::Count(5)), [0; 0]);
@@ -327,7 +469,7 @@ mod tests {
                 break;
             }
             for place in doubted {
-                (windows[place].dependency_strength_error, windows[place].distribution_uniformity_error) = (0.0, 0.0);
+                windows[place].errors = StandardErrors::default();
             }
         }
         let inexact = windows.iter().filter(|window| !window.is_exact()).count();

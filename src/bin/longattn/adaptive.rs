@@ -9,7 +9,7 @@ use longattn::choice::Choice;
 use longattn::config::Rows;
 use longattn::corpus::Reader;
 use longattn::model::{Contract, Scorer};
-use longattn::select::{Cut, in_doubt};
+use longattn::select::{Selector, in_doubt};
 use longattn::{Config, Error, ErrorKind, Result};
 
 use crate::lines::RunLine;
@@ -110,17 +110,18 @@ pub fn refine(
     corpus: &dyn Fn() -> Result<Reader>,
     sinks: &mut Sinks,
     config: &Config,
-    cut: Cut,
 ) -> Result<Refined> {
     let mut work = Work::default();
     lines.iter().for_each(|line| work.add_score(line));
     let mut windows = windows(lines);
     let scored = windows.len();
     loop {
-        let estimates =
-            windows.iter().map(|window| window.line.score.estimated(&window.line.id, &window.line.category));
-        let estimates: Vec<_> = estimates.collect();
-        let doubted = in_doubt(&estimates, config.standardize, config.alpha, cut, config.confidence.get())?;
+        let mut selector = Selector::default();
+        for Window { line, .. } in &windows {
+            selector.add(line.score.candidate(&line.id, &line.category))?;
+        }
+        let errors: Vec<_> = windows.iter().map(|window| window.line.score.errors()).collect();
+        let doubted = in_doubt(&selector, &errors, &config.method()?, config.confidence.get(), &progress::INTERRUPT)?;
         if doubted.is_empty() {
             break;
         }

@@ -27,7 +27,8 @@ pub const SCORE_SETTINGS: [&str; 15] = [
 ];
 
 /// Settings of a selection.
-pub const SELECT_SETTINGS: [&str; 6] = ["ratio", "count", "token_budget", "threshold", "alpha", "standardize"];
+pub const SELECT_SETTINGS: [&str; 7] =
+    ["ratio", "count", "token_budget", "threshold", "alpha", "standardize", "mixed_lengths"];
 
 /// A subcommand with flags for some of the settings.
 pub trait WithSettings {

@@ -105,7 +105,7 @@ struct Basis {
 
 pub fn execute(matches: &ArgMatches) -> Result<()> {
     let mut config = flags::config(matches)?;
-    let cut = config.cut()?;
+    let method = config.method()?;
     let adaptive = matches.get_flag("adaptive");
     if adaptive {
         config.rows = adaptive::first_rows(&config);
@@ -146,7 +146,7 @@ pub fn execute(matches: &ArgMatches) -> Result<()> {
     let mut summary = scored.map_err(|error| explain(error, &results))?;
     let mut work = None;
     if adaptive {
-        let refined = adaptive::refine(&mut scorer, lines, &corpus, &mut sinks, &config, cut);
+        let refined = adaptive::refine(&mut scorer, lines, &corpus, &mut sinks, &config);
         let refined = refined.map_err(|error| explain(error, &results))?;
         summary.rejected_windows += refined.rejected;
         lines = refined.lines;
@@ -163,7 +163,7 @@ pub fn execute(matches: &ArgMatches) -> Result<()> {
     for line in &lines {
         selector.add(line.score.candidate(&line.id, &line.category))?;
     }
-    let ranking = selector.rank(config.standardize, config.alpha, cut)?;
+    let ranking = selector.rank(&method)?;
     let texts = write_selected(&ranking, &lines, corpus()?, &results)?;
     let Some(texts) = texts else { return Ok(()) };
 

@@ -49,7 +49,7 @@ pub fn execute(matches: &ArgMatches) -> Result<()> {
     for input in flags::inputs_of(matches) {
         scores.read(&input, cut, &mut rejects)?;
     }
-    let (selected, windows) = scores.select(&config, cut)?;
+    let (selected, windows) = scores.select(&config)?;
     let rows = matches.get_many::<PathBuf>("windows");
     let written = match rows {
         None => scores.write(&selected, &mut output)?,
@@ -127,10 +127,10 @@ impl Scores {
     }
 
     /// The selected windows and the number of all.
-    fn select(&mut self, config: &Config, cut: Cut) -> Result<(Selected, u64)> {
+    fn select(&mut self, config: &Config) -> Result<(Selected, u64)> {
         let selector = std::mem::take(&mut self.selector);
         let windows = selector.len() as u64;
-        let ranking = selector.rank(config.standardize, config.alpha, cut)?;
+        let ranking = selector.rank(&config.method()?)?;
         let selected = ranking.into_values().flatten().filter(|ranked| ranked.selected);
         let entry = |ranked: Ranked| {
             let Candidate { category, id, .. } = ranked.candidate;
@@ -242,6 +242,7 @@ fn candidate(line: &Object, category: &str, cut: Cut) -> Result<Candidate, Strin
         id,
         category,
         token_count: token_count.unwrap_or_default(),
+        far: None,
         dependency_strength: strength,
         distribution_uniformity: uniformity,
     })

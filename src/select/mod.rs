@@ -1,0 +1,118 @@
+//! Long-distance dependency scores and the selection of the best windows of each category.
+//!
+//! A [`Selector`] collects [`Candidate`]s in columns, about 32 bytes a window and its id. [`Selector::rank`] gives all of
+//! them ranked and owned; [`Selector::sorted`] ranks category by category, and names windows by their ordinals alone.
+
+mod adaptive;
+mod ranking;
+mod selector;
+
+use serde::{Deserialize, Serialize};
+
+use crate::attention::FarRegion;
+use crate::choice::Choice;
+
+pub use adaptive::{MOST_CONFIDENCE, StandardErrors, in_doubt};
+pub use ranking::{Duplicate, Ranking, Sorted, Standing, long_distance_dependency_scores};
+pub use selector::Selector;
+
+/// How dependency strength and distribution uniformity are brought to one scale within a category, `Std` of Eq. 8.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Standardize {
+    /// `(x − mean) / population standard deviation`, 0 where the deviation is 0; as in Eq. 8.
+    ZScore,
+    /// `(x − min) / (max − min)`, 0.5 where they are equal; as in the released code.
+    MinMax,
+}
+
+impl Choice for Standardize {
+    const NAMES: &'static [(&'static str, Self)] = &[("z-score", Self::ZScore), ("min-max", Self::MinMax)];
+}
+
+/// Which windows of a category, from the highest score down, are selected.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Cut {
+    /// This share of the windows, rounded down.
+    Ratio(f64),
+    /// This many windows.
+    Count(usize),
+    /// The windows down to the first that would bring their tokens together over this many.
+    TokenBudget(u64),
+    /// The windows whose long-distance dependency score is at least this.
+    Threshold(f64),
+}
+
+/// Whether windows may compete in one category that were measured differently: with token counts or minimum distances more
+/// than a sixteenth apart, or with different sink tokens.
+///
+/// `DS` of a short window is not comparable with that of a long one: a text of three tokens can have a `DS` near 1. Windows
+/// cut at one length differ by a few tokens at most, where their texts were tokenized again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum MixedLengths {
+    /// They are an error.
+    Refuse,
+    /// They compete.
+    Allow,
+}
+
+impl Choice for MixedLengths {
+    const NAMES: &'static [(&'static str, Self)] = &[("refuse", Self::Refuse), ("allow", Self::Allow)];
+}
+
+/// How windows are ranked and cut.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Method {
+    /// `Std` of Eq. 8.
+    pub standardize: Standardize,
+    /// `α` of Eq. 8.
+    pub alpha: f64,
+    /// Which of the ranked windows are selected.
+    pub cut: Cut,
+    /// Whether windows that were measured differently may compete.
+    pub mixed_lengths: MixedLengths,
+}
+
+impl Method {
+    /// A method that refuses mixed lengths.
+    pub fn new(standardize: Standardize, alpha: f64, cut: Cut) -> Self {
+        Self { standardize, alpha, cut, mixed_lengths: MixedLengths::Refuse }
+    }
+}
+
+/// A scored window that takes part in a selection. Its texts are owned, or borrowed in a `Candidate<&str>`.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Candidate<S = String> {
+    /// Names the window; unique within its category.
+    pub id: S,
+    /// Windows compete within their category.
+    pub category: S,
+    /// Tokens of the window; 0 where they are not known.
+    pub token_count: u64,
+    /// What counted as far; none where it is not known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub far: Option<FarRegion>,
+    /// `DS` of the window.
+    pub dependency_strength: f64,
+    /// `DU` of the window.
+    pub distribution_uniformity: f64,
+}
+
+impl Candidate<&str> {
+    /// The same with texts of its own.
+    pub fn to_owned(self) -> Candidate {
+        let Self { id, category, token_count, far, dependency_strength, distribution_uniformity } = self;
+        let (id, category) = (id.to_owned(), category.to_owned());
+        Candidate { id, category, token_count, far, dependency_strength, distribution_uniformity }
+    }
+}
+
+/// A candidate with its long-distance dependency score.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Ranked {
+    /// The window.
+    pub candidate: Candidate,
+    /// `LDS = Std(DS) + α·Std(DU)`, Eq. 8, relative to the window's category.
+    pub long_distance_dependency_score: f64,
+    /// Whether the window made the cut.
+    pub selected: bool,
+}

@@ -1,0 +1,390 @@
+//! Candidates ranked and cut, category by category.
+
+use rayon::prelude::*;
+
+use super::selector::{Measure, Selector};
+use super::{Cut, Method, MixedLengths, Standardize};
+use crate::error::{Error, ErrorKind, Result};
+
+/// Measures this share apart are those of windows cut at one length, whose texts were tokenized again.
+const SAME_LENGTH_SHARE: u64 = 16;
+
+/// The candidates of a selector by category, in the order of bytes, and by id.
+pub struct Sorted<'a> {
+    selector: &'a Selector,
+    /// Of each category its name and the ordinals of its candidates in the order of their ids.
+    categories: Vec<(&'a str, Vec<usize>)>,
+}
+
+/// A candidate whose id another one of its category had before.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Duplicate {
+    /// The ordinal of the later one.
+    pub ordinal: usize,
+    /// The ordinal of the first one with the id.
+    pub first: usize,
+}
+
+/// The windows of one category in the order of their ranks.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Ranking<'a> {
+    /// The category.
+    pub category: &'a str,
+    /// The highest score first, and equal ones by id.
+    pub windows: Vec<Standing>,
+    /// How many of the first make the cut.
+    pub selected: usize,
+}
+
+/// A candidate with its long-distance dependency score.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Standing {
+    /// The candidate's place in the order of adding to the [`Selector`].
+    pub ordinal: usize,
+    /// `LDS = Std(DS) + α·Std(DU)`, Eq. 8, relative to the category.
+    pub long_distance_dependency_score: f64,
+}
+
+impl Ranking<'_> {
+    /// The windows that make the cut, the highest score first.
+    pub fn selected(&self) -> &[Standing] {
+        &self.windows[..self.selected]
+    }
+}
+
+impl<'a> Sorted<'a> {
+    pub(super) fn new(selector: &'a Selector) -> Self {
+        let mut counts = vec![0; selector.categories().len()];
+        selector.category_numbers().iter().for_each(|number| counts[*number as usize] += 1);
+        let mut members: Vec<_> = counts.into_iter().map(Vec::with_capacity).collect();
+        for (ordinal, number) in selector.category_numbers().iter().enumerate() {
+            members[*number as usize].push(ordinal);
+        }
+        members.par_iter_mut().for_each(|ordinals| sort_by_id(selector, ordinals));
+        let names = selector.categories().iter().map(String::as_str);
+        let mut categories: Vec<_> = names.zip(members).collect();
+        categories.sort_unstable_by_key(|(name, _)| *name);
+        Self { selector, categories }
+    }
+
+    /// Leaves out all but the first added of the candidates of one category that have one id, and gives those that were
+    /// left out, in the order of adding.
+    pub fn remove_duplicates(&mut self) -> Vec<Duplicate> {
+        let selector = self.selector;
+        let mut duplicates = Vec::new();
+        for (_, ordinals) in &mut self.categories {
+            // Those of one id are in the order of adding.
+            ordinals.dedup_by(|ordinal, first| {
+                let is_same = selector.id(*ordinal) == selector.id(*first);
+                if is_same {
+                    duplicates.push(Duplicate { ordinal: *ordinal, first: *first });
+                }
+                is_same
+            });
+        }
+        duplicates.sort_unstable_by_key(|duplicate| duplicate.ordinal);
+        duplicates
+    }
+
+    /// Ranks each category's candidates by their long-distance dependency score, highest first and equal ones by id, and
+    /// cuts. Categories come in the order of their bytes, each computed when it is asked for.
+    ///
+    /// # Errors
+    /// [`ErrorKind::InvalidArgument`] where two candidates of a category have the same id, and, with
+    /// [`MixedLengths::Refuse`], where they were measured differently.
+    pub fn rankings(&self, method: &Method) -> impl Iterator<Item = Result<Ranking<'a>>> {
+        let method = *method;
+        self.categories.iter().map(move |(name, ordinals)| {
+            self.check(name, ordinals, &method)?;
+            Ok(self.rank(name, ordinals, &method))
+        })
+    }
+
+    /// The categories with their ordinals in the order of ids, checked as for a ranking.
+    pub(super) fn checked(&self, method: &Method) -> Result<&[(&'a str, Vec<usize>)]> {
+        self.categories.iter().try_for_each(|(name, ordinals)| self.check(name, ordinals, method))?;
+        Ok(&self.categories)
+    }
+
+    fn check(&self, category: &str, ordinals: &[usize], method: &Method) -> Result<()> {
+        let selector = self.selector;
+        if let Some(twins) = ordinals.windows(2).find(|pair| selector.id(pair[0]) == selector.id(pair[1])) {
+            let message = format!("window {} of category {category} was given twice", selector.id(twins[0]));
+            return Err(Error::new(ErrorKind::InvalidArgument, message));
+        }
+        match method.mixed_lengths {
+            MixedLengths::Refuse => check_measures(selector, category, ordinals),
+            MixedLengths::Allow => Ok(()),
+        }
+    }
+
+    fn rank(&self, category: &'a str, ordinals: &[usize], method: &Method) -> Ranking<'a> {
+        let selector = self.selector;
+        // Sums of floats depend on their order, and that of ids does not depend on the input's.
+        let strength = Scale::of(ordinals.iter().map(|ordinal| selector.strength(*ordinal)), method.standardize);
+        let uniformity = Scale::of(ordinals.iter().map(|ordinal| selector.uniformity(*ordinal)), method.standardize);
+        let standing = |ordinal: &usize| Standing {
+            ordinal: *ordinal,
+            long_distance_dependency_score: strength.apply(selector.strength(*ordinal))
+                + method.alpha * uniformity.apply(selector.uniformity(*ordinal)),
+        };
+        let mut windows: Vec<_> = ordinals.iter().map(standing).collect();
+        // A stable sort: equal scores stay in the order of ids.
+        windows.sort_by(|a, b| b.long_distance_dependency_score.total_cmp(&a.long_distance_dependency_score));
+        let ranked = windows
+            .iter()
+            .map(|standing| (standing.long_distance_dependency_score, selector.measure(standing.ordinal).token_count));
+        let selected = method.cut.selected(ranked);
+        Ranking { category, windows, selected }
+    }
+}
+
+impl Cut {
+    /// How many of a category's windows make the cut, of which the scores and token counts are given by rank.
+    pub(super) fn selected(self, ranked: impl ExactSizeIterator<Item = (f64, u64)>) -> usize {
+        let windows = ranked.len();
+        match self {
+            // 0.29 of 100 is 29, though its product in floating point is a little less.
+            Self::Ratio(ratio) => ((windows as f64 * ratio * (1.0 + 1e-12)) as usize).min(windows),
+            Self::Count(count) => count.min(windows),
+            Self::TokenBudget(budget) => {
+                let mut tokens = 0u64;
+                let fits = |(_, token_count): &(f64, u64)| {
+                    tokens = tokens.saturating_add(*token_count);
+                    tokens <= budget
+                };
+                ranked.take_while(fits).count()
+            }
+            Self::Threshold(threshold) => ranked.take_while(|(score, _)| *score >= threshold).count(),
+        }
+    }
+}
+
+/// Refuses windows of one category that were measured differently. What is not known of a window is not compared.
+fn check_measures(selector: &Selector, category: &str, ordinals: &[usize]) -> Result<()> {
+    let sizes: [(&str, fn(&Measure) -> Option<u64>); 3] = [
+        ("tokens", |measure| Some(measure.token_count).filter(|count| *count > 0)),
+        ("as minimum distance", |measure| measure.far.map(|far| far.min_distance as u64)),
+        ("sink tokens", |measure| measure.far.map(|far| far.sink_tokens as u64)),
+    ];
+    for (name, size) in sizes {
+        let known = ordinals.iter().filter_map(|ordinal| Some((size(&selector.measure(*ordinal))?, *ordinal)));
+        let Some((smallest, largest)) =
+            known.clone().min_by_key(|known| known.0).zip(known.max_by_key(|known| known.0))
+        else {
+            continue;
+        };
+        let tolerated = if name == "sink tokens" { 0 } else { largest.0.div_ceil(SAME_LENGTH_SHARE) };
+        if largest.0 - smallest.0 <= tolerated {
+            continue;
+        }
+        let message = format!(
+            "windows of category {category} were measured differently, so that their scores cannot be compared: {} with \
+             {} {name} and {} with {}; cut them at one length, keep them in categories of their own, or set \
+             mixed_lengths=allow",
+            selector.id(smallest.1),
+            smallest.0,
+            selector.id(largest.1),
+            largest.0
+        );
+        return Err(Error::new(ErrorKind::InvalidArgument, message));
+    }
+    Ok(())
+}
+
+/// Sorts candidates by id, and those of one id by ordinal.
+fn sort_by_id(selector: &Selector, ordinals: &mut [usize]) {
+    let Some(first) = ordinals.first().map(|ordinal| selector.id(*ordinal).as_bytes()) else { return };
+    let shared = |ordinal: &usize| {
+        let id = selector.id(*ordinal).as_bytes();
+        first.iter().zip(id).take_while(|(a, b)| a == b).count()
+    };
+    let shared = ordinals.iter().map(shared).min().unwrap_or_default();
+    // The next eight bytes decide most comparisons, without a look at ids that lie anywhere in memory.
+    let key = |ordinal: usize| {
+        let mut bytes = [0; 8];
+        let rest = &selector.id(ordinal).as_bytes()[shared..];
+        let count = rest.len().min(bytes.len());
+        bytes[..count].copy_from_slice(&rest[..count]);
+        u64::from_be_bytes(bytes)
+    };
+    let mut keyed: Vec<_> = ordinals.iter().map(|ordinal| (key(*ordinal), *ordinal)).collect();
+    keyed.par_sort_unstable_by(|(a_key, a), (b_key, b)| {
+        a_key.cmp(b_key).then_with(|| selector.id(*a).cmp(selector.id(*b))).then(a.cmp(b))
+    });
+    ordinals.iter_mut().zip(keyed).for_each(|(place, (_, ordinal))| *place = ordinal);
+}
+
+/// How the values of one category are brought to one scale.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) enum Scale {
+    /// Values less an offset, in a unit.
+    Linear { offset: f64, unit: f64 },
+    /// All are equal, and become this.
+    Equal(f64),
+}
+
+impl Scale {
+    /// The scale of some values, whose sums are made in the order in which they come.
+    pub fn of(values: impl Iterator<Item = f64> + Clone, standardize: Standardize) -> Self {
+        let (offset, unit, where_equal) = match standardize {
+            Standardize::ZScore => {
+                let count = values.clone().count() as f64;
+                let mean = values.clone().sum::<f64>() / count;
+                let variance = values.clone().map(|value| (value - mean).powi(2)).sum::<f64>() / count;
+                (mean, variance.sqrt(), 0.0)
+            }
+            Standardize::MinMax => {
+                let min = values.clone().fold(f64::INFINITY, f64::min);
+                let max = values.clone().fold(f64::NEG_INFINITY, f64::max);
+                (min, max - min, 0.5)
+            }
+        };
+        // The mean of equal values can differ from them by rounding; they are still equal.
+        let first = values.clone().next();
+        if unit == 0.0 || values.map(Some).all(|value| value == first) {
+            return Self::Equal(where_equal);
+        }
+        Self::Linear { offset, unit }
+    }
+
+    pub fn apply(self, value: f64) -> f64 {
+        match self {
+            Self::Linear { offset, unit } => (value - offset) / unit,
+            Self::Equal(standardized) => standardized,
+        }
+    }
+}
+
+/// `LDS = Std(DS) + α·Std(DU)`, Eq. 8, of the windows of one category, whose `DS` and `DU` are given in the same order.
+pub fn long_distance_dependency_scores(
+    strengths: &[f64],
+    uniformities: &[f64],
+    standardize: Standardize,
+    alpha: f64,
+) -> Vec<f64> {
+    let strength = Scale::of(strengths.iter().copied(), standardize);
+    let uniformity = Scale::of(uniformities.iter().copied(), standardize);
+    let both = strengths.iter().zip(uniformities);
+    both.map(|(ds, du)| strength.apply(*ds) + alpha * uniformity.apply(*du)).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::attention::FarRegion;
+    use crate::select::{Candidate, Ranked};
+
+    fn candidate(id: &str, dependency_strength: f64, distribution_uniformity: f64) -> Candidate {
+        let (id, category) = (id.to_owned(), "books".to_owned());
+        Candidate { id, category, token_count: 100, far: None, dependency_strength, distribution_uniformity }
+    }
+
+    fn selector(candidates: &[Candidate]) -> Selector {
+        let mut selector = Selector::default();
+        candidates.iter().for_each(|candidate| selector.add(candidate.clone()).unwrap());
+        selector
+    }
+
+    fn rank(candidates: &[Candidate], standardize: Standardize, cut: Cut) -> Vec<Ranked> {
+        let ranking = selector(candidates).rank(&Method::new(standardize, 0.5, cut));
+        ranking.unwrap().remove("books").unwrap_or_default()
+    }
+
+    fn selected(candidates: &[Candidate], cut: Cut) -> Vec<String> {
+        let ranking = rank(candidates, Standardize::ZScore, cut);
+        ranking.into_iter().filter(|ranked| ranked.selected).map(|ranked| ranked.candidate.id).collect()
+    }
+
+    fn four() -> Vec<Candidate> {
+        vec![candidate("a", 0.1, -4.0), candidate("b", 0.3, -2.0), candidate("c", 0.2, -3.0), candidate("d", 0.4, -9.0)]
+    }
+
+    #[test]
+    fn scores_follow_the_formulas() {
+        let ranking = rank(&four(), Standardize::ZScore, Cut::Count(0));
+        let deviation = 0.0125f64.sqrt();
+        let d = ranking.iter().find(|ranked| ranked.candidate.id == "d").unwrap();
+        let expected = 0.15 / deviation + 0.5 * -4.5 / 7.25f64.sqrt();
+        assert!((d.long_distance_dependency_score - expected).abs() < 1e-12);
+
+        let ranking = rank(&four(), Standardize::MinMax, Cut::Count(0));
+        let b = ranking.iter().find(|ranked| ranked.candidate.id == "b").unwrap();
+        assert!((b.long_distance_dependency_score - (2.0 / 3.0 + 0.5)).abs() < 1e-12);
+    }
+
+    #[test]
+    fn cuts_take_the_highest() {
+        assert_eq!(selected(&four(), Cut::Count(2)), ["b", "d"]);
+        assert_eq!(selected(&four(), Cut::Count(9)).len(), 4);
+        assert_eq!(selected(&four(), Cut::Ratio(0.5)), ["b", "d"]);
+        assert_eq!(selected(&four(), Cut::Ratio(0.49)), ["b"]);
+        assert_eq!(selected(&four(), Cut::Ratio(1.0)).len(), 4);
+        assert_eq!(selected(&four(), Cut::TokenBudget(299)), ["b", "d"]);
+        assert_eq!(selected(&four(), Cut::TokenBudget(u64::MAX)).len(), 4);
+        assert_eq!(selected(&four(), Cut::Threshold(0.6)), ["b"]);
+        assert_eq!(selected(&[], Cut::Ratio(0.5)), [""; 0]);
+    }
+
+    #[test]
+    fn a_ratio_is_not_cheated_by_rounding() {
+        let many: Vec<_> = (0..100).map(|index| candidate(&index.to_string(), f64::from(index), 0.0)).collect();
+        assert_eq!(selected(&many, Cut::Ratio(0.29)).len(), 29);
+    }
+
+    #[test]
+    fn equal_scores_go_to_the_smaller_id() {
+        let equal: Vec<_> = ["c", "a", "b"].map(|id| candidate(id, 0.1, -0.1)).into();
+        assert_eq!(selected(&equal, Cut::Count(2)), ["a", "b"]);
+        for (standardize, expected) in [(Standardize::ZScore, 0.0), (Standardize::MinMax, 0.75)] {
+            let ranking = rank(&equal, standardize, Cut::Count(1));
+            assert!(ranking.iter().all(|ranked| ranked.long_distance_dependency_score == expected));
+        }
+    }
+
+    #[test]
+    fn twins_and_nan_are_refused() {
+        let mut selector = Selector::default();
+        selector.add(candidate("a", 0.1, 0.0)).unwrap();
+        assert_eq!(selector.add(candidate("b", f64::NAN, 0.0)).unwrap_err().kind(), ErrorKind::NonFinite);
+        selector.add(candidate("a", 0.2, 0.0)).unwrap();
+        let twins = selector.rank(&Method::new(Standardize::ZScore, 0.5, Cut::Count(1))).unwrap_err();
+        assert!(twins.to_string().contains("window a of category books"));
+    }
+
+    #[test]
+    fn json_that_is_no_selector_is_refused() {
+        let kind = |json: &str| Selector::from_json(json).unwrap_err().kind();
+        assert_eq!(kind(""), ErrorKind::InvalidRecord);
+        assert_eq!(kind(r#"{"version":1}"#), ErrorKind::InvalidRecord);
+        assert_eq!(kind(r#"{"version":3,"candidates":[]}"#), ErrorKind::Unsupported);
+        let huge = Selector::default().to_json().replace("[]", r#"[{"id":"a","dependency_strength":1e999}]"#);
+        assert_eq!(kind(&huge), ErrorKind::InvalidRecord);
+    }
+
+    proptest! {
+        #[test]
+        fn a_selection_does_not_depend_on_order_or_parts(
+            values in prop::collection::vec((0.0..1.0f64, -1.0..0.0f64), 1..40),
+            split in 0usize..40,
+            rotation in 0usize..40,
+        ) {
+            let candidates = values.iter().enumerate();
+            let candidates: Vec<_> = candidates.map(|(id, (ds, du))| candidate(&format!("{id}"), *ds, *du)).collect();
+            let whole = rank(&candidates, Standardize::ZScore, Cut::Ratio(0.3));
+
+            let mut shuffled = candidates.clone();
+            shuffled.rotate_left(rotation % candidates.len());
+            let mut parts = [Selector::default(), Selector::default()];
+            for (index, candidate) in shuffled.into_iter().enumerate() {
+                parts[usize::from(index < split)].add(candidate).unwrap();
+            }
+            let [mut first, second] = parts;
+            first.merge(Selector::from_json(&second.to_json()).unwrap());
+            let merged = first.rank(&Method::new(Standardize::ZScore, 0.5, Cut::Ratio(0.3))).unwrap().remove("books").unwrap();
+            prop_assert_eq!(whole, merged);
+        }
+    }
+}
