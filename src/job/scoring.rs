@@ -261,6 +261,8 @@ impl<'a> Scoring<'a> {
         let count = windows.len() as u32;
         self.file.counts.longest_document = self.file.counts.longest_document.max(tokens);
         *(if count == 0 { &mut self.file.counts.too_short } else { &mut self.file.counts.windowed }) += 1;
+        let longest = self.file.counts.longest_document;
+        self.early_signs.of_document(count > 0, longest, self.config, self.keeping.observer);
         let before = self.file.windows.len();
         for Window { number, content } in windows {
             let scored = match content {
@@ -396,7 +398,6 @@ impl<'a> Scoring<'a> {
         }
         self.summary.add(&counts);
         self.summary.duplicates += duplicates;
-        self.early_signs.of_documents(&self.summary, self.config, self.keeping.observer);
         Ok(())
     }
 

@@ -84,20 +84,20 @@ pub(super) struct EarlySigns {
     told_of_documents: bool,
     rejects: u64,
     reason: Option<String>,
+    longest: u64,
 }
 
 impl EarlySigns {
     /// Tells, once, that all documents so far are too short.
     pub fn of_document(&mut self, has_windows: bool, longest: u64, config: &Config, observer: &dyn Observer) {
-        if has_windows {
-            self.told_of_documents = true;
-        }
+        self.told_of_documents |= has_windows;
+        self.longest = self.longest.max(longest);
         self.documents += 1;
         if self.told_of_documents || self.documents < EARLY {
             return;
         }
         self.told_of_documents = true;
-        let window = config.window;
+        let (window, longest) = (config.window, self.longest);
         observer.notice(&format!(
             "the first {EARLY} documents are all shorter than a window of {window} tokens; the longest of them has {longest}"
         ));
@@ -109,7 +109,9 @@ impl EarlySigns {
             return;
         }
         self.rejects += 1;
-        let is_same = self.reason.get_or_insert_with(|| reject.reason.clone()) == &reject.reason;
+        // Reasons may name columns.
+        let reason: String = reject.reason.chars().filter(|character| !character.is_ascii_digit()).collect();
+        let is_same = *self.reason.get_or_insert_with(|| reason.clone()) == reason;
         if !is_same {
             self.rejects = EARLY;
         } else if self.rejects == EARLY {

@@ -5,6 +5,7 @@ use std::num::NonZeroU64;
 use super::entry::Text;
 use super::lines::window_id;
 use crate::attention::FarRegion;
+use crate::corpus::Spot;
 use crate::error::Result;
 use crate::score::Score;
 use crate::select::{Candidate, Selector, StandardErrors};
@@ -23,6 +24,12 @@ pub(super) struct DocumentRow {
     pub windows: u32,
     /// Where it stands in the journal.
     pub entry: u64,
+}
+
+impl DocumentRow {
+    pub fn spot(&self) -> Spot {
+        Spot { file: self.file, line: self.line }
+    }
 }
 
 /// A score of a window, and where the rest of it stands in the journal.
@@ -57,14 +64,16 @@ impl WindowRow {
         }
     }
 
-    /// Where its token ids stand in the journal.
-    pub fn tokens(&self) -> Option<u64> {
-        self.tokens.map(|offset| offset.get() - 1)
+    fn errors(&self) -> StandardErrors {
+        StandardErrors {
+            dependency_strength: self.dependency_strength_error,
+            distribution_uniformity: self.distribution_uniformity_error,
+        }
     }
 
     /// Rows that were computed for this score, and those that an exact one takes. The first rows have nothing far behind
     /// them and are known without.
-    pub fn computed_rows(&self) -> (u64, u64) {
+    fn computed_rows(&self) -> (u64, u64) {
         let known = self.far.min_distance.saturating_add(self.far.sink_tokens).min(self.token_count as usize) as u64;
         (u64::from(self.rows).saturating_sub(known), u64::from(self.token_count) - known)
     }
@@ -77,7 +86,13 @@ pub(super) struct Place {
     pub number: u32,
     pub entry: u64,
     pub tokens: Option<NonZeroU64>,
-    pub rows: u32,
+}
+
+impl Place {
+    /// Where its token ids stand in the journal.
+    pub fn tokens(&self) -> Option<u64> {
+        self.tokens.map(|offset| offset.get() - 1)
+    }
 }
 
 /// All windows that have scores, in the order of the corpus.
@@ -87,8 +102,12 @@ pub(super) struct Table {
     pub windows: Vec<Place>,
     /// Their scores, in the same order.
     pub selector: Selector,
-    /// Their standard errors, in the same order; empty where all are exact.
+    /// Their standard errors, in the same order; 0 where they are exact.
     pub errors: Vec<StandardErrors>,
+    /// Rows that were computed for all scores, those of earlier rounds included.
+    pub rows_computed: u64,
+    /// Rows that exact scores take.
+    pub rows_of_exact_scores: u64,
 }
 
 impl Table {
@@ -115,18 +134,42 @@ impl Table {
             dependency_strength: row.dependency_strength,
             distribution_uniformity: row.distribution_uniformity,
         })?;
-        let errors = StandardErrors {
-            dependency_strength: row.dependency_strength_error,
-            distribution_uniformity: row.distribution_uniformity_error,
-        };
-        self.errors.push(errors);
+        self.errors.push(row.errors());
+        let (computed, all) = row.computed_rows();
+        self.rows_computed += computed;
+        self.rows_of_exact_scores += all;
         self.windows.push(Place {
             document: (self.documents.len() - 1) as u32,
             number,
             entry: row.entry,
             tokens: row.tokens,
-            rows: row.rows,
         });
         Ok(())
+    }
+
+    /// Gives a window another score.
+    pub fn rescore(&mut self, ordinal: usize, row: &WindowRow) -> Result<()> {
+        self.selector.rescore(ordinal, row.dependency_strength, row.distribution_uniformity)?;
+        self.errors[ordinal] = row.errors();
+        self.rows_computed += row.computed_rows().0;
+        let place = &mut self.windows[ordinal];
+        (place.entry, place.tokens) = (row.entry, row.tokens);
+        Ok(())
+    }
+
+    /// Leaves windows out.
+    pub fn retain(&mut self, is_kept: impl Fn(usize) -> bool) -> Result<()> {
+        let kept: Vec<_> = (0..self.windows.len()).filter(|ordinal| is_kept(*ordinal)).collect();
+        let mut selector = Selector::default();
+        kept.iter().try_for_each(|ordinal| selector.add(self.selector.candidate(*ordinal)))?;
+        self.windows = kept.iter().map(|ordinal| self.windows[*ordinal]).collect();
+        self.errors = kept.iter().map(|ordinal| self.errors[*ordinal]).collect();
+        self.selector = selector;
+        Ok(())
+    }
+
+    /// The document of a window.
+    pub fn document(&self, ordinal: usize) -> &DocumentRow {
+        &self.documents[self.windows[ordinal].document as usize]
     }
 }

@@ -93,6 +93,13 @@ impl CategoryReport {
         }
     }
 
+    /// Gives the examples their texts: the best ones first, then the worst, each in their order.
+    pub fn set_texts(&mut self, texts: impl IntoIterator<Item = String>) {
+        for (example, text) in self.best.iter_mut().chain(&mut self.worst).zip(texts) {
+            example.text = text::clean(&text, EXCERPT_LENGTH);
+        }
+    }
+
     pub(super) fn is_finite(&self) -> bool {
         let mut examples = self.best.iter().chain(&self.worst);
         self.spreads.is_none_or(|spreads| spreads.are_finite()) && examples.all(|example| example.window.is_finite())

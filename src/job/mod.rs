@@ -1,0 +1,499 @@
+//! The whole job on a corpus: read, tokenise, cut, score, keep, select, write.
+//!
+//! A [`Job`] has inputs, settings, a scorer and a result directory, which it owns while it lives. It may be killed at any
+//! moment, and goes on where it was: what scores depend on is written down and compared before anything is reused, files
+//! that did not change are not read again, and of those that did only documents with other texts are scored. What cannot
+//! be used is told as a reject, and the rest goes on. Outputs appear under their names when they are whole.
+//!
+//! | file | what it holds |
+//! | --- | --- |
+//! | `selected.jsonl` | the selected windows with their texts |
+//! | `scores.jsonl` | the scores of all windows |
+//! | `rejects.jsonl` | what could not be used, with its reason; written as it is met |
+//! | `report.html`, `chart.svg` | the report |
+//! | `job.json` | what the scores depend on |
+//! | `journal.jsonl` | everything that was done, for later calls |
+//! | `job.lock` | held by the process that is at work |
+//! | `stdin.jsonl` | standard input, where it is one of the inputs |
+
+mod adaptive;
+mod directory;
+mod entry;
+mod identity;
+mod ledger;
+mod lines;
+mod observer;
+mod reading;
+mod scoring;
+mod selection;
+mod summary;
+mod table;
+
+use std::fs::{self, File};
+use std::io;
+use std::ops::ControlFlow;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use rayon::{ThreadPool, ThreadPoolBuilder};
+
+use crate::cancel::Cancel;
+use crate::config::{Config, EarlierResults, Rows, SETTINGS};
+use crate::corpus::{Corpus, Fields, Journal, Output, Rejects, STANDARD_STREAM, write_whole};
+use crate::digest::{Hasher, Stamp};
+use crate::error::{Error, ErrorKind, Result};
+use crate::model::{Description, Scorer};
+use crate::report::{self, DocumentCounts, ModelSummary, Report};
+
+use adaptive::Refining;
+use entry::{Entry, Worked, Written};
+use identity::Identity;
+use ledger::Ledger;
+use reading::{Reading, Unit};
+use scoring::{Keeping, Kept, Scoring};
+use selection::{Cutting, Texts};
+use table::Table;
+
+pub use directory::ResultDirectory;
+pub use lines::{EstimateFields, ScoreFields, ScoredWindow, WindowLine, window_id};
+pub use observer::{Observer, Progress, Stage};
+pub use selection::{CategorySelection, Listed};
+pub use summary::{Counts, Summary};
+
+const IDENTITY: &str = "job.json";
+const JOURNAL: &str = "journal.jsonl";
+const SCORES: &str = "scores.jsonl";
+const SELECTED: &str = "selected.jsonl";
+const REJECTS: &str = "rejects.jsonl";
+const REPORT: &str = "report.html";
+const CHART: &str = "chart.svg";
+const STANDARD_INPUT: &str = "stdin.jsonl";
+
+/// What a job writes, those things last that others are made from.
+const OUTPUTS: [&str; 8] = [SELECTED, SCORES, REPORT, CHART, REJECTS, JOURNAL, STANDARD_INPUT, IDENTITY];
+
+/// What versions before 0.2 left in a result directory.
+const OF_OLD: [&str; 2] = ["run.json", "rounds.jsonl"];
+
+/// A selection, and what became of everything on the way to it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Selection {
+    /// What became of everything.
+    pub summary: Summary,
+    /// The categories in the order of their bytes.
+    pub categories: Vec<CategorySelection>,
+    /// Whether the selected windows were all written; not where whoever read standard output has gone.
+    pub is_written: bool,
+}
+
+/// A job on a corpus, and the owner of its result directory.
+///
+/// ```no_run
+/// use std::sync::Arc;
+///
+/// use longattn::{Cancel, Config, job::Job, model::Scorer};
+///
+/// let mut config = Config::default();
+/// config.set("window", "8192")?;
+/// config.set("earlier_results", "resume")?;
+/// let scorer = Arc::new(Scorer::open("model".as_ref(), &config)?);
+/// let mut job = Job::open(scorer, &["corpus"], "result".as_ref(), &config)?;
+/// let selection = job.run(&(), &Cancel::default())?;
+/// println!("{} windows selected", selection.summary.windows_selected);
+/// # Ok::<(), longattn::Error>(())
+/// ```
+pub struct Job {
+    scorer: Arc<Scorer>,
+    config: Config,
+    inputs: Vec<PathBuf>,
+    corpus: Corpus,
+    directory: ResultDirectory,
+    pool: ThreadPool,
+    task: Task,
+    scored: Option<Scored>,
+}
+
+/// What a job does with records.
+struct Task {
+    unit: Unit,
+    kept: Kept,
+    rejects: PathBuf,
+}
+
+/// The scores of everything.
+struct Scored {
+    journal: Journal,
+    ledger: Ledger,
+    rejects: Rejects,
+    table: Table,
+    summary: Summary,
+    /// Of an adaptive job: all scores are to be exact.
+    exact: bool,
+    begun: Instant,
+    /// What of the work is in the journal already.
+    told: Worked,
+}
+
+impl Job {
+    /// Opens a job on inputs (files, folders, `-` for standard input) and a result directory, which is made where it is
+    /// missing. The settings of the scores are the scorer's; `config` has those of the job and of the selection.
+    ///
+    /// # Errors
+    /// [`ErrorKind::InvalidArgument`] where the directory has results and the setting `earlier_results` refuses them, or
+    /// where they are to be gone on with and scores depend on something that has changed;
+    /// [`ErrorKind::Unsupported`] for an adaptive job with a model that computes all rows in any case; [`ErrorKind::Io`]
+    /// where an input is missing, the directory cannot be written to, or another process is at work in it.
+    pub fn open<P: AsRef<Path>>(scorer: Arc<Scorer>, inputs: &[P], directory: &Path, config: &Config) -> Result<Self> {
+        let kept = Kept { per_head: config.per_head, tokens: config.adaptive, ..Kept::default() };
+        let task = |directory: &ResultDirectory| Task { unit: Unit::Windows, kept, rejects: directory.file(REJECTS) };
+        if config.adaptive {
+            adaptive::check_contract(&scorer)?;
+        }
+        config.method()?;
+        let rows = first_rows(&scorer, config);
+        let identity = Identity::new("windows", &scorer, config, rows_text(rows))?;
+        Self::open_task(scorer, inputs, directory, config, task, &identity)
+    }
+
+    fn open_task<P: AsRef<Path>>(
+        scorer: Arc<Scorer>,
+        inputs: &[P],
+        directory: &Path,
+        config: &Config,
+        task: impl FnOnce(&ResultDirectory) -> Task,
+        identity: &Identity,
+    ) -> Result<Self> {
+        let config = Config { window: scorer.config().window, rows: scorer.config().rows, ..config.clone() };
+        let inputs: Vec<_> = inputs.iter().map(|input| input.as_ref().to_owned()).collect();
+        // A job whose inputs are wrong leaves no directory behind.
+        open_corpus(&inputs, directory, &config)?;
+        let directory = ResultDirectory::open(directory)?;
+        begin(&directory, &config, identity)?;
+        let files = keep_standard_input(&inputs, &directory)?;
+        let corpus = open_corpus(&files, directory.path(), &config)?;
+        let threads = config.threads.map_or(0, |threads| threads.get());
+        let pool = ThreadPoolBuilder::new().num_threads(threads).thread_name(|index| format!("longattn-read-{index}"));
+        let pool = pool.build().map_err(|cause| {
+            Error::new(ErrorKind::Internal, format!("threads cannot be started: {cause}; set threads to fewer"))
+        })?;
+        let task = task(&directory);
+        Ok(Self { scorer, config, inputs, corpus, directory, pool, task, scored: None })
+    }
+
+    /// Does everything: scores, and selects.
+    ///
+    /// # Errors
+    /// Those of [`Job::score`] and [`Job::select`].
+    pub fn run(&mut self, observer: &dyn Observer, cancel: &Cancel) -> Result<Selection> {
+        self.score(observer, cancel)?;
+        let config = self.config.clone();
+        self.select(&config, observer, cancel)
+    }
+
+    /// Scores what has no score yet.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Cancelled`], [`ErrorKind::Io`] where the result directory cannot be written to, and what would befall
+    /// every window: [`ErrorKind::Runtime`], [`ErrorKind::MemoryLimit`], [`ErrorKind::InvalidSetting`]. Finished windows are
+    /// kept in any case. [`ErrorKind::InvalidRecord`] where the setting `on_error` says so, and where everything was
+    /// rejected.
+    pub fn score(&mut self, observer: &dyn Observer, cancel: &Cancel) -> Result<Summary> {
+        self.scored = None;
+        let begun = Instant::now();
+        let path = self.directory.file(JOURNAL);
+        let (mut journal, ledger) = match path.exists() {
+            true => Ledger::read(&path)?,
+            false => (Journal::create(&path)?, Ledger::default()),
+        };
+        let mut rejects = Rejects::new(&self.task.rejects)?;
+        rejects.clear()?;
+        let rows = first_rows(&self.scorer, &self.config);
+        let reading = Reading {
+            corpus: &self.corpus,
+            unit: self.task.unit,
+            config: &self.config,
+            ledger: &ledger,
+            asked: scoring::asked(rows),
+            tokenize: &|text| self.scorer.tokenize_until(text, cancel),
+            pool: &self.pool,
+            cancel,
+        };
+        let mut exact = false;
+        let config = &self.config;
+        let mut plan = |table: &Table| {
+            if exact || !config.adaptive || !adaptive::exact_is_cheaper(table, config)? {
+                return Ok(None);
+            }
+            exact = true;
+            observer.notice("exact scores of all windows are cheaper here than adaptive ones: scoring on all rows");
+            Ok(Some(Rows::All))
+        };
+        let keeping = Keeping {
+            journal: &mut journal,
+            rejects: &mut rejects,
+            observer,
+            cancel,
+            on_error: self.config.on_error,
+        };
+        let scoring = Scoring::new(&reading, &self.scorer, self.task.kept, keeping, rows, &mut plan);
+        let scored = scoring.run(&reading);
+        let (table, mut summary) = scored.map_err(|error| self.explain(error))?;
+        journal.sync()?;
+        summary.windows = table.windows.len() as u64;
+        summary.calls = ledger.calls + 1;
+        if summary.windows == 0 && summary.rejects() > 0 {
+            let message = format!("not one window could be scored: see {}", self.task.rejects.display());
+            return Err(Error::new(ErrorKind::InvalidRecord, message));
+        }
+        let told = Worked::default();
+        self.scored = Some(Scored { journal, ledger, rejects, table, summary, exact, begun, told });
+        self.note_work()?;
+        Ok(self.summary())
+    }
+
+    /// Selects by the settings of the cut in `config`, and writes what was selected, the scores and the report; of an
+    /// adaptive job, scores what is in doubt first. Scores what has no score yet where that was not done.
+    ///
+    /// # Errors
+    /// Those of [`Job::score`]; [`ErrorKind::InvalidSetting`] where more than one cut is set;
+    /// [`ErrorKind::InvalidRecord`] where an input has changed meanwhile.
+    pub fn select(&mut self, config: &Config, observer: &dyn Observer, cancel: &Cancel) -> Result<Selection> {
+        let path = self.directory.file(SELECTED);
+        self.select_to(&path, config, observer, cancel)
+    }
+
+    /// As [`Job::select`], with the selected windows written to another file, or to standard output for `-`.
+    ///
+    /// # Errors
+    /// Those of [`Job::select`].
+    pub fn select_to(
+        &mut self,
+        path: &Path,
+        config: &Config,
+        observer: &dyn Observer,
+        cancel: &Cancel,
+    ) -> Result<Selection> {
+        let method = config.method()?;
+        if self.scored.is_none() {
+            self.score(observer, cancel)?;
+        }
+        self.refine(config, observer, cancel).map_err(|error| self.explain(error))?;
+        let scored = self.scored.as_mut().expect("it was scored above");
+        write_scores(scored, &self.corpus, &self.directory, cancel)?;
+        let mut cutting = selection::cut(&scored.table, &self.corpus, &method)?;
+        let Scored { journal, table, summary, .. } = scored;
+        summary.windows_selected = cutting.selected();
+        summary.tokens_selected = cutting.tokens(table);
+        let texts = Texts { table, corpus: &self.corpus, journal, observer, cancel };
+        let written = cutting.write(&texts, path)?;
+        self.note_work()?;
+        self.write_report(config, &cutting)?;
+        let is_written = written == ControlFlow::Continue(());
+        Ok(Selection { summary: self.summary(), categories: cutting.categories, is_written })
+    }
+
+    fn refine(&mut self, config: &Config, observer: &dyn Observer, cancel: &Cancel) -> Result<()> {
+        let Some(scored) = self.scored.as_mut().filter(|_| self.config.adaptive) else { return Ok(()) };
+        let config = Config { window: self.config.window, rows: self.config.rows, ..config.clone() };
+        let Scored { journal, ledger, rejects, table, summary, exact, .. } = scored;
+        let mut refining = Refining {
+            scorer: &self.scorer,
+            config: &config,
+            corpus: &self.corpus,
+            ledger,
+            kept: self.task.kept,
+            keeping: Keeping { journal, rejects, observer, cancel, on_error: self.config.on_error },
+            rows: first_rows(&self.scorer, &self.config),
+            exact: *exact,
+            summary,
+        };
+        refining.run(table)?;
+        journal.sync()?;
+        summary.windows = table.windows.len() as u64;
+        summary.rows_computed = table.rows_computed;
+        summary.rows_of_exact_scores = table.rows_of_exact_scores;
+        summary.windows_exact = table.errors.iter().filter(|errors| errors.is_exact()).count() as u64;
+        Ok(())
+    }
+
+    /// What became of everything so far.
+    pub fn summary(&self) -> Summary {
+        let Some(Scored { ledger, summary, told, .. }) = &self.scored else { return Summary::default() };
+        Summary {
+            seconds: ledger.worked.seconds + told.seconds,
+            tokens_scored: ledger.worked.tokens + told.tokens,
+            ..*summary
+        }
+    }
+
+    /// The inputs, the files of which were listed when the job was opened.
+    pub fn corpus(&self) -> &Corpus {
+        &self.corpus
+    }
+
+    /// Where the results are.
+    pub fn directory(&self) -> &Path {
+        self.directory.path()
+    }
+
+    /// Writes down how long the work has taken, since the report tells of all calls.
+    fn note_work(&mut self) -> Result<()> {
+        let Some(scored) = &mut self.scored else { return Ok(()) };
+        let now = Worked { seconds: scored.begun.elapsed().as_secs_f64(), tokens: scored.summary.tokens_scored };
+        let Worked { seconds, tokens } = scored.told;
+        let since = Worked { seconds: now.seconds - seconds, tokens: now.tokens - tokens };
+        scored.journal.append(&Entry::Worked(since))?;
+        scored.told = now;
+        Ok(())
+    }
+
+    fn write_report(&self, config: &Config, cutting: &Cutting) -> Result<()> {
+        let report = self.report(config, cutting);
+        write_whole(&self.directory.file(CHART), report::chart(&report.categories)?.as_bytes())?;
+        write_whole(&self.directory.file(REPORT), report.render()?.as_bytes())
+    }
+
+    fn report(&self, config: &Config, cutting: &Cutting) -> Report {
+        let names: Vec<_> = self.inputs.iter().map(|path| path.display().to_string()).collect();
+        let value = |key: &str| config.get(key).unwrap_or_default();
+        let settings = SETTINGS.iter().map(|setting| (setting.key.to_owned(), value(setting.key)));
+        let summary = self.summary();
+        let Counts { windowed, too_short, rejected, .. } = summary.counts;
+        let mut settings: Vec<_> = settings.collect();
+        if self.config.adaptive {
+            settings.push(("rows computed".to_owned(), summary.rows()));
+        }
+        Report {
+            title: names.join(", "),
+            model: model_summary(self.scorer.description()),
+            window_tokens: self.config.window.get(),
+            settings,
+            documents: DocumentCounts { windowed, too_short, rejected },
+            rejects_file: (summary.rejects() > 0).then(|| REJECTS.to_owned()),
+            categories: cutting.reports.clone(),
+            calls: summary.calls,
+            scored_tokens: summary.tokens_scored,
+            elapsed: Duration::from_secs_f64(summary.seconds),
+        }
+    }
+
+    /// Adds to an error what became of the work before it.
+    fn explain(&self, error: Error) -> Error {
+        let kept = format!("finished windows are kept in {}; go on with --resume", self.directory.path().display());
+        Error::new(error.kind(), format!("{error}; {kept}"))
+    }
+}
+
+/// The rows of the first scores of a job.
+fn first_rows(scorer: &Scorer, config: &Config) -> Rows {
+    match config.adaptive {
+        true => adaptive::first_rows(scorer.config(), scorer.config().window),
+        false => scorer.config().rows,
+    }
+}
+
+fn rows_text(rows: Rows) -> String {
+    match rows {
+        Rows::All => "all".to_owned(),
+        Rows::Sample(count) => count.to_string(),
+    }
+}
+
+fn open_corpus(inputs: &[PathBuf], directory: &Path, config: &Config) -> Result<Corpus> {
+    let Config { text_field, id_field, category_field, document_limit, .. } = config.clone();
+    let fields = Fields { text: text_field, id: id_field, category: category_field };
+    Ok(Corpus::open(inputs, fields, &[directory])?.with_document_limit(document_limit.as_u64()))
+}
+
+/// Compares what is in a directory with what is to be done, and makes room for it.
+fn begin(directory: &ResultDirectory, config: &Config, identity: &Identity) -> Result<()> {
+    let path = directory.file(IDENTITY);
+    let is_there = |name: &&str| directory.file(name).metadata().is_ok_and(|file| file.len() > 0);
+    // What a job leaves that fails before its first score is in nobody's way.
+    let has_results = [JOURNAL, SCORES, SELECTED].iter().chain(&OF_OLD).any(is_there);
+    match config.earlier_results {
+        EarlierResults::Refuse if has_results => {
+            let message = format!(
+                "{} has results already: go on with --resume, or replace them with --overwrite",
+                directory.path().display()
+            );
+            return Err(Error::new(ErrorKind::InvalidArgument, message));
+        }
+        EarlierResults::Resume if has_results => identity.check(&path),
+        // Standard input can be had only once: what is left of it may be all that there is.
+        EarlierResults::Resume => identity.write(&path),
+        EarlierResults::Refuse | EarlierResults::Overwrite => {
+            directory.remove(&OUTPUTS)?;
+            directory.remove(&OF_OLD)?;
+            identity.write(&path)
+        }
+    }
+}
+
+/// Keeps standard input in a file, since a corpus is read twice: for its scores, and for the selected texts.
+fn keep_standard_input(inputs: &[PathBuf], directory: &ResultDirectory) -> Result<Vec<PathBuf>> {
+    let mut files = inputs.to_vec();
+    for input in files.iter_mut().filter(|input| *input == Path::new(STANDARD_STREAM)) {
+        *input = directory.file(STANDARD_INPUT);
+        if input.is_file() {
+            continue;
+        }
+        let unfinished = input.with_extension("unfinished");
+        let copied = File::create(&unfinished).and_then(|mut file| {
+            io::copy(&mut io::stdin().lock(), &mut file)?;
+            file.sync_all()
+        });
+        copied
+            .and_then(|()| fs::rename(&unfinished, &*input))
+            .map_err(|cause| Error::io(format!("keep standard input in {}", input.display()), cause))?;
+    }
+    Ok(files)
+}
+
+/// Writes the scores that count at last in the order of the corpus, unless they are there.
+fn write_scores(scored: &mut Scored, corpus: &Corpus, directory: &ResultDirectory, cancel: &Cancel) -> Result<()> {
+    let path = directory.file(SCORES);
+    let Scored { journal, ledger, table, .. } = scored;
+    let mut hasher = Hasher::default();
+    corpus.files().iter().for_each(|file| hasher.update(file.path.as_os_str().as_encoded_bytes()));
+    for (ordinal, place) in table.windows.iter().enumerate() {
+        hasher.update(&place.entry.to_le_bytes());
+        hasher.update(table.selector.candidate(ordinal).id.as_bytes());
+    }
+    let scores = hasher.finish();
+    let is_written = |written: &Written| written.scores == scores && Stamp::of(&path).ok().as_ref() == Some(&written.stamp);
+    if ledger.written.as_ref().is_some_and(is_written) {
+        return Ok(());
+    }
+    let mut output = Output::create(&path)?;
+    for ordinal in 0..table.windows.len() {
+        if ordinal % 1024 == 0 {
+            cancel.check()?;
+        }
+        _ = output.write(&selection::scored_window(table, corpus, journal, ordinal)?)?;
+    }
+    _ = output.finish()?;
+    let stamp = Stamp::of(&path).map_err(|cause| Error::io(format!("read {}", path.display()), cause))?;
+    let written = Written { scores, stamp };
+    journal.append(&Entry::Written(written.clone()))?;
+    ledger.written = Some(written);
+    Ok(())
+}
+
+fn model_summary(description: &Description) -> ModelSummary {
+    match &description.metadata {
+        Some(metadata) => ModelSummary {
+            name: metadata.name.clone(),
+            architecture: metadata.architecture.clone(),
+            layers: metadata.layers.clone(),
+            heads: metadata.heads,
+        },
+        None => ModelSummary {
+            name: description.model.display().to_string(),
+            architecture: description.contract.name().to_owned(),
+            layers: Vec::new(),
+            heads: description.heads.unwrap_or_default(),
+        },
+    }
+}
