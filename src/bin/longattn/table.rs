@@ -1,5 +1,6 @@
 //! Printing results on standard output.
 
+use std::cmp::Reverse;
 use std::io::Write;
 use std::ops::Range;
 
@@ -61,9 +62,10 @@ pub fn ranking(categories: &[CategorySelection]) -> Table {
 }
 
 /// The categories with the most windows, in their order.
-fn shown(categories: &[CategorySelection]) -> impl Iterator<Item = &CategorySelection> {
-    let mut sizes: Vec<_> = categories.iter().map(|category| category.windows).collect();
-    sizes.sort_unstable_by(|a, b| b.cmp(a));
-    let least = sizes.get(SHOWN).map_or(0, |next| next + 1);
-    categories.iter().filter(move |category| category.windows >= least).take(SHOWN)
+fn shown(categories: &[CategorySelection]) -> Vec<&CategorySelection> {
+    let mut places: Vec<_> = (0..categories.len()).collect();
+    places.sort_by_key(|place| Reverse(categories[*place].windows));
+    places.truncate(SHOWN);
+    places.sort_unstable();
+    places.into_iter().map(|place| &categories[place]).collect()
 }
