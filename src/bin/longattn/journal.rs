@@ -13,7 +13,12 @@ use crate::flags;
 pub fn open<T: DeserializeOwned>(matches: &ArgMatches, path: &Path) -> Result<(Journal, Vec<T>)> {
     flags::check_earlier(matches, path)?;
     if path.is_file() && matches.get_flag("resume") {
-        return Journal::resume(path);
+        let mut entries = Vec::new();
+        let journal = Journal::resume(path, |entry, _| {
+            entries.push(entry);
+            Ok(())
+        })?;
+        return Ok((journal, entries));
     }
     if path.is_file() {
         std::fs::remove_file(path).map_err(|cause| Error::io(format!("replace {}", path.display()), cause))?;

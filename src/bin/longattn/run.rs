@@ -270,9 +270,8 @@ pub fn score_windows(
         let read = read_before..reading.consumed_bytes();
         read_before = read.end;
         let document = match record {
-            Ok(record) if !wanted.has_record(&record) => return Vec::new(),
-            Ok(record) => record.and_then(|record| Document::new(record, |text| scorer.tokenize(text))),
-            Err(error) => return vec![Err(error)],
+            record if !wanted.has_record(&record) => return Vec::new(),
+            record => record.and_then(|record| Document::new(record, |text| scorer.tokenize(text))),
         };
         match document {
             Ok(document) => pending(document, scorer, wanted, read).map(Ok).collect(),
@@ -357,7 +356,7 @@ fn write_selected(
     let mut output = Output::create(&results.selected)?;
     for record in reader {
         INTERRUPT.check()?;
-        let Ok(record) = record? else { continue };
+        let Ok(record) = record else { continue };
         for line in wanted.remove(record.id.as_str()).unwrap_or_default() {
             let text = record.text.as_deref().and_then(|text| text.get(line.byte_start..line.byte_end));
             let content = text.ok_or_else(|| changed(&record.place))?;

@@ -5,12 +5,11 @@ use std::ops::ControlFlow;
 use std::path::Path;
 
 use clap::{ArgMatches, Command};
-use longattn::corpus::{Journal, Output, Reader, Record, Rejects, STANDARD_STREAM};
+use longattn::corpus::{Journal, Output, RawObject, Reader, Record, Rejects, STANDARD_STREAM};
 use longattn::model::Scorer;
 use longattn::score::Score;
 use longattn::{Error, ErrorKind, Result};
 use serde::Deserialize;
-use serde_json::{Map, Value};
 
 use crate::flags::{self, SCORE_SETTINGS, WithSettings};
 use crate::journal;
@@ -57,16 +56,15 @@ pub fn execute(matches: &ArgMatches) -> Result<()> {
     let reading = reader.progress();
     let mut progress = Progress::new(flags::is_quiet(matches), reading.total_bytes());
     let items = reader.filter_map(|record| match record {
-        Ok(Ok(record)) if done.contains(&record.id) => None,
-        Ok(Ok(record)) => Some(Ok(item(&scorer, record, reading.consumed_bytes()))),
-        Ok(Err(reject)) => Some(Ok(Item::Reject(reject))),
-        Err(error) => Some(Err(error)),
+        Ok(record) if done.contains(&record.id) => None,
+        Ok(record) => Some(Ok(item(&scorer, record, reading.consumed_bytes()))),
+        Err(reject) => Some(Ok(Item::Reject(reject))),
     });
     let mut scored = 0;
     let write = |record: &Record, token_ids: &[u32], score: &Score| {
-        let mut line = line(record, score, per_head, keep_fields);
+        let mut line = line(record, score, per_head, keep_fields)?;
         if gain {
-            line.insert("information_gain".to_owned(), information_gain(&scorer, token_ids)?.into());
+            line.set("information_gain", &information_gain(&scorer, token_ids)?)?;
         }
         scored += 1;
         sink.write(&line)
@@ -110,24 +108,23 @@ fn information_gain(scorer: &Scorer, token_ids: &[u32]) -> Result<Option<f64>> {
     }
 }
 
-fn line(record: &Record, score: &Score, per_head: bool, keep_fields: bool) -> Map<String, Value> {
-    let mut line = Map::new();
-    line.insert("id".to_owned(), record.id.clone().into());
-    line.insert("category".to_owned(), record.category.clone().into());
-    let scores = serde_json::to_value(ScoreFields::new(score, per_head)).expect("finite numbers have a form in JSON");
+fn line(record: &Record, score: &Score, per_head: bool, keep_fields: bool) -> Result<RawObject> {
+    let mut line = RawObject::default();
+    line.set("id", &record.id)?;
+    line.set("category", &record.category)?;
     if keep_fields {
-        let text = record.text.clone().map(|text| ("content".to_owned(), text.into()));
-        line.extend(text);
-        line.extend(
-            record
-                .fields
-                .iter()
-                .filter(|field| !matches!(field.0.as_str(), "id" | "category"))
-                .map(|(name, value)| (name.clone(), value.clone())),
-        );
+        let mut fields = record.fields.clone();
+        ["id", "category"].iter().for_each(|name| fields.remove(name));
+        if let Some(text) = &record.text {
+            line.set("content", text)?;
+        }
+        line.append(fields);
     }
-    line.extend(scores.as_object().cloned().unwrap_or_default());
-    line
+    let scores = serde_json::to_value(ScoreFields::new(score, per_head)).expect("finite numbers have a form in JSON");
+    for (name, value) in scores.as_object().into_iter().flatten() {
+        line.set(name, value)?;
+    }
+    Ok(line)
 }
 
 /// Where scores go: to a file that survives interruptions, or down a stream.
@@ -151,9 +148,9 @@ impl Sink {
         Ok((Self::Journal(journal), scored.into_iter().map(|scored| scored.id).collect()))
     }
 
-    fn write(&mut self, line: &Map<String, Value>) -> Result<ControlFlow<()>> {
+    fn write(&mut self, line: &RawObject) -> Result<ControlFlow<()>> {
         match self {
-            Self::Journal(journal) => journal.append(line).map(ControlFlow::Continue),
+            Self::Journal(journal) => journal.append(line).map(|_| ControlFlow::Continue(())),
             // The next command of a pipe need not wait for a full buffer.
             Self::Stream(output) => match output.write(line)? {
                 ControlFlow::Continue(()) => output.flush(),

@@ -38,7 +38,7 @@ pub fn execute(matches: &ArgMatches) -> Result<()> {
     let mut summary = Summary::default();
     for item in reader {
         INTERRUPT.check()?;
-        let document = match item?.and_then(|record| Document::new(record, |text| tokenizer.tokenize(text))) {
+        let document = match item.and_then(|record| Document::new(record, |text| tokenizer.tokenize(text))) {
             Ok(document) => document,
             Err(reject) => {
                 summary.rejected += 1;
