@@ -54,6 +54,7 @@ pub mod cancel;
 pub mod choice;
 pub mod config;
 pub mod corpus;
+pub mod digest;
 pub mod error;
 pub mod export;
 mod ffi;
