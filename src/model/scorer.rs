@@ -223,8 +223,16 @@ impl Scorer {
     /// Splits a text into tokens, without special ones.
     ///
     /// # Errors
-    /// [`ErrorKind::Unsupported`] where the package has no tokenizer.
+    /// Those of [`Scorer::tokenize_until`].
     pub fn tokenize(&self, text: &str) -> Result<Tokens> {
+        self.tokenize_until(text, &Cancel::default())
+    }
+
+    /// Splits a text into tokens, without special ones, until `cancel` says stop.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Unsupported`] where the package has no tokenizer, and those of [`Tokenizer::tokenize_until`].
+    pub fn tokenize_until(&self, text: &str, cancel: &Cancel) -> Result<Tokens> {
         let Some(tokenizer) = &self.tokenizer else {
             let message = format!(
                 "{} has no tokenizer.json beside it: put the model's there, or give token ids",
@@ -232,7 +240,7 @@ impl Scorer {
             );
             return Err(Error::new(ErrorKind::Unsupported, message));
         };
-        tokenizer.tokenize(text)
+        tokenizer.tokenize_until(text, cancel)
     }
 
     /// Scores a text as one window: its first tokens, up to the setting `window`, special ones included.
@@ -263,7 +271,7 @@ impl Scorer {
     pub fn score(&self, input: Input, cancel: &Cancel) -> Result<Score> {
         cancel.check()?;
         match input {
-            Input::Text(text) => self.score_ids(self.tokenize(text)?.ids(), cancel),
+            Input::Text(text) => self.score_ids(self.tokenize_until(text, cancel)?.ids(), cancel),
             Input::Tokens(ids) => self.score_ids(ids, cancel),
         }
     }
@@ -422,7 +430,7 @@ impl Scorer {
             metadata.sliding_window.map_or(metadata.max_positions, |window| window.min(metadata.max_positions))
         });
         let window = limits.map_or(self.config.window.get(), |limit| limit.min(self.config.window.get()));
-        let ids = self.window(self.tokenize(text)?.ids(), window)?;
+        let ids = self.window(self.tokenize_until(text, cancel)?.ids(), window)?;
         let far = self.far_region(ids.len());
         let domain = self.config.variance_domain;
         let comparisons = self.pool.install(|| match &self.model {
