@@ -58,6 +58,7 @@ pub mod error;
 pub mod export;
 mod ffi;
 pub mod model;
+mod process;
 mod random;
 pub mod report;
 pub mod score;

@@ -95,7 +95,7 @@ impl Tokenizer {
     /// Splits a text, without adding special tokens, until `cancel` says stop.
     ///
     /// A long text is split in pieces that are joined to the tokens of the whole, so that memory beside the result does not
-    /// grow with it. They are shared among the threads of the `rayon` pool that calls, else of the global one.
+    /// grow with it. They are shared among the threads of the `rayon` pool that calls, else among one for each core.
     ///
     /// # Errors
     /// [`ErrorKind::InvalidModel`] where the tokenizer cannot split it; [`ErrorKind::InvalidRecord`] where it gives up, as

@@ -11,6 +11,7 @@ pub mod metadata;
 mod native;
 mod provider;
 mod query_key;
+mod runner;
 mod runtime;
 mod scorer;
 mod session;

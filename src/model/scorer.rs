@@ -20,6 +20,7 @@ use crate::attention::FarRegion;
 use crate::cancel::Cancel;
 use crate::config::{Config, Rows};
 use crate::error::{Error, ErrorKind, Result};
+use crate::process::OfProcess;
 use crate::score::{Score, check_length};
 use crate::tokenizer::{Tokenizer, Tokens};
 
@@ -113,7 +114,7 @@ pub struct Scorer {
     losses: Option<Losses>,
     description: Description,
     tokenizer: Option<Tokenizer>,
-    pool: ThreadPool,
+    pool: OfProcess<ThreadPool>,
     position_warning: Once,
 }
 
@@ -196,7 +197,7 @@ impl Scorer {
             losses,
             description,
             tokenizer,
-            pool,
+            pool: OfProcess::new(pool),
             position_warning: Once::new(),
         })
     }
@@ -240,6 +241,7 @@ impl Scorer {
             );
             return Err(Error::new(ErrorKind::Unsupported, message));
         };
+        self.pool.get()?;
         tokenizer.tokenize_until(text, cancel)
     }
 
@@ -288,19 +290,19 @@ impl Scorer {
         let region = |sink_tokens: &usize| FarRegion { sink_tokens: *sink_tokens, ..self.far_region(ids.len()) };
         let regions: Vec<_> = sink_tokens.iter().map(region).collect();
         let domain = self.config.variance_domain;
-        self.pool.install(|| match &self.model {
+        self.pool.get()?.install(|| match &self.model {
             Model::QueryKey(model) => SinkScores::measure(
-                || model.open(&self.graph, &ids),
+                || model.open(&self.graph, &ids, cancel),
                 |window, far| model.score_window(window, far, domain, cancel),
                 &regions,
             ),
             Model::Attentions(model) => SinkScores::measure(
-                || model.map(&self.graph, &ids),
+                || model.map(&self.graph, &ids, cancel),
                 |map, far| model.score_map(map, far, domain),
                 &regions,
             ),
             Model::Statistics => SinkScores::measure(
-                || statistics::scores(&self.graph, &ids, &regions, domain),
+                || statistics::scores(&self.graph, &ids, &regions, domain, cancel),
                 |scores, far| Ok(scores.iter().find(|score| score.far == far).expect("a score of each region").clone()),
                 &regions,
             ),
@@ -346,7 +348,10 @@ impl Scorer {
         };
         let batches = self.batches(inputs);
         let batch_scores = |batch: &[Input]| -> Vec<_> { batch.par_iter().with_max_len(1).map(score).collect() };
-        self.pool.install(|| batches.into_iter().flat_map(batch_scores).collect())
+        match self.pool.get() {
+            Ok(pool) => pool.install(|| batches.into_iter().flat_map(batch_scores).collect()),
+            Err(error) => inputs.iter().map(|_| Err(error.clone())).collect(),
+        }
     }
 
     /// The losses of the tokens of one window, framed and truncated as it is scored: the negative log-likelihood in nats of
@@ -433,10 +438,12 @@ impl Scorer {
         let ids = self.window(self.tokenize_until(text, cancel)?.ids(), window)?;
         let far = self.far_region(ids.len());
         let domain = self.config.variance_domain;
-        let comparisons = self.pool.install(|| match &self.model {
+        let comparisons = self.pool.get()?.install(|| match &self.model {
             Model::QueryKey(model) => model.verify(&self.graph, &ids, far, domain, cancel),
-            Model::Attentions(model) => model.verify(&self.graph, &ids, far, domain),
-            Model::Statistics => statistics::verify(&self.graph, self.description.metadata.as_ref(), &ids, far, domain),
+            Model::Attentions(model) => model.verify(&self.graph, &ids, far, domain, cancel),
+            Model::Statistics => {
+                statistics::verify(&self.graph, self.description.metadata.as_ref(), &ids, far, domain, cancel)
+            }
         })?;
         Ok(Verification { token_count: ids.len(), comparisons })
     }
@@ -445,10 +452,10 @@ impl Scorer {
         let ids = self.window(ids, self.config.window.get())?;
         let far = self.far_region(ids.len());
         let domain = self.config.variance_domain;
-        self.pool.install(|| match &self.model {
+        self.pool.get()?.install(|| match &self.model {
             Model::QueryKey(model) => model.score(&self.graph, &ids, far, domain, cancel),
-            Model::Attentions(model) => model.score(&self.graph, &ids, far, domain),
-            Model::Statistics => Ok(statistics::scores(&self.graph, &ids, &[far], domain)?.swap_remove(0)),
+            Model::Attentions(model) => model.score(&self.graph, &ids, far, domain, cancel),
+            Model::Statistics => Ok(statistics::scores(&self.graph, &ids, &[far], domain, cancel)?.swap_remove(0)),
         })
     }
 

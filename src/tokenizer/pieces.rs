@@ -17,6 +17,7 @@ use rayon::prelude::*;
 use super::{Tokenizer, Tokens};
 use crate::cancel::Cancel;
 use crate::error::{Error, ErrorKind, Result};
+use crate::process::in_parallel;
 
 /// Bytes of pieces.
 #[derive(Clone, Copy)]
@@ -79,7 +80,7 @@ pub(super) fn tokenize(tokenizer: &Tokenizer, text: &str, sizes: Sizes, cancel: 
     let mut last = open(0..text.floor_char_boundary(sizes.usual), 0)?;
     while last.range.end < text.len() {
         let next = next_pieces(text, &last.range, sizes.usual);
-        let next: Vec<_> = next.into_par_iter().map(|range| open(range, 0)).collect();
+        let next: Vec<_> = in_parallel(|| next.into_par_iter().map(|range| open(range, 0)).collect())?;
         for next in next {
             let next = next?;
             let Some(seam) = seam(text, &last, &next) else {
