@@ -60,6 +60,7 @@ pub mod export;
 mod ffi;
 pub mod job;
 pub mod model;
+mod process;
 mod random;
 pub mod report;
 pub mod score;

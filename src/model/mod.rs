@@ -12,6 +12,7 @@ mod native;
 mod package;
 mod provider;
 mod query_key;
+mod runner;
 mod runtime;
 mod scorer;
 mod session;

@@ -22,6 +22,7 @@ use crate::cancel::Cancel;
 use crate::config::{Config, Rows};
 use crate::digest::Digest;
 use crate::error::{Error, ErrorKind, Result};
+use crate::process::OfProcess;
 use crate::score::{Score, check_length};
 use crate::tokenizer::{Tokenizer, Tokens};
 
@@ -115,7 +116,7 @@ pub struct Scorer {
     losses: Option<Losses>,
     description: Description,
     tokenizer: Option<Tokenizer>,
-    pool: ThreadPool,
+    pool: OfProcess<ThreadPool>,
     position_warning: Once,
     files: PackageFiles,
 }
@@ -200,7 +201,7 @@ impl Scorer {
             losses,
             description,
             tokenizer,
-            pool,
+            pool: OfProcess::new(pool),
             position_warning: Once::new(),
             files,
         })
@@ -237,8 +238,16 @@ impl Scorer {
     /// Splits a text into tokens, without special ones.
     ///
     /// # Errors
-    /// [`ErrorKind::Unsupported`] where the package has no tokenizer.
+    /// Those of [`Scorer::tokenize_until`].
     pub fn tokenize(&self, text: &str) -> Result<Tokens> {
+        self.tokenize_until(text, &Cancel::default())
+    }
+
+    /// Splits a text into tokens, without special ones, until `cancel` says stop.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Unsupported`] where the package has no tokenizer, and those of [`Tokenizer::tokenize_until`].
+    pub fn tokenize_until(&self, text: &str, cancel: &Cancel) -> Result<Tokens> {
         let Some(tokenizer) = &self.tokenizer else {
             let message = format!(
                 "{} has no tokenizer.json beside it: put the model's there, or give token ids",
@@ -246,16 +255,8 @@ impl Scorer {
             );
             return Err(Error::new(ErrorKind::Unsupported, message));
         };
-        tokenizer.tokenize(text)
-    }
-
-    /// As [`Scorer::tokenize`], until `cancel` says stop.
-    ///
-    /// # Errors
-    /// Those of [`Scorer::tokenize`], and [`ErrorKind::Cancelled`].
-    pub fn tokenize_until(&self, text: &str, cancel: &Cancel) -> Result<Tokens> {
-        cancel.check()?;
-        self.tokenize(text)
+        self.pool.get()?;
+        tokenizer.tokenize_until(text, cancel)
     }
 
     /// Scores a text as one window: its first tokens, up to the setting `window`, special ones included.
@@ -290,7 +291,7 @@ impl Scorer {
     fn score_on(&self, rows: Rows, input: Input, cancel: &Cancel) -> Result<Score> {
         cancel.check()?;
         match input {
-            Input::Text(text) => self.score_ids(rows, self.tokenize(text)?.ids(), cancel),
+            Input::Text(text) => self.score_ids(rows, self.tokenize_until(text, cancel)?.ids(), cancel),
             Input::Tokens(ids) => self.score_ids(rows, ids, cancel),
         }
     }
@@ -307,19 +308,19 @@ impl Scorer {
         let region = |sink_tokens: &usize| FarRegion { sink_tokens: *sink_tokens, ..self.far_region(ids.len()) };
         let regions: Vec<_> = sink_tokens.iter().map(region).collect();
         let domain = self.config.variance_domain;
-        self.pool.install(|| match &self.model {
+        self.pool.get()?.install(|| match &self.model {
             Model::QueryKey(model) => SinkScores::measure(
-                || model.open(&self.graph, &ids),
+                || model.open(&self.graph, &ids, cancel),
                 |window, far| model.score_window(window, far, domain, cancel),
                 &regions,
             ),
             Model::Attentions(model) => SinkScores::measure(
-                || model.map(&self.graph, &ids),
+                || model.map(&self.graph, &ids, cancel),
                 |map, far| model.score_map(map, far, domain),
                 &regions,
             ),
             Model::Statistics => SinkScores::measure(
-                || statistics::scores(&self.graph, &ids, &regions, domain),
+                || statistics::scores(&self.graph, &ids, &regions, domain, cancel),
                 |scores, far| Ok(scores.iter().find(|score| score.far == far).expect("a score of each region").clone()),
                 &regions,
             ),
@@ -377,7 +378,10 @@ impl Scorer {
         };
         let batches = self.batches(inputs);
         let batch_scores = |batch: &[Input]| -> Vec<_> { batch.par_iter().with_max_len(1).map(score).collect() };
-        self.pool.install(|| batches.into_iter().flat_map(batch_scores).collect())
+        match self.pool.get() {
+            Ok(pool) => pool.install(|| batches.into_iter().flat_map(batch_scores).collect()),
+            Err(error) => inputs.iter().map(|_| Err(error.clone())).collect(),
+        }
     }
 
     /// The losses of the tokens of one window, framed and truncated as it is scored: the negative log-likelihood in nats of
@@ -461,13 +465,15 @@ impl Scorer {
             metadata.sliding_window.map_or(metadata.max_positions, |window| window.min(metadata.max_positions))
         });
         let window = limits.map_or(self.config.window.get(), |limit| limit.min(self.config.window.get()));
-        let ids = self.window(self.tokenize(text)?.ids(), window)?;
+        let ids = self.window(self.tokenize_until(text, cancel)?.ids(), window)?;
         let far = self.far_region(ids.len());
         let domain = self.config.variance_domain;
-        let comparisons = self.pool.install(|| match &self.model {
+        let comparisons = self.pool.get()?.install(|| match &self.model {
             Model::QueryKey(model) => model.verify(&self.graph, &ids, far, domain, cancel),
-            Model::Attentions(model) => model.verify(&self.graph, &ids, far, domain),
-            Model::Statistics => statistics::verify(&self.graph, self.description.metadata.as_ref(), &ids, far, domain),
+            Model::Attentions(model) => model.verify(&self.graph, &ids, far, domain, cancel),
+            Model::Statistics => {
+                statistics::verify(&self.graph, self.description.metadata.as_ref(), &ids, far, domain, cancel)
+            }
         })?;
         Ok(Verification { token_count: ids.len(), comparisons })
     }
@@ -476,10 +482,10 @@ impl Scorer {
         let ids = self.window(ids, self.config.window.get())?;
         let far = self.far_region(ids.len());
         let domain = self.config.variance_domain;
-        self.pool.install(|| match &self.model {
+        self.pool.get()?.install(|| match &self.model {
             Model::QueryKey(model) => model.on(rows).score(&self.graph, &ids, far, domain, cancel),
-            Model::Attentions(model) => model.score(&self.graph, &ids, far, domain),
-            Model::Statistics => Ok(statistics::scores(&self.graph, &ids, &[far], domain)?.swap_remove(0)),
+            Model::Attentions(model) => model.score(&self.graph, &ids, far, domain, cancel),
+            Model::Statistics => Ok(statistics::scores(&self.graph, &ids, &[far], domain, cancel)?.swap_remove(0)),
         })
     }
 
