@@ -199,6 +199,7 @@ impl JournalSink<'_> {
             self.found.unwritten.rejects.push(reject);
         }
         let scored = (self.found.file.windows.len() - before) as u32;
+        let fields = if self.kept.fields { Some(carried(&record)?) } else { None };
         let document = entry::Document {
             line,
             offset,
@@ -207,7 +208,7 @@ impl JournalSink<'_> {
             text,
             tokens,
             windows: count,
-            fields: self.kept.fields.then(|| carried(&record)),
+            fields: fields.as_ref().map(as_text),
         };
         if count > 0 {
             let row = DocumentRow { file: self.found.file.index, line, offset, text, tokens, windows: count, entry: 0 };
@@ -373,14 +374,20 @@ pub(super) fn information_gain(scorer: &Scorer, kept: Kept, ids: &[u32], cancel:
     }
 }
 
+/// An object as the text that it was read from.
+fn as_text(object: &RawObject) -> String {
+    serde_json::to_string(object).expect("what was read has a form")
+}
+
 /// What of a record is carried along with its scores.
-pub(super) fn carried(record: &Record) -> RawObject {
-    let mut fields = record.fields.clone();
-    for name in ["id", "category", "content"].into_iter().chain(ScoreFields::NAMES) {
-        fields.remove(name);
-    }
+pub(super) fn carried(record: &Record) -> Result<RawObject> {
+    let mut carried = RawObject::default();
     if let Some(text) = &record.text {
-        fields.insert_first("content", text);
+        carried.set("content", text)?;
     }
-    fields
+    carried.append(record.fields.clone());
+    for name in ["id", "category"].into_iter().chain(ScoreFields::NAMES) {
+        carried.remove(name);
+    }
+    Ok(carried)
 }

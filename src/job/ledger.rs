@@ -189,9 +189,4 @@ impl Ledger {
     pub fn first_score(&self, text: Text, number: u32, asked: u32) -> Option<WindowRow> {
         self.window(text, number, asked).or_else(|| self.window(text, number, 0))
     }
-
-    /// Whether anything was scored before.
-    pub fn has_scores(&self) -> bool {
-        !self.windows.is_empty()
-    }
 }

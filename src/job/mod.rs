@@ -42,6 +42,7 @@ use std::time::{Duration, Instant};
 use rayon::{ThreadPool, ThreadPoolBuilder};
 
 use crate::cancel::Cancel;
+use crate::choice::Choice;
 use crate::config::{Config, EarlierResults, Rows, SETTINGS};
 use crate::corpus::{Corpus, Fields, Journal, Output, Rejects, STANDARD_STREAM, write_whole};
 use crate::digest::{Hasher, Stamp};
@@ -223,8 +224,7 @@ impl Job {
             true => Ledger::read(&path)?,
             false => (Journal::create(&path)?, Ledger::default()),
         };
-        let mut rejects = Rejects::new(&self.task.rejects)?;
-        rejects.clear()?;
+        let mut rejects = Rejects::resume(&self.task.rejects, &[])?;
         let rows = first_rows(&self.scorer, &self.config);
         let reading = Reading {
             corpus: &self.corpus,

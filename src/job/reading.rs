@@ -11,7 +11,8 @@ use super::ledger::Ledger;
 use super::table::WindowRow;
 use crate::cancel::Cancel;
 use crate::config::Config;
-use crate::corpus::{Corpus, RawDocument, RawDocuments, Record, Reject, Seen, Spot};
+use crate::corpus::seen::{Seen, Spot};
+use crate::corpus::{Corpus, RawDocument, RawDocuments, Record, Reject};
 use crate::digest::{Digest, Stamp};
 use crate::error::Result;
 use crate::tokenizer::Tokens;
@@ -174,6 +175,9 @@ impl Reading<'_> {
             let is_last = batch.is_empty() || failure.is_some();
             let read = before + documents.consumed_bytes();
             if !batch.is_empty() && items.send(self.prepare(file, &batch, read, seen)).is_err() {
+                return false;
+            }
+            if self.cancel.is_cancelled() {
                 return false;
             }
             if let Some(reject) = failure {
