@@ -11,14 +11,16 @@ use super::source::uncompressed_name;
 use crate::error::{Error, ErrorKind, Result};
 
 /// One file to read.
-pub(super) struct InputFile {
+pub struct InputFile {
+    /// Where it is; `-` for standard input.
     pub path: PathBuf,
     /// What ids are made of: the file's name, or its path from the folder that was given.
     pub name: String,
-    /// Which of the inputs it belongs to.
-    pub input: usize,
+    /// The category of records that name none.
+    pub category: String,
+    /// Whether its name is that of JSON lines.
     pub is_json_lines: bool,
-    /// None for standard input and pipes.
+    /// Its size on disk; none for standard input and pipes.
     pub bytes: Option<u64>,
 }
 
@@ -26,30 +28,26 @@ pub(super) struct InputFile {
 struct Input<'a> {
     path: &'a Path,
     name: String,
+    category: String,
 }
 
-/// All files of all inputs, with the category that each input gives its records.
-pub(super) struct Listing {
-    pub files: Vec<InputFile>,
-    pub categories: Vec<String>,
-}
-
-impl Listing {
-    /// Checks all inputs and lists their files, folders in sorted order.
-    pub fn new(paths: &[&Path]) -> Result<Self> {
-        if paths.is_empty() {
-            let message = "no input: name files or folders, or - for standard input";
-            return Err(Error::new(ErrorKind::InvalidArgument, message));
-        }
-        check_overlap(paths)?;
-        let inputs = named(paths)?;
-        let mut files = Vec::new();
-        for (index, input) in inputs.iter().enumerate() {
-            list(index, input, &mut files)?;
-        }
-        let categories = paths.iter().map(|path| category(path)).collect::<Result<_>>()?;
-        Ok(Self { files, categories })
+/// Checks all inputs, which are files, folders or `-` for standard input, and lists their files, folders in sorted order.
+///
+/// # Errors
+/// [`ErrorKind::InvalidArgument`] for no inputs, one that would be read twice and a folder without files, and
+/// [`ErrorKind::Io`] where one cannot be read.
+pub fn input_files<P: AsRef<Path>>(paths: &[P]) -> Result<Vec<InputFile>> {
+    let paths: Vec<_> = paths.iter().map(AsRef::as_ref).collect();
+    if paths.is_empty() {
+        let message = "no input: name files or folders, or - for standard input";
+        return Err(Error::new(ErrorKind::InvalidArgument, message));
     }
+    check_overlap(&paths)?;
+    let mut files = Vec::new();
+    for input in named(&paths)? {
+        list(&input, &mut files)?;
+    }
+    Ok(files)
 }
 
 /// Refuses inputs that would be read twice.
@@ -84,7 +82,8 @@ fn named<'a>(paths: &[&'a Path]) -> Result<Vec<Input<'a>>> {
         *uses.entry(name.clone()).or_insert(0) += 1;
     }
     let name = |path: &Path, name: String| if uses[&name] > 1 { slashed(path) } else { name };
-    Ok(paths.iter().zip(names).map(|(path, own)| Input { path, name: name(path, own) }).collect())
+    let input = |(path, own): (&&'a Path, String)| Ok(Input { path, name: name(path, own), category: category(path)? });
+    paths.iter().zip(names).map(input).collect()
 }
 
 /// The last part of a path, also of one that ends in a slash or is `.`.
@@ -109,24 +108,25 @@ fn category(path: &Path) -> Result<String> {
     Ok(stem.map_or(name.clone(), |stem| stem.to_string_lossy().into_owned()))
 }
 
-fn list(index: usize, input: &Input<'_>, files: &mut Vec<InputFile>) -> Result<()> {
-    let Input { path, name } = input;
+fn list(input: &Input<'_>, files: &mut Vec<InputFile>) -> Result<()> {
+    let Input { path, name, category } = input;
     if path.is_dir() {
-        return list_folder(index, input, files);
+        return list_folder(input, files);
     }
     let bytes = if is_standard_input(path) { None } else { check_readable(path)? };
     let is_json_lines = is_standard_input(path) || is_json_lines(name);
-    files.push(InputFile { path: path.to_path_buf(), name: name.clone(), input: index, is_json_lines, bytes });
+    let (path, name, category) = (path.to_path_buf(), name.clone(), category.clone());
+    files.push(InputFile { path, name, category, is_json_lines, bytes });
     Ok(())
 }
 
-fn list_folder(index: usize, input: &Input<'_>, files: &mut Vec<InputFile>) -> Result<()> {
+fn list_folder(input: &Input<'_>, files: &mut Vec<InputFile>) -> Result<()> {
     let before = files.len();
     let entries = WalkDir::new(input.path).follow_links(true).sort_by_file_name().into_iter();
     for entry in entries.filter_entry(|entry| entry.depth() == 0 || !is_hidden(entry)) {
         let entry = entry.map_err(|error| unreadable(input.path, error.into()))?;
         if entry.file_type().is_file() {
-            files.push(folder_file(index, input, entry)?);
+            files.push(folder_file(input, entry)?);
         }
     }
     if files.len() == before {
@@ -136,12 +136,13 @@ fn list_folder(index: usize, input: &Input<'_>, files: &mut Vec<InputFile>) -> R
     Ok(())
 }
 
-fn folder_file(index: usize, input: &Input<'_>, entry: DirEntry) -> Result<InputFile> {
+fn folder_file(input: &Input<'_>, entry: DirEntry) -> Result<InputFile> {
     let metadata = entry.metadata().map_err(|error| unreadable(entry.path(), error.into()))?;
     let nested = entry.path().strip_prefix(input.path).unwrap_or(entry.path());
     let name = format!("{}/{}", input.name, slashed(nested));
     let is_json_lines = is_json_lines(&name);
-    Ok(InputFile { path: entry.into_path(), name, input: index, is_json_lines, bytes: Some(metadata.len()) })
+    let (path, category) = (entry.into_path(), input.category.clone());
+    Ok(InputFile { path, name, category, is_json_lines, bytes: Some(metadata.len()) })
 }
 
 /// Opens a file to see whether it can be, and gives its size where it has one.

@@ -1,13 +1,13 @@
 //! JSON lines, one bad line never more than one reject.
 
-use std::io::BufRead;
+use std::io::{BufRead, Read};
 use std::marker::PhantomData;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 
-use serde::Serialize;
 use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
 
 use super::source::Source;
 use super::{Place, Reject};
@@ -59,7 +59,7 @@ impl<T: DeserializeOwned> Iterator for Lines<T> {
 }
 
 /// One JSON object, or the reason why a line is none.
-pub(super) fn parse_object<T: DeserializeOwned>(line: &[u8]) -> Result<T, String> {
+pub(super) fn parse_object<'a, T: Deserialize<'a>>(line: &'a [u8]) -> Result<T, String> {
     let text =
         std::str::from_utf8(line).map_err(|error| format!("invalid UTF-8 at byte {}", error.valid_up_to() + 1))?;
     // serde would also take an array for a struct.
@@ -88,18 +88,52 @@ pub(super) fn json_reason(error: &serde_json::Error) -> String {
 }
 
 /// The non-blank lines of a source, as bytes.
-pub(super) struct RawLines {
+pub struct RawLines {
     source: Source,
     number: u64,
     buffer: Vec<u8>,
 }
 
 impl RawLines {
-    pub fn new(source: Source) -> Self {
+    pub(super) fn new(source: Source) -> Self {
         Self { source, number: 0, buffer: Vec::new() }
     }
 
+    /// Opens a file, or standard input for `-`; names that end in `.gz` and `.zst` are decompressed.
+    ///
+    /// # Errors
+    /// Of kind [`Io`](crate::ErrorKind::Io) where the file cannot be opened.
+    pub fn open(path: impl AsRef<Path>) -> Result<Self> {
+        Ok(Self::new(Source::open(path.as_ref(), Arc::new(AtomicU64::new(0)))?))
+    }
+
+    /// Reads what a file held, from elsewhere and decompressed.
+    pub fn of(path: &Path, bytes: impl Read + Send + 'static) -> Self {
+        Self::new(Source::of(path, bytes))
+    }
+
+    /// What is left of the source, decompressed.
+    pub fn into_bytes(self) -> impl Read {
+        self.source.bytes
+    }
+
+    /// Reads up to the line with a number; false where the source has ended before it.
+    ///
+    /// # Errors
+    /// Of kind [`Io`](crate::ErrorKind::Io) where the source cannot be read or decompressed.
+    pub fn skip_to(&mut self, number: u64) -> Result<bool> {
+        while self.number < number {
+            if !self.read_line()? {
+                return Ok(false);
+            }
+        }
+        Ok(self.number == number)
+    }
+
     /// Reads up to the next line that is not blank; false at the end.
+    ///
+    /// # Errors
+    /// Of kind [`Io`](crate::ErrorKind::Io) where the source cannot be read or decompressed.
     pub fn advance(&mut self) -> Result<bool> {
         while self.read_line()? {
             if !self.line().trim_ascii().is_empty() {
@@ -127,10 +161,25 @@ impl RawLines {
         line.strip_prefix(BYTE_ORDER_MARK).unwrap_or(line)
     }
 
+    /// The line as a JSON object, or the reason why it is none.
+    ///
+    /// # Errors
+    /// What is wrong with the line.
+    pub fn parse<'a, T: Deserialize<'a>>(&'a self) -> Result<T, String> {
+        parse_object(self.line())
+    }
+
+    /// The number of the line, from 1.
+    pub fn number(&self) -> u64 {
+        self.number
+    }
+
+    /// Where the line stands.
     pub fn place(&self) -> Place {
         Place { file: self.source.file.clone(), line: Some(self.number) }
     }
 
+    /// The line with the reason why it was left out.
     pub fn reject(&self, id: Option<String>, reason: String) -> Reject {
         Reject { place: self.place(), id, reason, record: String::from_utf8_lossy(self.line()).into_owned() }
     }

@@ -16,8 +16,9 @@ mod seen;
 mod source;
 mod writable;
 
+pub use input::{InputFile, input_files};
 pub use journal::Journal;
-pub use lines::Lines;
+pub use lines::{Lines, RawLines};
 pub use output::Output;
 pub use place::{Place, Reject};
 pub use reader::{Progress, Reader};

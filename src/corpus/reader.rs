@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use serde_json::{Map, Value};
 
-use super::input::{InputFile, Listing};
+use super::input::{InputFile, input_files};
 use super::lines::{BYTE_ORDER_MARK, RawLines, parse_object};
 use super::record::{Content, Fields, Record};
 use super::seen::{Seen, Spot};
@@ -24,7 +24,7 @@ use crate::error::Result;
 ///
 /// Each item is a record or a [`Reject`]. An error, always of kind [`Io`](crate::ErrorKind::Io), is the last item.
 pub struct Reader {
-    listing: Listing,
+    files: Vec<InputFile>,
     fields: Fields,
     seen: Seen,
     progress: Progress,
@@ -60,11 +60,10 @@ impl Reader {
     /// [`InvalidArgument`](crate::ErrorKind::InvalidArgument) where there is none, a folder is empty or an input is given
     /// twice.
     pub fn open<P: AsRef<Path>>(inputs: &[P], fields: Fields) -> Result<Self> {
-        let paths: Vec<_> = inputs.iter().map(AsRef::as_ref).collect();
-        let listing = Listing::new(&paths)?;
-        let total = listing.files.iter().map(|file| file.bytes).sum();
+        let files = input_files(inputs)?;
+        let total = files.iter().map(|file| file.bytes).sum();
         let progress = Progress { total, consumed: Arc::default() };
-        Ok(Self { listing, fields, seen: Seen::default(), progress, opened: 0, lines: None })
+        Ok(Self { files, fields, seen: Seen::default(), progress, opened: 0, lines: None })
     }
 
     /// How far reading has come, also for another thread to watch.
@@ -82,7 +81,7 @@ impl Reader {
                 self.lines = Some(lines);
                 return Ok(Some(item));
             }
-            let Some(file) = self.listing.files.get(self.opened) else { return Ok(None) };
+            let Some(file) = self.files.get(self.opened) else { return Ok(None) };
             self.opened += 1;
             let source = Source::open(&file.path, self.progress.consumed.clone())?;
             if !file.is_json_lines {
@@ -124,17 +123,17 @@ impl Reader {
     fn check_new(&mut self, id: &str, place: &Place) -> Result<(), String> {
         let spot = Spot { file: self.opened as u32 - 1, line: place.line.unwrap_or(0) };
         let Some(first) = self.seen.insert(id, spot) else { return Ok(()) };
-        let file = self.listing.files[first.file as usize].path.to_string_lossy().into();
+        let file = self.files[first.file as usize].path.to_string_lossy().into();
         let first = Place { file, line: Some(first.line).filter(|line| *line > 0) };
         Err(format!("duplicate id `{id}`, first seen at {first}"))
     }
 
     fn file(&self) -> &InputFile {
-        &self.listing.files[self.opened - 1]
+        &self.files[self.opened - 1]
     }
 
     fn category(&self) -> String {
-        self.listing.categories[self.file().input].clone()
+        self.file().category.clone()
     }
 }
 
@@ -144,7 +143,7 @@ impl Iterator for Reader {
     fn next(&mut self) -> Option<Self::Item> {
         let item = self.read().transpose();
         if matches!(item, Some(Err(_))) {
-            self.opened = self.listing.files.len();
+            self.opened = self.files.len();
         }
         item
     }

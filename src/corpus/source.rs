@@ -57,6 +57,13 @@ impl Source {
         Ok(Self { file, bytes: BufReader::with_capacity(BUFFER_BYTES, bytes), compression })
     }
 
+    /// Bytes that a file held, from elsewhere and decompressed.
+    pub fn of(path: &Path, bytes: impl Read + Send + 'static) -> Self {
+        let bytes: Box<dyn Read + Send> = Box::new(bytes);
+        let bytes = BufReader::with_capacity(BUFFER_BYTES, bytes);
+        Self { file: path.to_string_lossy().into(), bytes, compression: Compression::None }
+    }
+
     /// What to report when reading failed at a place.
     pub fn failure(&self, place: &Place, cause: io::Error) -> Error {
         let doing = format!("read {place}");

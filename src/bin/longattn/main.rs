@@ -12,6 +12,7 @@ mod pipeline;
 mod progress;
 mod run;
 mod score;
+mod score_line;
 mod select;
 mod table;
 mod verify;
