@@ -25,7 +25,7 @@ mod writable;
 pub use documents::{RawDocument, RawDocuments};
 pub use input::InputFile;
 pub use journal::Journal;
-pub use lines::Lines;
+pub use lines::{Lines, RawLines};
 pub use name::category_of;
 pub use object::RawObject;
 pub use output::Output;
