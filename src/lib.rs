@@ -57,6 +57,7 @@ pub mod corpus;
 pub mod error;
 pub mod export;
 mod ffi;
+pub mod job;
 pub mod model;
 mod random;
 pub mod report;

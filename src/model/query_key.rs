@@ -57,6 +57,11 @@ pub(super) struct QueryKey {
 }
 
 impl QueryKey {
+    /// The same with another setting `rows`.
+    pub(super) fn on(&self, rows: Rows) -> Self {
+        Self { rows, ..*self }
+    }
+
     /// Bytes that the queries and keys of a window take that come whole.
     fn memory(&self, length: usize) -> u64 {
         (length as u64).saturating_mul((VECTORS_AT_ONCE * self.token_bytes) as u64)

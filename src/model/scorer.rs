@@ -11,14 +11,16 @@ use super::attentions::{self, Attentions};
 use super::losses::Losses;
 use super::metadata::{Contract, Metadata};
 use super::native::Placement;
+use super::package::PackageFiles;
 use super::query_key::{self, QueryKey};
 use super::runtime;
 use super::session::{Graph, Port};
 use super::statistics;
 use super::verify::Verification;
-use crate::attention::FarRegion;
+use crate::attention::{FarRegion, InstructionSet};
 use crate::cancel::Cancel;
 use crate::config::{Config, Rows};
+use crate::digest::Digest;
 use crate::error::{Error, ErrorKind, Result};
 use crate::score::{Score, check_length};
 use crate::tokenizer::{Tokenizer, Tokens};
@@ -115,6 +117,7 @@ pub struct Scorer {
     tokenizer: Option<Tokenizer>,
     pool: ThreadPool,
     position_warning: Once,
+    files: PackageFiles,
 }
 
 enum Model {
@@ -135,6 +138,7 @@ impl Scorer {
     pub fn open(package: &Path, config: &Config) -> Result<Self> {
         check_profile(config)?;
         let model_file = model_file(package)?;
+        let files = PackageFiles::of(package, &model_file)?;
         let tokenizer_file = model_file.with_file_name("tokenizer.json");
         let tokenizer = match package.is_dir() || tokenizer_file.exists() {
             true => Some(Tokenizer::open(&tokenizer_file)?),
@@ -198,6 +202,7 @@ impl Scorer {
             tokenizer,
             pool,
             position_warning: Once::new(),
+            files,
         })
     }
 
@@ -211,12 +216,21 @@ impl Scorer {
         &self.config
     }
 
-    /// Changes the setting `rows` for the scores that follow. It has no effect on the contracts `attentions` and
-    /// `statistics`, which compute all rows.
-    pub fn set_rows(&mut self, rows: Rows) {
-        self.config.rows = rows;
-        if let Model::QueryKey(model) = &mut self.model {
-            model.rows = rows;
+    /// What all scores of this package depend on: SHA-256 over the names and contents of its files, weights and tokenizer
+    /// included.
+    ///
+    /// # Errors
+    /// [`ErrorKind::InvalidModel`] where a file has changed since the package was opened, [`ErrorKind::Io`] where one cannot
+    /// be read.
+    pub fn package_digest(&self) -> Result<Digest> {
+        self.files.digest()
+    }
+
+    /// The instruction set that the streaming kernel uses; `auto` of the setting stands for one of them.
+    pub fn instruction_set(&self) -> InstructionSet {
+        match self.config.instruction_set {
+            InstructionSet::Auto => InstructionSet::widest(),
+            set => set,
         }
     }
 
@@ -233,6 +247,15 @@ impl Scorer {
             return Err(Error::new(ErrorKind::Unsupported, message));
         };
         tokenizer.tokenize(text)
+    }
+
+    /// As [`Scorer::tokenize`], until `cancel` says stop.
+    ///
+    /// # Errors
+    /// Those of [`Scorer::tokenize`], and [`ErrorKind::Cancelled`].
+    pub fn tokenize_until(&self, text: &str, cancel: &Cancel) -> Result<Tokens> {
+        cancel.check()?;
+        self.tokenize(text)
     }
 
     /// Scores a text as one window: its first tokens, up to the setting `window`, special ones included.
@@ -261,10 +284,14 @@ impl Scorer {
     /// or for whole queries and keys that would not fit, [`ErrorKind::NonFinite`] for damaged weights,
     /// [`ErrorKind::Runtime`] where ONNX Runtime fails, [`ErrorKind::Cancelled`].
     pub fn score(&self, input: Input, cancel: &Cancel) -> Result<Score> {
+        self.score_on(self.config.rows, input, cancel)
+    }
+
+    fn score_on(&self, rows: Rows, input: Input, cancel: &Cancel) -> Result<Score> {
         cancel.check()?;
         match input {
-            Input::Text(text) => self.score_ids(self.tokenize(text)?.ids(), cancel),
-            Input::Tokens(ids) => self.score_ids(ids, cancel),
+            Input::Text(text) => self.score_ids(rows, self.tokenize(text)?.ids(), cancel),
+            Input::Tokens(ids) => self.score_ids(rows, ids, cancel),
         }
     }
 
@@ -327,9 +354,21 @@ impl Scorer {
         cancel: &Cancel,
         progress: impl Fn(Progress) + Sync,
     ) -> Vec<Result<Score>> {
+        self.score_many_on(self.config.rows, inputs, cancel, progress)
+    }
+
+    /// As [`Scorer::score_many`], on other rows than the setting says. The contracts `attentions` and `statistics` compute
+    /// all rows in any case.
+    pub fn score_many_on(
+        &self,
+        rows: Rows,
+        inputs: &[Input],
+        cancel: &Cancel,
+        progress: impl Fn(Progress) + Sync,
+    ) -> Vec<Result<Score>> {
         let finished = Mutex::new(Progress::default());
         let score = |input: &Input| {
-            let result = self.score(*input, cancel);
+            let result = self.score_on(rows, *input, cancel);
             let mut finished = finished.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
             finished.windows += 1;
             finished.tokens += result.as_ref().map_or(0, |score| score.token_count as u64);
@@ -433,12 +472,12 @@ impl Scorer {
         Ok(Verification { token_count: ids.len(), comparisons })
     }
 
-    fn score_ids(&self, ids: &[u32], cancel: &Cancel) -> Result<Score> {
+    fn score_ids(&self, rows: Rows, ids: &[u32], cancel: &Cancel) -> Result<Score> {
         let ids = self.window(ids, self.config.window.get())?;
         let far = self.far_region(ids.len());
         let domain = self.config.variance_domain;
         self.pool.install(|| match &self.model {
-            Model::QueryKey(model) => model.score(&self.graph, &ids, far, domain, cancel),
+            Model::QueryKey(model) => model.on(rows).score(&self.graph, &ids, far, domain, cancel),
             Model::Attentions(model) => model.score(&self.graph, &ids, far, domain),
             Model::Statistics => Ok(statistics::scores(&self.graph, &ids, &[far], domain)?.swap_remove(0)),
         })
