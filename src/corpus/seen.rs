@@ -28,9 +28,9 @@ impl Seen {
         }
     }
 
-    /// Whether an id was seen.
-    pub fn contains(&self, id: &str) -> bool {
-        self.0.contains_key(&Digest::of(id).short())
+    /// Where an id was first seen.
+    pub fn get(&self, id: &str) -> Option<Spot> {
+        self.0.get(&Digest::of(id).short()).copied()
     }
 
     /// Forgets what was first seen in a file.
@@ -58,7 +58,7 @@ mod tests {
         seen.insert("a", Spot { file: 0, line: 1 });
         seen.insert("b", Spot { file: 1, line: 1 });
         seen.forget_file(1);
-        assert!(seen.contains("a") && !seen.contains("b"));
+        assert_eq!((seen.get("a"), seen.get("b")), (Some(Spot { file: 0, line: 1 }), None));
     }
 
     #[test]

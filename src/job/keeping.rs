@@ -155,7 +155,10 @@ impl JournalSink<'_> {
     fn begin(&mut self, file: usize) {
         let input = &self.corpus.files()[file];
         self.found.file = FileSoFar { index: file as u32, ..FileSoFar::default() };
-        self.found.unwritten.entries.push(Entry::Begin(Begin { name: input.name.clone(), category: input.category.clone() }));
+        self.found
+            .unwritten
+            .entries
+            .push(Entry::Begin(Begin { name: input.name.clone(), category: input.category.clone() }));
     }
 
     fn leave_out(&mut self, reject: Reject, is_duplicate: bool) {
@@ -182,7 +185,9 @@ impl JournalSink<'_> {
                 }
                 Content::Tokens { ids, token_start, bytes } => {
                     let score = scores.next().expect("a score for every window");
-                    score.and_then(|score| self.window(ScoredNow { text, number, rows, ids, token_start, bytes }, &score))
+                    score.and_then(|score| {
+                        self.window(ScoredNow { text, number, rows, ids, token_start, bytes }, &score)
+                    })
                 }
             };
             let Err(error) = scored else { continue };
@@ -193,7 +198,8 @@ impl JournalSink<'_> {
                 Unit::Windows => window_id(&record.id, number as usize),
                 Unit::Record => record.id.clone(),
             };
-            let reject = Reject { place: record.place.clone(), id: Some(id), reason: error.to_string(), record: String::new() };
+            let reject =
+                Reject { place: record.place.clone(), id: Some(id), reason: error.to_string(), record: String::new() };
             self.found.file.counts.windows_rejected += 1;
             self.found.unwritten.entries.push(Entry::Reject((&reject).into()));
             self.found.unwritten.rejects.push(reject);
@@ -341,9 +347,8 @@ impl JournalSink<'_> {
             }
             counts.windowed += 1;
             let (text, asked) = (row.text, self.asked);
-            let windows = (0..row.windows).filter_map(|number| {
-                ledger.first_score(text, number, asked).map(|row| ScoredWindow { number, row })
-            });
+            let windows = (0..row.windows)
+                .filter_map(|number| ledger.first_score(text, number, asked).map(|row| ScoredWindow { number, row }));
             let before = self.found.table.windows.len();
             self.add(&known.id, &known.category, row, windows)?;
             counts.windows_known += (self.found.table.windows.len() - before) as u64;
@@ -368,7 +373,9 @@ pub(super) fn information_gain(scorer: &Scorer, kept: Kept, ids: &[u32], cancel:
         return Ok(None);
     }
     match scorer.information_gain(ids, cancel) {
-        Ok(gain) if !gain.is_finite() => Err(Error::new(ErrorKind::NonFinite, "the information gain is NaN or infinite")),
+        Ok(gain) if !gain.is_finite() => {
+            Err(Error::new(ErrorKind::NonFinite, "the information gain is NaN or infinite"))
+        }
         Err(error) if error.kind() == ErrorKind::TooShort => Ok(None),
         gain => gain.map(Some),
     }

@@ -153,7 +153,11 @@ impl Ledger {
     fn add_document(&mut self, line: DocumentLine, entry: u64) {
         let DocumentLine { line, offset, id, category, text, tokens, windows } = line;
         self.texts.push(KnownText { text, tokens, windows });
-        self.documents.push(Known { id, category, row: DocumentRow { file: 0, line, offset, text, tokens, windows, entry } });
+        self.documents.push(Known {
+            id,
+            category,
+            row: DocumentRow { file: 0, line, offset, text, tokens, windows, entry },
+        });
     }
 
     fn add_window(&mut self, line: WindowLine, tokens: Option<NonZeroU64>, entry: u64) {

@@ -11,8 +11,7 @@ use super::ledger::Ledger;
 use super::table::WindowRow;
 use crate::cancel::Cancel;
 use crate::config::Config;
-use crate::corpus::seen::{Seen, Spot};
-use crate::corpus::{Corpus, RawDocument, RawDocuments, Record, Reject};
+use crate::corpus::{Corpus, RawDocument, RawDocuments, Record, Reject, Seen, Spot};
 use crate::digest::{Digest, Stamp};
 use crate::error::Result;
 use crate::tokenizer::Tokens;
@@ -38,12 +37,22 @@ pub(super) enum Item {
     /// A file begins.
     Begin(usize),
     /// A file is as it was when it was last read: its documents are those of the ledger.
-    Unchanged { file: usize, bytes: u64 },
+    Unchanged {
+        file: usize,
+        bytes: u64,
+    },
     Document(Box<Document>),
     /// A record that cannot be used.
-    Reject { reject: Reject, is_duplicate: bool },
+    Reject {
+        reject: Reject,
+        is_duplicate: bool,
+    },
     /// A file was read to its end.
-    End { bytes: u64, digest: Digest, stamp: Option<Stamp> },
+    End {
+        bytes: u64,
+        digest: Digest,
+        stamp: Option<Stamp>,
+    },
     /// A file is damaged.
     Failed(Reject),
 }
@@ -80,7 +89,11 @@ pub(super) struct Window {
 pub(super) enum Content {
     /// Its score is known.
     Known(WindowRow),
-    Tokens { ids: Vec<u32>, token_start: u64, bytes: Range<u64> },
+    Tokens {
+        ids: Vec<u32>,
+        token_start: u64,
+        bytes: Range<u64>,
+    },
 }
 
 /// Splits a text into tokens until the work is cancelled.
@@ -147,7 +160,7 @@ impl Reading<'_> {
             return false;
         }
         let documents = &self.ledger.documents[reading.documents.clone()];
-        if documents.iter().any(|document| seen.contains(&document.id)) {
+        if documents.iter().any(|document| seen.get(&document.id).is_some()) {
             return false;
         }
         for document in documents {
@@ -162,7 +175,6 @@ impl Reading<'_> {
             return false;
         }
         let begun = SystemTime::now();
-        let stamp = Stamp::of(&self.corpus.files()[file].path).ok().filter(|stamp| stamp.is_settled(begun));
         let mut documents = match self.corpus.read(file) {
             Ok(documents) => documents,
             Err(reject) => return items.send(vec![Item::Failed(reject)]).is_ok(),
@@ -190,7 +202,10 @@ impl Reading<'_> {
             }
         }
         let end = match documents.finish() {
-            Ok(content) => Item::End { bytes: content.bytes, digest: content.digest, stamp },
+            Ok(content) => {
+                let stamp = content.stamp.filter(|stamp| stamp.is_settled(begun));
+                Item::End { bytes: content.bytes, digest: content.digest, stamp }
+            }
             Err(reject) => {
                 seen.forget_file(file as u32);
                 Item::Failed(reject)
@@ -215,7 +230,9 @@ impl Reading<'_> {
                 *record = Err(reject(found, reason));
             }
         }
-        let item = |((record, raw), is_duplicate): (Parsed, bool)| match record.and_then(|record| self.document(record, raw)) {
+        let item = |((record, raw), is_duplicate): (Parsed, bool)| match record
+            .and_then(|record| self.document(record, raw))
+        {
             Ok(document) => Item::Document(Box::new(document)),
             Err(reject) => Item::Reject { reject, is_duplicate },
         };

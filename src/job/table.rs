@@ -5,7 +5,7 @@ use std::num::NonZeroU64;
 use super::entry::Text;
 use super::lines::window_id;
 use crate::attention::FarRegion;
-use crate::corpus::seen::Spot;
+use crate::corpus::Spot;
 use crate::error::Result;
 use crate::score::Score;
 use crate::select::{Candidate, Selector, StandardErrors};
