@@ -1,4 +1,5 @@
-//! Random numbers that are the same on every machine.
+//! Random numbers that are the same on every machine. Logarithms and cosines are those of the crate `libm`, because those of
+//! the platforms differ in their last bits.
 
 use std::f64::consts::TAU;
 
@@ -34,14 +35,14 @@ impl Random {
 
     /// By Box and Muller.
     pub fn normal(&mut self) -> f64 {
-        let radius = (-2.0 * self.uniform().ln()).sqrt();
-        radius * (TAU * self.uniform()).cos()
+        let radius = (-2.0 * libm::log(self.uniform())).sqrt();
+        radius * libm::cos(TAU * self.uniform())
     }
 
     /// Student's distribution with 8 degrees of freedom: normal, by the root of a mean of 8 squared normals.
     pub fn student(&mut self) -> f64 {
         let product: f64 = (0..4).map(|_| self.uniform()).product();
-        self.normal() / (-2.0 * product.ln() / 8.0).sqrt()
+        self.normal() / (-2.0 * libm::log(product) / 8.0).sqrt()
     }
 }
 
