@@ -12,7 +12,7 @@ use super::layer::Layer;
 use super::metadata::{Contract, Metadata};
 use super::session::{Graph, Port, floats};
 use super::verify::Comparison;
-use crate::attention::{FarMass, FarRegion, map_far_mass, map_profiled_mass, normalized_map_far_mass};
+use crate::attention::{FarMass, FarRegion, check_map, map_far_mass, map_profiled_mass, normalized_map_far_mass};
 use crate::cancel::Cancel;
 use crate::config::Config;
 use crate::error::{Error, ErrorKind, Result};
@@ -76,6 +76,13 @@ impl Attentions {
     pub(super) fn score_map(&self, map: &Array<f32, Ix4>, far: FarRegion, domain: VarianceDomain) -> Result<Score> {
         let (_, heads, length, _) = map.dim();
         let map = map.slice(s![0, Layer::heads(self.layer, heads), .., ..]);
+        check_map(map).map_err(|error| match error.kind() {
+            ErrorKind::InvalidArgument => Error::new(
+                ErrorKind::InvalidModel,
+                format!("the output {:?} holds no softmax weights: {error}", self.output),
+            ),
+            _ => error,
+        })?;
         match self.profile {
             true => Score::from_profiled(&map_profiled_mass(map, far), length, far, domain),
             false => Score::new(&map_far_mass(map, far), length, far, domain),

@@ -305,7 +305,7 @@ impl Scorer {
         let region = |sink_tokens: &usize| FarRegion { sink_tokens: *sink_tokens, ..self.far_region(ids.len()) };
         let regions: Vec<_> = sink_tokens.iter().map(region).collect();
         let domain = self.config.variance_domain;
-        self.pool.get()?.install(|| match &self.model {
+        let mut scores = self.pool.get()?.install(|| match &self.model {
             Model::QueryKey(model) => SinkScores::measure(
                 || model.open(&self.graph, &ids, cancel),
                 |window, far| model.score_window(window, far, domain, cancel),
@@ -321,7 +321,11 @@ impl Scorer {
                 |scores, far| Ok(scores.iter().find(|score| score.far == far).expect("a score of each region").clone()),
                 &regions,
             ),
-        })
+        });
+        if let Ok(scores) = &mut scores {
+            scores.scores.iter_mut().for_each(|score| self.tell_untrained(score));
+        }
+        scores.map_err(blame_weights)
     }
 
     /// Checks that settings of `sink_tokens` leave something far in a window of `length` tokens.
@@ -468,13 +472,22 @@ impl Scorer {
         let ids = self.window(ids, self.config.window.get())?;
         let far = self.far_region(ids.len());
         let domain = self.config.variance_domain;
-        self.pool.get()?.install(|| match &self.model {
+        let score = self.pool.get()?.install(|| match &self.model {
             Model::QueryKey(model) => model.score(&self.graph, &ids, far, domain, cancel),
             Model::Attentions(model) => model.score(&self.graph, &ids, far, domain, cancel),
             Model::Statistics(layer) => {
                 Ok(statistics::scores(&self.graph, &ids, &[far], domain, *layer, cancel)?.swap_remove(0))
             }
-        })
+        });
+        let mut score = score.map_err(blame_weights)?;
+        self.tell_untrained(&mut score);
+        Ok(score)
+    }
+
+    /// Says in a score how much of its window the model was not trained for.
+    fn tell_untrained(&self, score: &mut Score) {
+        let trained = self.description.metadata.as_ref().map_or(usize::MAX, |metadata| metadata.max_positions);
+        score.untrained_tokens = score.token_count.saturating_sub(trained);
     }
 
     /// Token ids as one window of at most `window` tokens that can be scored: framed, truncated and checked.
@@ -552,6 +565,13 @@ impl Scorer {
                 Err(Error::new(ErrorKind::InvalidArgument, message))
             }
         }
+    }
+}
+
+fn blame_weights(error: Error) -> Error {
+    match error.kind() {
+        ErrorKind::NonFinite => error.at("the model's weights are damaged"),
+        _ => error,
     }
 }
 
