@@ -4,8 +4,8 @@ use ndarray::ArrayView3;
 use serde::{Deserialize, Serialize};
 
 use crate::attention::{
-    Estimate, FarMass, FarRegion, InstructionSet, PackedKeys, Precision, ProfiledMass, StreamingAttention, check_map,
-    distance_bucket, map_far_mass,
+    Estimate, FarMass, FarRegion, InstructionSet, PackedKeys, Precision, ProfiledMass, StreamingAttention, check_heads,
+    check_map, distance_bucket, map_far_mass,
 };
 use crate::choice::Choice;
 use crate::error::{Error, ErrorKind, Result};
