@@ -1,4 +1,5 @@
-//! Random numbers that are the same on every machine.
+//! Random numbers that are the same on every machine. Logarithms and cosines are those of the crate `libm`, because those of
+//! the platforms differ in their last bits.
 
 /// Random numbers by SplitMix64 (Steele, Lea and Flood, 2014), seeded by any number.
 pub(crate) struct Random(pub u64);
@@ -33,8 +34,8 @@ impl Random {
     /// By Box and Muller.
     #[cfg(test)]
     pub fn normal(&mut self) -> f64 {
-        let radius = (-2.0 * self.uniform().ln()).sqrt();
-        radius * (std::f64::consts::TAU * self.uniform()).cos()
+        let radius = (-2.0 * libm::log(self.uniform())).sqrt();
+        radius * libm::cos(std::f64::consts::TAU * self.uniform())
     }
 
     /// Student's distribution with 8 degrees of freedom, by the polar method of Bailey (1994): roots and quotients are
