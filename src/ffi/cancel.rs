@@ -6,14 +6,19 @@ use crate::cancel::Cancel;
 /// The caller's, to be freed with longattn_cancel_free() when no call uses it any more. Any threads may use it at once.
 pub struct longattn_cancel(pub Cancel);
 
+/// The token, or one that is never asked for NULL.
+pub fn token_of(cancel: Option<&longattn_cancel>) -> Cancel {
+    cancel.map(|cancel| cancel.0.clone()).unwrap_or_default()
+}
+
 /// Makes a token that has not been asked to stop. Never NULL.
 #[unsafe(no_mangle)]
 pub extern "C" fn longattn_cancel_new() -> *mut longattn_cancel {
     handle(longattn_cancel(Cancel::default()))
 }
 
-/// Asks every call that was given this token to stop. Those calls soon give LONGATTN_STATUS_CANCELLED; this one does not
-/// wait for them. Safe from any thread and from a signal handler. NULL is left alone.
+/// Asks every call that was given this token to stop. Those calls give LONGATTN_STATUS_CANCELLED within a second; this one
+/// does not wait for them. Safe from any thread and from a signal handler. NULL is left alone.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn longattn_cancel_request(cancel: *const longattn_cancel) {
     // SAFETY: the header asks for NULL or a live token.

@@ -3,7 +3,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use super::argument::{Output, array, optional, reference, text};
-use super::cancel::longattn_cancel;
+use super::cancel::{longattn_cancel, token_of};
 use super::config::longattn_config;
 use super::error::{Status, longattn_error};
 use super::score::{ScoreOutput, longattn_distance_profile, longattn_head_score, longattn_score};
@@ -22,7 +22,7 @@ use crate::score::Score;
 /// Made by longattn_scorer_open(); the caller's, to be freed with longattn_scorer_free() when no call uses it any more.
 /// Any threads may use one scorer at once, and get the same bits as one thread alone. Open it once and keep it: it holds
 /// all of the model in memory and needs its files no more.
-pub struct longattn_scorer(Scorer);
+pub struct longattn_scorer(pub Arc<Scorer>);
 
 // The header promises it.
 const _: fn() = || {
@@ -81,14 +81,14 @@ pub unsafe extern "C" fn longattn_scorer_open(
             unsafe { (text(path, path_length, "path")?, optional(config, "config")?, Output::one(scorer, "scorer")?) };
         let defaults = Config::default();
         let opened = Scorer::open(Path::new(path), config.map_or(&defaults, |config| &config.0))?;
-        scorer.set([handle(longattn_scorer(opened))]);
+        scorer.set([handle(longattn_scorer(Arc::new(opened)))]);
         Ok(())
     };
     // SAFETY: the header asks for NULL or a place to write to.
     unsafe { guard(error, call) }
 }
 
-/// Frees a scorer and stops its threads. NULL is left alone.
+/// Frees a scorer and stops its threads, which a job on it keeps until it is freed too. NULL is left alone.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn longattn_scorer_free(scorer: *mut longattn_scorer) {
     // SAFETY: the header asks for NULL or a scorer that nobody uses any more.
@@ -367,7 +367,7 @@ pub unsafe extern "C" fn longattn_scorer_cut(
 
 /// # Safety
 /// The input's pointers are NULL, or valid for reads of what its lengths say for as long as the result lives.
-unsafe fn input_of<'a>(input: &longattn_input) -> Result<Input<'a>> {
+pub unsafe fn input_of<'a>(input: &longattn_input) -> Result<Input<'a>> {
     let longattn_input { text, text_length, ids, id_count } = *input;
     if !text.is_null() && !ids.is_null() {
         return Err(Error::new(ErrorKind::InvalidArgument, "text and ids are both set: one of them must be NULL"));
@@ -379,10 +379,6 @@ unsafe fn input_of<'a>(input: &longattn_input) -> Result<Input<'a>> {
         }
         array(ids, id_count, "ids").map(Input::Tokens)
     }
-}
-
-fn token_of(cancel: Option<&longattn_cancel>) -> Cancel {
-    cancel.map(|cancel| cancel.0.clone()).unwrap_or_default()
 }
 
 /// Refuses a scorer whose scores have no distance profile, before it computes one.
