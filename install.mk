@@ -79,6 +79,7 @@ c: cases $(check)/model/model.onnx $(check)/abi.so ## test the C library as it i
 	    $$(pkg-config --cflags --libs longattn) -Wl,-rpath,$(prefix)/lib -lm -o $(check)/test'
 	$(check)/test
 	$(check_example)
+	$(check_job)
 	@$(call with_tool,cmake,$(check_cmake))
 	@$(call with_tool,valgrind,$(check_memory))
 
@@ -148,6 +149,16 @@ $(with_prefix) sh -c '$(CC) -std=c99 $(strict) $(check)/example.c $$(pkg-config 
 LD_LIBRARY_PATH=$(prefix)/lib $(check)/example $(check)/model "$$(head -c 4000 LICENSE-APACHE)"
 endef
 
+# The example that does the whole job, beside the command; $(texts) are real text, in files of many sizes.
+define check_job
+$(with_prefix) sh -c '$(CC) -std=c99 $(strict) bindings/c/examples/run.c $$(pkg-config --cflags --libs longattn) \
+    -Wl,-rpath,$(prefix)/lib -o $(check)/run'
+$(run_test) $(check)/run
+endef
+
+texts = $(wildcard src/*.rs src/*/*.rs)
+run_test = python3 tests/examples/run_test.py $(longattn) tests/data/tiny/query-key $(texts) --
+
 # The same program through the CMake package, linked both ways, from a prefix that was moved.
 check_cmake = rm -rf $(check)/moved $(check)/cmake && cp -a $(prefix) $(check)/moved && \
     cmake -S tests/c/cmake -B $(check)/cmake -DCMAKE_PREFIX_PATH=$(CURDIR)/$(check)/moved -DEXAMPLE=$(CURDIR)/$(check)/example.c \
@@ -159,10 +170,7 @@ check_memory = LONGATTN_BRIEF=1 valgrind --quiet --error-exitcode=1 --suppressio
 
 ### Tests of the C++ header and its example, against the installed files
 
-nlohmann_json := $(CURDIR)/$(fetched)/nlohmann_json
 strict_cpp := $(strict) -Wshadow -Wconversion
-# Real text, in files of many sizes.
-texts = $(wildcard src/*.rs src/*/*.rs)
 
 # $(call without,COMMAND THAT SHOWS IT IS THERE,DEBIAN'S PACKAGE): the package, where it is missing.
 without = $(if $(shell $(1) >/dev/null 2>&1 && echo there),,$(2))
@@ -177,7 +185,7 @@ cpp: ## test the C++ header and its example as they are installed
 	else echo 'cpp: SKIPPED, because Debian packages are missing: $(cpp_missing)'; fi
 
 .PHONY: cpp-tests
-cpp-tests: cases $(nlohmann_json) $(check)/model/model.onnx
+cpp-tests: cases $(check)/model/model.onnx
 	$(MAKE) --no-print-directory install PREFIX=$(prefix) DESTDIR=
 	mkdir -p target/cpp
 	for compiler in $(CXX) $$(command -v clang++ || true); do for standard in 17 20; do \
@@ -188,20 +196,14 @@ cpp-tests: cases $(nlohmann_json) $(check)/model/model.onnx
 	sed '/^```cpp$$/,/^```$$/!d; /^```cpp$$/d; /^```$$/Q' docs/cpp.md > target/cpp/first.cpp
 	$(call build_with_pkg_config,target/cpp/first.cpp,target/cpp/first)
 	target/cpp/first $(check)/model README.md
-	$(call build_with_pkg_config,bindings/cpp/examples/pipeline.cpp,target/cpp/pipeline)
-	$(call build_with_cmake,bindings/cpp/examples,target/cpp/example,-DNLOHMANN_JSON_DIRECTORY=$(nlohmann_json))
-	for pipeline in target/cpp/pipeline target/cpp/example/pipeline; do \
-	    python3 tests/cpp/pipeline_test.py $$pipeline tests/data/tiny/query-key $(check)/model $(texts); \
-	done
+	$(call build_with_pkg_config,bindings/cpp/examples/run.cpp,target/cpp/run)
+	$(call build_with_cmake,bindings/cpp/examples,target/cpp/example)
+	for run in target/cpp/run target/cpp/example/run; do $(run_test) $$run; done
 
 # $(call build_with_pkg_config,SOURCE,PROGRAM)
-build_with_pkg_config = $(with_prefix) sh -c '$(CXX) -std=c++17 -O2 $(strict_cpp) -isystem $(nlohmann_json) $(1) -o $(2) \
+build_with_pkg_config = $(with_prefix) sh -c '$(CXX) -std=c++17 -O2 $(strict_cpp) $(1) -o $(2) \
     $$(pkg-config --cflags --libs longattn) -Wl,-rpath,$(prefix)/lib -pthread'
 
 # $(call build_with_cmake,SOURCES,BUILD,OPTIONS)
 build_with_cmake = cmake -S $(1) -B $(2) -DCMAKE_CXX_COMPILER=$(CXX) -DCMAKE_PREFIX_PATH=$(prefix) $(3) && \
     cmake --build $(2) --parallel
-
-$(nlohmann_json): $(fetched)/nlohmann_json.whl
-	@rm -rf $@
-	$(call unpack,nlohmann_json/include)
