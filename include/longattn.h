@@ -868,7 +868,7 @@ longattn_selector *longattn_selector_new(void);
 
 /**
  * Adds a window. `id` names it, and must be unique within `category`, whose windows compete with each other. Of `score`
- * its token_count, dependency_strength and distribution_uniformity are read. Everything is copied.
+ * its token_count, min_distance, sink_tokens, dependency_strength and distribution_uniformity are read. Everything is copied.
  *
  * LONGATTN_STATUS_NON_FINITE where a score is NaN or infinite; LONGATTN_STATUS_INVALID_UTF8 for a text that is not valid.
  */
@@ -916,11 +916,11 @@ longattn_status longattn_selector_from_json(const char *json,
  * Ranks the windows of each category by their long-distance dependency score, and cuts. The selector is as before: more
  * windows may be added, and it may be finished again. `*selection` is the caller's to free.
  *
- * `config`, or the defaults for NULL, gives the settings alpha, standardize, and one of ratio, count, token_budget and
- * threshold.
+ * `config`, or the defaults for NULL, gives the settings alpha, standardize, mixed_lengths, and one of ratio, count,
+ * token_budget and threshold.
  *
  * LONGATTN_STATUS_INVALID_SETTING where more than one cut is set, LONGATTN_STATUS_INVALID_ARGUMENT where two windows of one
- * category have the same id.
+ * category have the same id, or were measured on different lengths or distances while mixed_lengths is refuse.
  */
 longattn_status longattn_selector_finish(const longattn_selector *selector,
                                          const longattn_config *config,

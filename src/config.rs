@@ -344,6 +344,10 @@ settings! {
     adaptive: bool = false, "CHOICE";
     /// Whether a job writes what each head says too.
     per_head: bool = false, "CHOICE";
+    /// Whether records are scored with their information gain too, by all layers of a package exported with --gain.
+    gain: bool = false, "CHOICE";
+    /// Whether scores of records carry the text and the other fields of each along.
+    keep_fields: bool = false, "CHOICE";
     /// Field with the text of a document; auto is text, or else content.
     text_field: Option<String> = None, "NAME";
     /// Field with the id of a document; auto is id, or else the file's name and line.

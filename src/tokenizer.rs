@@ -1,8 +1,16 @@
 //! Text to token ids with byte ranges.
 
+mod give_up;
+mod pieces;
+#[cfg(test)]
+mod tests;
+
 use std::ops::Range;
 use std::path::Path;
 
+use pieces::Token;
+
+use crate::cancel::Cancel;
 use crate::error::{Error, ErrorKind, Result};
 
 /// The tokens of a text, without special tokens.
@@ -32,6 +40,11 @@ impl Tokens {
     /// Where `tokens` does not lie within the text's.
     pub fn bytes(&self, tokens: &Range<usize>) -> Range<usize> {
         self.boundaries[tokens.start]..self.boundaries[tokens.end]
+    }
+
+    fn extend(&mut self, tokens: &[Token]) {
+        self.ids.extend(tokens.iter().map(|token| token.id));
+        self.boundaries.extend(tokens.iter().map(|token| token.start));
     }
 }
 
@@ -74,20 +87,34 @@ impl Tokenizer {
     /// Splits a text, without adding special tokens.
     ///
     /// # Errors
-    /// [`ErrorKind::InvalidModel`] where the tokenizer cannot split it.
+    /// Those of [`Tokenizer::tokenize_until`].
     pub fn tokenize(&self, text: &str) -> Result<Tokens> {
-        let encoding = self.tokenizer.encode(text, false).map_err(tokenizer_error)?;
-        let mut boundaries = Vec::with_capacity(encoding.len() + 1);
-        boundaries.push(0);
-        for (start, _) in encoding.get_offsets().iter().skip(1) {
-            let floor = text.floor_char_boundary(*start);
-            boundaries.push(floor.max(boundaries[boundaries.len() - 1]));
+        self.tokenize_until(text, &Cancel::default())
+    }
+
+    /// Splits a text, without adding special tokens, until `cancel` says stop.
+    ///
+    /// A long text is split in pieces that are joined to the tokens of the whole, so that memory beside the result does not
+    /// grow with it. They are shared among the threads of the `rayon` pool that calls, else among one for each core.
+    ///
+    /// # Errors
+    /// [`ErrorKind::InvalidModel`] where the tokenizer cannot split it; [`ErrorKind::InvalidRecord`] where it gives up, as
+    /// regular expressions do on some texts, and where 16 MiB without a place to cut, such as one letter again and again,
+    /// stand in a longer text; [`ErrorKind::Cancelled`].
+    pub fn tokenize_until(&self, text: &str, cancel: &Cancel) -> Result<Tokens> {
+        pieces::tokenize(self, text, pieces::SIZES, cancel)
+    }
+
+    /// The tokens of a part of a text that begins at the byte `offset` of the whole.
+    fn tokens(&self, part: &str, offset: usize) -> Result<Vec<Token>> {
+        let encoding = give_up::or_error(|| self.tokenizer.encode(part, false))?.map_err(tokenizer_error)?;
+        let (ids, offsets, words) = (encoding.get_ids(), encoding.get_offsets(), encoding.get_word_ids());
+        let mut tokens: Vec<Token> = Vec::with_capacity(ids.len());
+        for (index, (id, (start, _))) in ids.iter().zip(offsets).enumerate() {
+            let start = tokens.last().map_or(offset, |last| last.start.max(offset + part.floor_char_boundary(*start)));
+            tokens.push(Token { id: *id, start, begins_word: index == 0 || words[index] != words[index - 1] });
         }
-        if encoding.is_empty() {
-            boundaries.clear();
-        }
-        boundaries.push(text.len());
-        Ok(Tokens { ids: encoding.get_ids().to_vec(), boundaries })
+        Ok(tokens)
     }
 
     /// The special tokens that the tokenizer's post-processor puts before a text.

@@ -1,5 +1,6 @@
 //! The streaming kernel and the map against plain sums in double precision.
 
+use longattn::Cancel;
 use longattn::attention::{
     DISTANCE_BUCKETS, FarMass, FarRegion, InstructionSet, PackedKeys, Precision, ProfiledMass, StreamingAttention,
     bucket_start, distance_bucket, estimate, map_far_mass, map_profiled_mass, normalized_map_far_mass,
@@ -271,14 +272,17 @@ fn the_reference_is_double_precision() {
     let far = FarRegion { min_distance: 17, sink_tokens: 3 };
     let inputs = Inputs::random(5, (6, 2), 130, 24, far);
     let Inputs { queries, keys, scale, .. } = &inputs;
-    let reference = |cap| reference_far_mass(queries.view(), keys.view(), *scale, cap, far).unwrap();
+    let reference =
+        |cap| reference_far_mass(queries.view(), keys.view(), *scale, cap, far, &Cancel::default()).unwrap();
     assert_same(&reference(None), &totals(&inputs.expected()), 1e-12);
     let rows: Vec<_> = (0..130).collect();
     let capped = inputs.streaming(InstructionSet::Portable).with_logit_softcap(Some(2.0));
     let capped = totals(&capped.far_masses(queries.view(), &rows).unwrap());
     assert_same(&reference(Some(2.0)), &capped, 1e-5);
     assert!((capped[0].mass / reference(None)[0].mass - 1.0).abs() > 1e-3);
-    assert!(reference_far_mass(queries.view(), keys.slice(s![.., 1.., ..]), *scale, None, far).is_err());
+    assert!(
+        reference_far_mass(queries.view(), keys.slice(s![.., 1.., ..]), *scale, None, far, &Cancel::default()).is_err()
+    );
 
     let rounded = inputs.map().mapv(|weight| weight as f32 * 1.01);
     assert_same(&normalized_map_far_mass(rounded.view(), far), &totals(&inputs.expected()), 1e-6);

@@ -47,6 +47,11 @@ impl InstructionSet {
         let sets = Self::NAMES.iter().map(|row| row.1);
         sets.filter(|set| *set != Self::Auto && Kernel::new(*set).is_ok())
     }
+
+    /// The widest that this machine has, which `Auto` stands for.
+    pub fn widest() -> Self {
+        [Self::Avx512, Self::Avx2, Self::Neon].into_iter().find(|set| Kernel::detect(*set).is_some()).unwrap_or(Self::Portable)
+    }
 }
 
 impl Choice for InstructionSet {
@@ -92,9 +97,8 @@ impl Kernel {
     /// # Errors
     /// [`ErrorKind::InvalidSetting`] where this machine lacks the instructions asked for.
     pub(super) fn new(wanted: InstructionSet) -> Result<Self> {
-        let widest_first = [InstructionSet::Avx512, InstructionSet::Avx2, InstructionSet::Neon];
         let found = match wanted {
-            InstructionSet::Auto => widest_first.into_iter().find_map(Self::detect).or(Some(Self::Portable)),
+            InstructionSet::Auto => Self::detect(InstructionSet::widest()),
             _ => Self::detect(wanted),
         };
         found.ok_or_else(|| {

@@ -9,6 +9,7 @@ use super::clusters::ClusteredAttention;
 use super::int16::Int16Keys;
 use super::kernel::{FarSums, Float32Panels, Kernel, PANEL, ProfileSums, Query, RowSums, Tile, finite_or_nan};
 use super::{FarMass, FarRegion, InstructionSet, Precision, ProfiledMass};
+use crate::cancel::Cancel;
 use crate::error::{Error, ErrorKind, Result};
 
 /// Queries of one tile. Its keys are read from memory once for all of them.
@@ -131,6 +132,7 @@ pub struct StreamingAttention {
     softcap: Option<f32>,
     far: FarRegion,
     kernel: Kernel,
+    cancel: Cancel,
 }
 
 impl StreamingAttention {
@@ -141,7 +143,7 @@ impl StreamingAttention {
     pub fn new(keys: PackedKeys, scale: f64, far: FarRegion, instruction_set: InstructionSet) -> Result<Self> {
         let kernel = Kernel::new(instruction_set)?;
         let scale = finite_or_nan((scale * LOG2_E) as f32);
-        Ok(Self { keys: Keys::Float32(keys), scale, softcap: None, far, kernel })
+        Ok(Self { keys: Keys::Float32(keys), scale, softcap: None, far, kernel, cancel: Cancel::default() })
     }
 
     /// The same attention with products of queries and keys in another precision.
@@ -157,6 +159,12 @@ impl StreamingAttention {
     #[must_use]
     pub fn with_logit_softcap(self, cap: Option<f64>) -> Self {
         Self { softcap: cap.map(|cap| (cap * LOG2_E) as f32), ..self }
+    }
+
+    /// The same attention, which stops with [`ErrorKind::Cancelled`] when `cancel` says so.
+    #[must_use]
+    pub fn with_cancel(self, cancel: &Cancel) -> Self {
+        Self { cancel: cancel.clone(), ..self }
     }
 
     /// The far mass of some rows: `queries` is `[heads, rows, head_size]`, `rows` their positions in rising order, and
@@ -216,10 +224,11 @@ impl StreamingAttention {
                 Query { row: rows[*index], numbers: numbers.to_slice().expect("whole rows") }
             };
             let queries: Vec<_> = places.iter().map(query).collect();
-            self.tile_masses(*key_head, &queries, Sums::NONE)
+            self.cancel.check()?;
+            Ok(self.tile_masses(*key_head, &queries, Sums::NONE))
         };
         // The last rows see the most keys: begun first, they leave no thread waiting at the end.
-        let results: Vec<_> = tiles.par_iter().rev().with_max_len(1).map(tile_masses).collect();
+        let results: Vec<_> = tiles.par_iter().rev().with_max_len(1).map(tile_masses).collect::<Result<_>>()?;
 
         let mut masses = Array2::default((heads, row_count));
         for ((_, places), result) in tiles.into_iter().rev().zip(results) {

@@ -1,63 +1,63 @@
-//! The files that the inputs given on a command line stand for.
+//! The files that inputs stand for.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::fs::{self, File};
-use std::path::{MAIN_SEPARATOR, Path, PathBuf};
+use std::io::{self, Read};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use walkdir::{DirEntry, WalkDir};
 
-use super::STANDARD_STREAM;
-use super::source::uncompressed_name;
+use super::compression::Compression;
+use super::name::{category_of, is_standard_input, own_name, shown, slashed};
+use super::object::RawObject;
+use super::source::{is_shortage, read_failure};
 use crate::error::{Error, ErrorKind, Result};
 
 /// One file to read.
-pub(super) struct InputFile {
+#[derive(Clone, Debug)]
+pub struct InputFile {
+    /// Where it is; `-` for standard input.
     pub path: PathBuf,
-    /// What ids are made of: the file's name, or its path from the folder that was given.
+    /// What ids are made of, unlike every other's: the file's name, or its path from the folder that was given, that folder's
+    /// name first, with `/` between the parts. Where two inputs have one name, their paths take the place of their names.
+    /// Bytes that are not UTF-8 are written as `\xFF`, and backslashes doubled.
     pub name: String,
-    /// Which of the inputs it belongs to.
-    pub input: usize,
-    pub is_json_lines: bool,
-    /// None for standard input and pipes.
+    /// What its records compete in unless they say, by the rule of [`category_of`].
+    pub category: String,
+    /// Its size when it was listed; none for standard input and pipes.
     pub bytes: Option<u64>,
+    /// The path as messages show it.
+    pub(super) shown: Arc<str>,
+    pub(super) is_json_lines: bool,
+    /// Why it cannot be read, where listing told.
+    pub(super) trouble: Option<String>,
 }
 
-/// One file or folder as it was given.
-struct Input<'a> {
-    path: &'a Path,
-    name: String,
-}
-
-/// All files of all inputs, with the category that each input gives its records.
-pub(super) struct Listing {
-    pub files: Vec<InputFile>,
-    pub categories: Vec<String>,
-}
-
-impl Listing {
-    /// Checks all inputs and lists their files, folders in sorted order.
-    pub fn new(paths: &[&Path]) -> Result<Self> {
-        if paths.is_empty() {
-            let message = "no input: name files or folders, or - for standard input";
-            return Err(Error::new(ErrorKind::InvalidArgument, message));
-        }
-        check_overlap(paths)?;
-        let inputs = named(paths)?;
-        let mut files = Vec::new();
-        for (index, input) in inputs.iter().enumerate() {
-            list(index, input, &mut files)?;
-        }
-        let categories = paths.iter().map(|path| category(path)).collect::<Result<_>>()?;
-        Ok(Self { files, categories })
+/// Checks all inputs and lists their files, folders in sorted order.
+pub(super) fn list(paths: &[&Path], leave_out: &[&Path]) -> Result<Vec<InputFile>> {
+    if paths.is_empty() {
+        let message = "no input: name files or folders, or - for standard input";
+        return Err(Error::new(ErrorKind::InvalidArgument, message));
     }
+    let resolved = paths.iter().map(|path| resolve(path)).collect::<Result<Vec<_>>>()?;
+    check_overlap(paths, &resolved)?;
+    let leave_out: Vec<_> = leave_out.iter().filter_map(|folder| folder.canonicalize().ok()).collect();
+    let files = list_all(paths, &names(paths), &leave_out)?;
+    if are_unlike(&files) {
+        return Ok(files);
+    }
+    // A path as it was given may be what a file in another input is called.
+    let names: Vec<_> = resolved.iter().map(|path| slashed(path)).collect();
+    list_all(paths, &names, &leave_out)
 }
 
 /// Refuses inputs that would be read twice.
-fn check_overlap(paths: &[&Path]) -> Result<()> {
-    let mut resolved = paths.iter().map(|path| Ok((resolve(path)?, *path))).collect::<Result<Vec<_>>>()?;
+fn check_overlap(paths: &[&Path], resolved: &[PathBuf]) -> Result<()> {
+    let mut inputs: Vec<_> = resolved.iter().zip(paths).collect();
     // In this order the paths in a folder directly follow the folder.
-    resolved.sort();
-    let overlap = resolved.windows(2).find(|pair| pair[1].0.starts_with(&pair[0].0));
+    inputs.sort();
+    let overlap = inputs.windows(2).find(|pair| pair[1].0.starts_with(pair[0].0));
     let Some([(_, outer), (_, inner)]) = overlap else { return Ok(()) };
     let (outer, inner) = (outer.display(), inner.display());
     let message = format!("the input {inner} would be read twice, as {outer} is given too: leave one out");
@@ -76,72 +76,46 @@ fn resolve(path: &Path) -> Result<PathBuf> {
     }
 }
 
-/// Inputs with their names; where two have the same name, ids are made of their paths as given.
-fn named<'a>(paths: &[&'a Path]) -> Result<Vec<Input<'a>>> {
-    let names = paths.iter().map(|path| own_name(path)).collect::<Result<Vec<_>>>()?;
+/// The names of inputs: their own, or where two have the same one, their paths as given.
+fn names(paths: &[&Path]) -> Vec<String> {
+    let names: Vec<_> = paths.iter().map(|path| own_name(path)).collect();
     let mut uses = HashMap::new();
     for name in &names {
-        *uses.entry(name.clone()).or_insert(0) += 1;
+        *uses.entry(name.as_str()).or_insert(0) += 1;
     }
-    let name = |path: &Path, name: String| if uses[&name] > 1 { slashed(path) } else { name };
-    Ok(paths.iter().zip(names).map(|(path, own)| Input { path, name: name(path, own) }).collect())
+    let name = |(path, own): (&&Path, &String)| if uses[own.as_str()] > 1 { slashed(path) } else { own.clone() };
+    paths.iter().zip(&names).map(name).collect()
 }
 
-/// The last part of a path, also of one that ends in a slash or is `.`.
-fn own_name(path: &Path) -> Result<String> {
-    if is_standard_input(path) {
-        return Ok("stdin".to_owned());
-    }
-    if let Some(name) = path.file_name() {
-        return Ok(name.to_string_lossy().into_owned());
-    }
-    let resolved = resolve(path)?;
-    Ok(resolved.file_name().unwrap_or(resolved.as_os_str()).to_string_lossy().into_owned())
+fn are_unlike(files: &[InputFile]) -> bool {
+    let mut names = HashSet::new();
+    files.iter().all(|file| names.insert(file.name.as_str()))
 }
 
-/// A folder's name, or a file's name without its extensions.
-fn category(path: &Path) -> Result<String> {
-    let name = own_name(path)?;
-    if path.is_dir() || is_standard_input(path) {
-        return Ok(name);
-    }
-    let stem = Path::new(uncompressed_name(&name)).file_stem();
-    Ok(stem.map_or(name.clone(), |stem| stem.to_string_lossy().into_owned()))
-}
-
-fn list(index: usize, input: &Input<'_>, files: &mut Vec<InputFile>) -> Result<()> {
-    let Input { path, name } = input;
-    if path.is_dir() {
-        return list_folder(index, input, files);
-    }
-    let bytes = if is_standard_input(path) { None } else { check_readable(path)? };
-    let is_json_lines = is_standard_input(path) || is_json_lines(name);
-    files.push(InputFile { path: path.to_path_buf(), name: name.clone(), input: index, is_json_lines, bytes });
-    Ok(())
-}
-
-fn list_folder(index: usize, input: &Input<'_>, files: &mut Vec<InputFile>) -> Result<()> {
-    let before = files.len();
-    let entries = WalkDir::new(input.path).follow_links(true).sort_by_file_name().into_iter();
-    for entry in entries.filter_entry(|entry| entry.depth() == 0 || !is_hidden(entry)) {
-        let entry = entry.map_err(|error| unreadable(input.path, error.into()))?;
-        if entry.file_type().is_file() {
-            files.push(folder_file(index, input, entry)?);
+fn list_all(paths: &[&Path], names: &[String], leave_out: &[PathBuf]) -> Result<Vec<InputFile>> {
+    let mut files = Vec::new();
+    for (path, name) in paths.iter().zip(names) {
+        match path.is_dir() {
+            true => list_folder(path, name, leave_out, &mut files)?,
+            false => files.push(given_file(path, name)?),
         }
     }
-    if files.len() == before {
-        let message = format!("the folder {} has no files to read (hidden ones are skipped)", input.path.display());
-        return Err(Error::new(ErrorKind::InvalidArgument, message));
-    }
-    Ok(())
+    Ok(files)
 }
 
-fn folder_file(index: usize, input: &Input<'_>, entry: DirEntry) -> Result<InputFile> {
-    let metadata = entry.metadata().map_err(|error| unreadable(entry.path(), error.into()))?;
-    let nested = entry.path().strip_prefix(input.path).unwrap_or(entry.path());
-    let name = format!("{}/{}", input.name, slashed(nested));
-    let is_json_lines = is_json_lines(&name);
-    Ok(InputFile { path: entry.into_path(), name, input: index, is_json_lines, bytes: Some(metadata.len()) })
+fn given_file(path: &Path, name: &str) -> Result<InputFile> {
+    let bytes = if is_standard_input(path) { None } else { check_readable(path)? };
+    let is_json_lines = is_standard_input(path) || is_json_lines(name);
+    let category = category_of(path);
+    Ok(InputFile {
+        path: path.to_owned(),
+        name: name.to_owned(),
+        category,
+        bytes,
+        shown: shown(path).into(),
+        is_json_lines,
+        trouble: None,
+    })
 }
 
 /// Opens a file to see whether it can be, and gives its size where it has one.
@@ -154,27 +128,119 @@ fn check_readable(path: &Path) -> Result<Option<u64>> {
     Ok(Some(metadata.len()))
 }
 
-fn unreadable(path: &Path, cause: std::io::Error) -> Error {
-    Error::io(format!("read the input {}", path.display()), cause)
+fn list_folder(folder: &Path, name: &str, leave_out: &[PathBuf], files: &mut Vec<InputFile>) -> Result<()> {
+    if is_left_out(folder, leave_out) || holds_results(folder) {
+        let message = format!(
+            "the input {} is a folder of results, which are no documents: name the folder of the documents, and another one \
+             for results",
+            folder.display()
+        );
+        return Err(Error::new(ErrorKind::InvalidArgument, message));
+    }
+    let before = files.len();
+    let category = category_of(folder);
+    let entries = WalkDir::new(folder).follow_links(true).sort_by_file_name().into_iter();
+    for entry in entries.filter_entry(|entry| entry.depth() == 0 || is_wanted(entry, leave_out)) {
+        let (path, found) = match entry {
+            Ok(entry) if entry.file_type().is_dir() => continue,
+            Ok(entry) => (entry.path().to_owned(), size(&entry)),
+            Err(error) => (error.path().unwrap_or(folder).to_owned(), Err(trouble(folder, error)?)),
+        };
+        let nested = slashed(path.strip_prefix(folder).unwrap_or(&path));
+        let name = if nested.is_empty() { name.to_owned() } else { format!("{name}/{nested}") };
+        // What is neither file nor link to one, such as a socket, is no document.
+        let Some(found) = found.transpose() else { continue };
+        files.push(InputFile {
+            is_json_lines: is_json_lines(&name),
+            shown: shown(&path).into(),
+            path,
+            name,
+            category: category.clone(),
+            bytes: Some(*found.as_ref().unwrap_or(&0)),
+            trouble: found.err(),
+        });
+    }
+    check_some_file(folder, &files[before..])
 }
 
-fn is_standard_input(path: &Path) -> bool {
-    path == Path::new(STANDARD_STREAM)
+/// A file's size; none for what is no file.
+fn size(entry: &DirEntry) -> Result<Option<u64>, String> {
+    if !entry.file_type().is_file() {
+        return Ok(None);
+    }
+    entry.metadata().map(|metadata| Some(metadata.len())).map_err(|error| read_failure(&error.into()))
+}
+
+/// What is wrong with one entry of a folder, such as a link to nowhere; an error where every other would fail like it.
+fn trouble(folder: &Path, error: walkdir::Error) -> Result<String> {
+    if let Some(ancestor) = error.loop_ancestor() {
+        return Ok(format!("cannot be read: a loop, since it links to {}, which it is in", ancestor.display()));
+    }
+    let cause = io::Error::from(error);
+    match is_shortage(&cause) {
+        true => Err(unreadable(folder, cause)),
+        false => Ok(read_failure(&cause)),
+    }
+}
+
+fn check_some_file(folder: &Path, files: &[InputFile]) -> Result<()> {
+    if files.iter().any(|file| file.trouble.is_none()) {
+        return Ok(());
+    }
+    let folder = folder.display();
+    let message = match files.first() {
+        None => format!("the folder {folder} has no files to read (hidden ones, markers and results are skipped)"),
+        Some(file) => {
+            let trouble = file.trouble.as_deref().unwrap_or_default();
+            format!("the folder {folder} has no file that can be read: {} {trouble}", file.shown)
+        }
+    };
+    Err(Error::new(ErrorKind::InvalidArgument, message))
+}
+
+fn is_wanted(entry: &DirEntry, leave_out: &[PathBuf]) -> bool {
+    if is_hidden(entry) || is_marker(entry) {
+        return false;
+    }
+    !entry.file_type().is_dir() || !is_left_out(entry.path(), leave_out) && !holds_results(entry.path())
 }
 
 fn is_hidden(entry: &DirEntry) -> bool {
-    entry.file_name().to_string_lossy().starts_with('.')
+    entry.file_name().as_encoded_bytes().starts_with(b".")
+}
+
+/// Files and folders that Hadoop and Spark leave among those with data.
+fn is_marker(entry: &DirEntry) -> bool {
+    const MARKERS: [&str; 5] = ["_SUCCESS", "_metadata", "_common_metadata", "_temporary", "_spark_metadata"];
+    let name = entry.file_name();
+    MARKERS.iter().any(|marker| name == *marker) || entry.path().extension().is_some_and(|extension| extension == "crc")
+}
+
+fn is_left_out(folder: &Path, leave_out: &[PathBuf]) -> bool {
+    !leave_out.is_empty() && folder.canonicalize().is_ok_and(|folder| leave_out.contains(&folder))
+}
+
+/// The file that tells that a folder holds the results of a job, and its key that no other program's file of this name has.
+const JOB_FILE: &str = "job.json";
+const JOB_KEY: &str = "longattn";
+
+/// More than any job writes into its file.
+const MOST_JOB_BYTES: u64 = 1 << 20;
+
+fn holds_results(folder: &Path) -> bool {
+    let Ok(file) = File::open(folder.join(JOB_FILE)) else { return false };
+    let mut text = String::new();
+    let read = file.take(MOST_JOB_BYTES).read_to_string(&mut text);
+    read.is_ok() && RawObject::parse(&text).is_ok_and(|object| object.get(JOB_KEY).is_some())
+}
+
+fn unreadable(path: &Path, cause: io::Error) -> Error {
+    Error::io(format!("read the input {}", path.display()), cause)
 }
 
 fn is_json_lines(name: &str) -> bool {
-    let uncompressed = uncompressed_name(name);
+    let (stem, compression) = Compression::split(name);
     // Public corpora come as .json.gz with an object a line; a plain .json is mostly one pretty-printed document.
-    let is_compressed_json = uncompressed != name && uncompressed.ends_with(".json");
-    is_compressed_json || uncompressed.ends_with(".jsonl") || uncompressed.ends_with(".ndjson")
-}
-
-/// A path with `/` between its parts on every system, so that ids are the same everywhere.
-fn slashed(path: &Path) -> String {
-    let path = path.to_string_lossy().replace(MAIN_SEPARATOR, "/");
-    path.trim_end_matches('/').to_owned()
+    let is_compressed_json = compression != Compression::None && stem.ends_with(".json");
+    is_compressed_json || stem.ends_with(".jsonl") || stem.ends_with(".ndjson")
 }

@@ -1,28 +1,40 @@
 //! Reading documents, writing results, and a journal that lets long work be resumed.
 //!
-//! A [`Reader`] turns files and folders into [`Record`]s. What cannot be used becomes a [`Reject`] and reading goes
-//! on; only a file that cannot be read ends it. [`Lines`] reads JSON lines of any type, [`Output`] writes them, and a
-//! [`Journal`] keeps what was done so far.
+//! A [`Corpus`] lists files and folders. Each file is read by itself, as [`RawDocuments`] that any thread can turn into
+//! [`Record`]s, and says at its end what it held; a [`Reader`] reads all of them in order. What cannot be used, be it a record
+//! or a whole file, becomes a [`Reject`] and reading goes on. [`Lines`] reads JSON lines of any type, [`Output`] writes them, and
+//! a [`Journal`] keeps what was done so far.
 
+mod compression;
+mod documents;
 mod input;
 mod journal;
 mod lines;
+mod name;
+mod object;
 mod output;
 mod place;
 mod reader;
 mod record;
 mod rejects;
-mod seen;
+pub(crate) mod seen;
 mod source;
+mod whole;
 mod writable;
 
+pub use documents::{RawDocument, RawDocuments};
+pub use input::InputFile;
 pub use journal::Journal;
 pub use lines::Lines;
+pub use name::category_of;
+pub use object::RawObject;
 pub use output::Output;
 pub use place::{Place, Reject};
-pub use reader::{Progress, Reader};
+pub use reader::{Corpus, Progress, Reader};
 pub use record::{Fields, Record};
 pub use rejects::Rejects;
+pub use source::Content;
+pub use whole::write_whole;
 pub use writable::check_writable;
 
 /// The path that stands for standard input or standard output.

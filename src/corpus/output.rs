@@ -1,23 +1,24 @@
 //! JSON lines to a file that appears whole or not at all, or to standard output.
 
-use std::fs::{self, OpenOptions, Permissions};
-use std::io::{self, BufWriter, Write};
+use std::fs::{self, OpenOptions};
+use std::io::{self, BufWriter, IntoInnerError, Write};
 use std::ops::ControlFlow;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use serde::Serialize;
-use tempfile::NamedTempFile;
 
 use super::STANDARD_STREAM;
+use super::compression::{Compression, Encoder};
 use super::lines::json_line;
-use super::writable::{check_writable, folder, sync_folder, without_path, write_error};
+use super::whole::Unfinished;
+use super::writable::{check_writable, write_error};
 use crate::error::Result;
 
 const OTHERWISE: &str = "choose another output with -o";
 const BUFFER_BYTES: usize = 1 << 17;
 
-/// Writes JSON lines. A file appears, or replaces an older one, only when [`finish`](Self::finish) succeeds; dropped before
-/// that, it leaves nothing behind.
+/// Writes JSON lines, compressed where the path ends in `.gz` or `.zst`. A file appears, or replaces an older one, only when
+/// [`finish`](Self::finish) succeeds; dropped before that, it leaves nothing behind.
 ///
 /// [`ControlFlow::Break`] tells that whoever read standard output has gone (`longattn … | head`): a reason to end quietly.
 pub struct Output {
@@ -27,9 +28,9 @@ pub struct Output {
 
 enum Sink {
     /// A regular file, written beside its final path.
-    File { unfinished: BufWriter<NamedTempFile>, path: PathBuf },
+    File(BufWriter<Encoder<Unfinished>>),
     /// Standard output, or a pipe or device such as `/dev/null`, which must not be replaced by a file.
-    Stream(BufWriter<Box<dyn Write + Send>>),
+    Stream(BufWriter<Encoder<Box<dyn Write + Send>>>),
 }
 
 impl Output {
@@ -49,7 +50,10 @@ impl Output {
     }
 
     fn stream(name: &str, stream: Box<dyn Write + Send>) -> Self {
-        Self { name: name.to_owned(), sink: Sink::Stream(BufWriter::with_capacity(BUFFER_BYTES, stream)) }
+        Self {
+            name: name.to_owned(),
+            sink: Sink::Stream(BufWriter::with_capacity(BUFFER_BYTES, Encoder::None(stream))),
+        }
     }
 
     /// Writes one line.
@@ -60,7 +64,7 @@ impl Output {
     pub fn write<T: Serialize + ?Sized>(&mut self, entry: &T) -> Result<ControlFlow<()>> {
         let line = json_line(entry).map_err(|error| error.at(&self.name))?;
         let written = self.sink.writer().write_all(&line);
-        self.outcome(written)
+        outcome(&self.name, written)
     }
 
     /// Hands what is buffered to the operating system.
@@ -69,81 +73,52 @@ impl Output {
     /// Of kind [`Io`](crate::ErrorKind::Io).
     pub fn flush(&mut self) -> Result<ControlFlow<()>> {
         let flushed = self.sink.writer().flush();
-        self.outcome(flushed)
+        outcome(&self.name, flushed)
     }
 
     /// Writes what is left and puts the file in its place.
     ///
     /// # Errors
     /// Of kind [`Io`](crate::ErrorKind::Io); nothing is left behind then, and an older file is as it was.
-    pub fn finish(mut self) -> Result<ControlFlow<()>> {
-        let flushed = self.sink.writer().flush();
-        if self.outcome(flushed)?.is_break() {
-            return Ok(ControlFlow::Break(()));
-        }
-        let Sink::File { unfinished, path } = self.sink else { return Ok(ControlFlow::Continue(())) };
-        persist(unfinished, &path).map_err(|cause| write_error(&self.name, cause, OTHERWISE))?;
-        Ok(ControlFlow::Continue(()))
+    pub fn finish(self) -> Result<ControlFlow<()>> {
+        let Self { name, sink } = self;
+        outcome(&name, sink.finish())
     }
+}
 
-    fn outcome(&self, written: io::Result<()>) -> Result<ControlFlow<()>> {
-        match written {
-            Ok(()) => Ok(ControlFlow::Continue(())),
-            Err(cause) if cause.kind() == io::ErrorKind::BrokenPipe => Ok(ControlFlow::Break(())),
-            Err(cause) => Err(write_error(&self.name, cause, OTHERWISE)),
-        }
+fn outcome(name: &str, written: io::Result<()>) -> Result<ControlFlow<()>> {
+    match written {
+        Ok(()) => Ok(ControlFlow::Continue(())),
+        Err(cause) if cause.kind() == io::ErrorKind::BrokenPipe => Ok(ControlFlow::Break(())),
+        Err(cause) => Err(write_error(name, cause, OTHERWISE)),
     }
 }
 
 impl Sink {
     fn open(path: &Path) -> io::Result<Self> {
-        let Ok(older) = fs::metadata(path) else {
-            return Self::beside(path.to_owned(), new_file_permissions());
-        };
-        if older.is_file() {
-            // A link stays a link: the file that it points to is replaced.
-            return Self::beside(path.canonicalize()?, Some(older.permissions()));
+        let compression = Compression::of(&path.to_string_lossy());
+        if fs::metadata(path).is_ok_and(|older| !older.is_file()) {
+            let stream: Box<dyn Write + Send> = Box::new(OpenOptions::new().write(true).open(path)?);
+            let encoder = Encoder::new(compression, stream)?;
+            return Ok(Self::Stream(BufWriter::with_capacity(BUFFER_BYTES, encoder)));
         }
-        let stream: Box<dyn Write + Send> = Box::new(OpenOptions::new().write(true).open(path)?);
-        Ok(Self::Stream(BufWriter::with_capacity(BUFFER_BYTES, stream)))
-    }
-
-    fn beside(path: PathBuf, permissions: Option<Permissions>) -> io::Result<Self> {
-        let mut builder = tempfile::Builder::new();
-        if let Some(permissions) = permissions {
-            builder.permissions(permissions);
-        }
-        let unfinished =
-            builder.prefix(".longattn-").suffix(".unfinished").tempfile_in(folder(&path)).map_err(without_path)?;
-        Ok(Self::File { unfinished: BufWriter::with_capacity(BUFFER_BYTES, unfinished), path })
+        let encoder = Encoder::new(compression, Unfinished::beside(path)?)?;
+        Ok(Self::File(BufWriter::with_capacity(BUFFER_BYTES, encoder)))
     }
 
     fn writer(&mut self) -> &mut dyn Write {
         match self {
-            Self::File { unfinished, .. } => unfinished,
+            Self::File(file) => file,
             Self::Stream(stream) => stream,
         }
     }
-}
 
-fn persist(unfinished: BufWriter<NamedTempFile>, path: &Path) -> io::Result<()> {
-    let file: NamedTempFile = unfinished.into_inner()?;
-    file.as_file().sync_all()?;
-    file.persist(path)?;
-    sync_folder(path);
-    Ok(())
-}
-
-/// What the system gives any new file, where temporary files would be closed to others.
-#[cfg(unix)]
-fn new_file_permissions() -> Option<Permissions> {
-    use std::os::unix::fs::PermissionsExt;
-    Some(Permissions::from_mode(0o666))
-}
-
-#[cfg(not(unix))]
-fn new_file_permissions() -> Option<Permissions> {
-    None
+    fn finish(self) -> io::Result<()> {
+        match self {
+            Self::File(file) => file.into_inner().map_err(IntoInnerError::into_error)?.finish()?.finish().map(drop),
+            Self::Stream(stream) => stream.into_inner().map_err(IntoInnerError::into_error)?.finish().map(drop),
+        }
+    }
 }
 
 #[cfg(test)]

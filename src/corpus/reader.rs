@@ -1,36 +1,157 @@
 //! From files and folders to records.
 
-use std::io::Read;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use serde_json::{Map, Value};
-
-use super::input::{InputFile, Listing};
-use super::lines::{BYTE_ORDER_MARK, RawLines, parse_object};
+use super::documents::{RawDocument, RawDocuments, reject};
+use super::input::{InputFile, list};
+use super::lines::{object_text, rejected_line};
+use super::object::{Members, RawObject};
 use super::record::{Content, Fields, Record};
 use super::seen::{Seen, Spot};
-use super::source::Source;
 use super::{Place, Reject};
+use crate::cancel::Cancel;
 use crate::error::Result;
 
-/// Reads the records of files, folders and standard input, in the order given.
+/// 1 GiB.
+const DOCUMENT_LIMIT: u64 = 1 << 30;
+
+/// The files of some inputs, listed and not yet read. Clones are cheap and share the list.
 ///
 /// `.jsonl` and `.ndjson` files, compressed or not, compressed `.json` files and standard input hold one record a line;
-/// any other file is one text.
-/// Names that end in `.gz` or `.zst` are decompressed. Folders are read with everything in them, sorted by name, except
-/// for hidden files and folders.
-///
-/// Each item is a record or a [`Reject`]. An error, always of kind [`Io`](crate::ErrorKind::Io), is the last item.
-pub struct Reader {
-    listing: Listing,
+/// any other file is one text. Names that end in `.gz` or `.zst` are decompressed. Folders are listed with everything in them,
+/// sorted by name, except for hidden files and folders, what Hadoop and Spark leave beside data (`_SUCCESS`, `.crc`, …) and
+/// folders that hold the results of a job.
+#[derive(Clone, Debug)]
+pub struct Corpus {
+    files: Arc<[InputFile]>,
     fields: Fields,
+    document_limit: u64,
+    cancel: Cancel,
+}
+
+impl Corpus {
+    /// Lists the files of all inputs: files, folders, and `-` for standard input. Folders in `leave_out`, such as the one that
+    /// results will go to, are never entered.
+    ///
+    /// # Errors
+    /// Of kind [`Io`](crate::ErrorKind::Io) where an input is missing or cannot be read; of kind
+    /// [`InvalidArgument`](crate::ErrorKind::InvalidArgument) where there is none, one is given twice, or a folder has no
+    /// readable file or is left out itself. A file in a folder that cannot be read is no error, but a reject when it is read.
+    pub fn open<P: AsRef<Path>>(inputs: &[P], fields: Fields, leave_out: &[&Path]) -> Result<Self> {
+        let inputs: Vec<_> = inputs.iter().map(AsRef::as_ref).collect();
+        let files = list(&inputs, leave_out)?.into();
+        Ok(Self { files, fields, document_limit: DOCUMENT_LIMIT, cancel: Cancel::default() })
+    }
+
+    /// Sets the longest line or text in bytes, decompressed, that is read, 1 GiB unless set. A longer one is a reject, and is
+    /// never held in memory.
+    #[must_use]
+    pub fn with_document_limit(self, bytes: u64) -> Self {
+        Self { document_limit: bytes, ..self }
+    }
+
+    /// Lets reading be stopped: what is being read then fails at once, however long a document is.
+    #[must_use]
+    pub fn with_cancel(self, cancel: Cancel) -> Self {
+        Self { cancel, ..self }
+    }
+
+    /// The files in the order of the inputs.
+    pub fn files(&self) -> &[InputFile] {
+        &self.files
+    }
+
+    /// The fields that records are read from.
+    pub fn fields(&self) -> &Fields {
+        &self.fields
+    }
+
+    /// Bytes of all files as they are on disk, compressed or not; none where standard input or a pipe is among them.
+    pub fn total_bytes(&self) -> Option<u64> {
+        self.files.iter().map(|file| file.bytes).sum()
+    }
+
+    /// Opens a file by its number.
+    ///
+    /// # Errors
+    /// A reject that names the file and why it cannot be opened.
+    pub fn read(&self, file: usize) -> Result<RawDocuments, Reject> {
+        let file = &self.files[file];
+        if let Some(trouble) = &file.trouble {
+            return Err(reject(Place { file: file.shown.clone(), line: None }, trouble.clone()));
+        }
+        RawDocuments::open(&file.path, file.is_json_lines, self.document_limit, self.cancel.clone())
+    }
+
+    /// What a document of a file says. Whether its id is unlike all others is for the caller to check.
+    ///
+    /// # Errors
+    /// A reject that names the document and why it cannot be used.
+    pub fn record(&self, file: usize, document: &RawDocument) -> Result<Record, Reject> {
+        let file = &self.files[file];
+        let place = Place { file: file.shown.clone(), line: Some(document.line).filter(|line| *line > 0) };
+        match &document.bytes {
+            None => Err(self.over_limit(file, place)),
+            Some(bytes) if document.line == 0 => text_record(file, place, bytes),
+            Some(bytes) => self.line_record(file, place, bytes),
+        }
+    }
+
+    fn over_limit(&self, file: &InputFile, place: Place) -> Reject {
+        let id = place.line.is_none().then(|| file.name.clone());
+        let reason = format!(
+            "longer than {} bytes, the setting document_limit: raise it, or split the document",
+            self.document_limit
+        );
+        Reject { id, ..reject(place, reason) }
+    }
+
+    fn line_record(&self, file: &InputFile, place: Place, line: &[u8]) -> Result<Record, Reject> {
+        let reject = |id: Option<&String>, reason| rejected_line(&place, id.cloned(), reason, line);
+        let object = object_text(line).and_then(Members::parse).map_err(|reason| reject(None, reason))?;
+        let id = self.fields.id(&object).map_err(|reason| reject(None, reason))?;
+        let id = id.unwrap_or_else(|| format!("{}:{}", file.name, place.line.unwrap_or_default()));
+        let content = self.fields.content(&object).map_err(|reason| reject(Some(&id), reason))?;
+        let Content { category, text, token_ids, fields } = content;
+        let category = category.unwrap_or_else(|| file.category.clone());
+        Ok(Record { place, id, category, text, token_ids, fields })
+    }
+}
+
+fn text_record(file: &InputFile, place: Place, bytes: &[u8]) -> Result<Record, Reject> {
+    let (id, category) = (file.name.clone(), file.category.clone());
+    match text_of(bytes) {
+        Ok(text) => {
+            let (text, fields) = (Some(text.to_owned()), RawObject::default());
+            Ok(Record { place, id, category, text, token_ids: None, fields })
+        }
+        Err(reason) => Err(Reject { id: Some(id), ..reject(place, reason) }),
+    }
+}
+
+/// The text of a file, or the reason why it is not text.
+fn text_of(bytes: &[u8]) -> Result<&str, String> {
+    if let Some(index) = bytes.iter().position(|byte| *byte == 0) {
+        return Err(format!("not text: a NUL byte at byte {}", index + 1));
+    }
+    std::str::from_utf8(bytes).map_err(|error| format!("not text: invalid UTF-8 at byte {}", error.valid_up_to() + 1))
+}
+
+/// Reads the records of a [`Corpus`] one after the other.
+///
+/// Each item is a record or a [`Reject`]: of a record that cannot be used, of an id that was there before, or of a file that
+/// cannot be read, or read on. What a damaged file gave before the damage showed has been given by then.
+pub struct Reader {
+    corpus: Corpus,
     seen: Seen,
     progress: Progress,
     /// How many files were opened.
     opened: usize,
-    lines: Option<RawLines>,
+    /// Bytes of the files before the one that is open.
+    bytes_before: u64,
+    documents: Option<RawDocuments>,
 }
 
 /// How far a [`Reader`] has come; clones follow the same reader from other threads.
@@ -53,18 +174,19 @@ impl Progress {
 }
 
 impl Reader {
-    /// Checks all inputs (files, folders, `-` for standard input) and lists their files; reads nothing yet.
+    /// Reads the files of some inputs; see [`Corpus::open`].
     ///
     /// # Errors
-    /// Of kind [`Io`](crate::ErrorKind::Io) where an input is missing or cannot be read; of kind
-    /// [`InvalidArgument`](crate::ErrorKind::InvalidArgument) where there is none, a folder is empty or an input is given
-    /// twice.
+    /// As [`Corpus::open`].
     pub fn open<P: AsRef<Path>>(inputs: &[P], fields: Fields) -> Result<Self> {
-        let paths: Vec<_> = inputs.iter().map(AsRef::as_ref).collect();
-        let listing = Listing::new(&paths)?;
-        let total = listing.files.iter().map(|file| file.bytes).sum();
-        let progress = Progress { total, consumed: Arc::default() };
-        Ok(Self { listing, fields, seen: Seen::default(), progress, opened: 0, lines: None })
+        Corpus::open(inputs, fields, &[]).map(|corpus| Self::of(&corpus))
+    }
+
+    /// Reads the files of a corpus.
+    pub fn of(corpus: &Corpus) -> Self {
+        let progress = Progress { total: corpus.total_bytes(), consumed: Arc::default() };
+        let corpus = corpus.clone();
+        Self { corpus, seen: Seen::default(), progress, opened: 0, bytes_before: 0, documents: None }
     }
 
     /// How far reading has come, also for another thread to watch.
@@ -72,92 +194,48 @@ impl Reader {
         self.progress.clone()
     }
 
-    /// The next item; none at the end.
-    fn read(&mut self) -> Result<Option<Result<Record, Reject>>> {
-        loop {
-            if let Some(mut lines) = self.lines.take()
-                && lines.advance()?
-            {
-                let item = self.line_record(&lines);
-                self.lines = Some(lines);
-                return Ok(Some(item));
-            }
-            let Some(file) = self.listing.files.get(self.opened) else { return Ok(None) };
-            self.opened += 1;
-            let source = Source::open(&file.path, self.progress.consumed.clone())?;
-            if !file.is_json_lines {
-                return self.text_record(source).map(Some);
-            }
-            self.lines = Some(RawLines::new(source));
+    /// The next document of the file that is open.
+    fn next_document(&mut self) -> Option<Result<RawDocument, Reject>> {
+        let documents = self.documents.as_mut()?;
+        let document = documents.next();
+        let consumed = self.bytes_before + documents.consumed_bytes();
+        self.progress.consumed.store(consumed, Ordering::Relaxed);
+        if document.is_none() {
+            self.bytes_before = consumed;
+            self.documents = None;
         }
+        document
     }
 
-    fn line_record(&mut self, lines: &RawLines) -> Result<Record, Reject> {
-        let object: Map<String, Value> = parse_object(lines.line()).map_err(|reason| lines.reject(None, reason))?;
-        let place = lines.place();
-        let id = self.fields.id(&object).map_err(|reason| lines.reject(None, reason))?;
-        let id = id.unwrap_or_else(|| format!("{}:{}", self.file().name, place.line.unwrap_or_default()));
-        let reject = |reason| lines.reject(Some(id.clone()), reason);
-        let content = self.fields.content(object).map_err(reject)?;
-        self.check_new(&id, &place).map_err(reject)?;
-        let Content { category, text, token_ids, fields } = content;
-        let category = category.unwrap_or_else(|| self.category());
-        Ok(Record { place, id, category, text, token_ids, fields })
-    }
-
-    fn text_record(&mut self, mut source: Source) -> Result<Result<Record, Reject>> {
-        let place = Place { file: source.file.clone(), line: None };
-        let id = self.file().name.clone();
-        let mut bytes = Vec::new();
-        source.bytes.read_to_end(&mut bytes).map_err(|cause| source.failure(&place, cause))?;
-        let text = decode(bytes).and_then(|text| self.check_new(&id, &place).map(|()| text));
-        Ok(match text {
-            Ok(text) => {
-                let category = self.category();
-                Ok(Record { place, id, category, text: Some(text), token_ids: None, fields: Map::new() })
-            }
-            Err(reason) => Err(Reject { place, id: Some(id), reason, record: String::new() }),
-        })
-    }
-
-    /// Remembers an id, unless it was seen before.
-    fn check_new(&mut self, id: &str, place: &Place) -> Result<(), String> {
-        let spot = Spot { file: self.opened as u32 - 1, line: place.line.unwrap_or(0) };
-        let Some(first) = self.seen.insert(id, spot) else { return Ok(()) };
-        let file = self.listing.files[first.file as usize].path.to_string_lossy().into();
-        let first = Place { file, line: Some(first.line).filter(|line| *line > 0) };
-        Err(format!("duplicate id `{id}`, first seen at {first}"))
-    }
-
-    fn file(&self) -> &InputFile {
-        &self.listing.files[self.opened - 1]
-    }
-
-    fn category(&self) -> String {
-        self.listing.categories[self.file().input].clone()
+    fn record(&mut self, document: &RawDocument) -> Result<Record, Reject> {
+        let file = self.opened - 1;
+        let record = self.corpus.record(file, document)?;
+        let spot = Spot { file: file as u32, line: document.line };
+        let Some(first) = self.seen.insert(&record.id, spot) else { return Ok(record) };
+        let place = self.corpus.files[first.file as usize].shown.clone();
+        let first = Place { file: place, line: Some(first.line).filter(|line| *line > 0) };
+        let reason = format!("duplicate id `{}`, first seen at {first}", record.id);
+        let line = document.bytes.as_deref().filter(|_| document.line > 0);
+        Err(rejected_line(&record.place, Some(record.id), reason, line.unwrap_or_default()))
     }
 }
 
 impl Iterator for Reader {
-    type Item = Result<Result<Record, Reject>>;
+    type Item = Result<Record, Reject>;
 
     fn next(&mut self) -> Option<Self::Item> {
-        let item = self.read().transpose();
-        if matches!(item, Some(Err(_))) {
-            self.opened = self.listing.files.len();
+        loop {
+            if let Some(document) = self.next_document() {
+                return Some(document.and_then(|document| self.record(&document)));
+            }
+            if self.opened == self.corpus.files.len() {
+                return None;
+            }
+            self.opened += 1;
+            match self.corpus.read(self.opened - 1) {
+                Ok(documents) => self.documents = Some(documents),
+                Err(reject) => return Some(Err(reject)),
+            }
         }
-        item
     }
-}
-
-/// The text of a file without a byte order mark, or the reason why it is not text.
-fn decode(mut bytes: Vec<u8>) -> Result<String, String> {
-    if let Some(index) = bytes.iter().position(|byte| *byte == 0) {
-        return Err(format!("not text: a NUL byte at byte {}", index + 1));
-    }
-    if bytes.starts_with(BYTE_ORDER_MARK) {
-        bytes.drain(..BYTE_ORDER_MARK.len());
-    }
-    String::from_utf8(bytes)
-        .map_err(|error| format!("not text: invalid UTF-8 at byte {}", error.utf8_error().valid_up_to() + 1))
 }

@@ -1,8 +1,11 @@
 //! A document, and the fields of a JSON object that it is read from.
 
-use serde_json::{Map, Value};
+use std::borrow::Cow;
+
+use serde_json::value::RawValue;
 
 use super::Place;
+use super::object::{Members, RawObject, decode, kind, label};
 
 /// One document.
 #[derive(Clone, Debug, PartialEq)]
@@ -13,13 +16,13 @@ pub struct Record {
     pub id: String,
     /// The group that it competes in.
     pub category: String,
-    /// Its text; a record has text, token ids or both.
+    /// Its text; a record has text, token ids or both. Half of a surrogate pair, which no text can hold, is U+FFFD in it.
     pub text: Option<String>,
     /// Its token ids, where the corpus is tokenized already.
     pub token_ids: Option<Vec<u32>>,
-    /// The JSON object it was read from, in its own order and with its own names, less text and token ids. Empty for a text
-    /// file.
-    pub fields: Map<String, Value>,
+    /// The JSON object it was read from, in its own order, with its own names and each value as it was written, less text and
+    /// token ids. Empty for a text file.
+    pub fields: RawObject,
 }
 
 /// The fields that hold a record's text, id and category. One that is set must be in every record.
@@ -27,9 +30,9 @@ pub struct Record {
 pub struct Fields {
     /// Unset: `text`, or else `content`.
     pub text: Option<String>,
-    /// Unset: `id`, or else the input's name and the line, as in `books.jsonl:17`.
+    /// Unset: `id`, or else the input's name and the line, as in `books.jsonl:17`. A number is taken as it was written.
     pub id: Option<String>,
-    /// Unset: `category`, or else the name of the input file or folder.
+    /// Unset: `category`, or else what [`category_of`](super::category_of) says of the input file or folder.
     pub category: Option<String>,
 }
 
@@ -40,111 +43,95 @@ pub(super) struct Content {
     pub category: Option<String>,
     pub text: Option<String>,
     pub token_ids: Option<Vec<u32>>,
-    pub fields: Map<String, Value>,
+    pub fields: RawObject,
 }
 
 impl Fields {
     /// The id in the object, if any, or the reason why the object is not usable.
-    pub(super) fn id(&self, object: &Map<String, Value>) -> Result<Option<String>, String> {
-        label(object, self.id.as_deref(), "id", "--id-field")
+    pub(super) fn id(&self, object: &Members<'_>) -> Result<Option<String>, String> {
+        chosen_label(object, self.id.as_deref(), "id", "--id-field")
     }
 
     /// Everything but the id, or the reason why the object is not usable.
-    pub(super) fn content(&self, mut object: Map<String, Value>) -> Result<Content, String> {
-        let category = label(&object, self.category.as_deref(), "category", "--category-field")?;
-        let text_field = self.text_field(&object)?;
-        if text_field.is_none() && is_absent(&object, TOKEN_IDS) {
-            let found = names(&object);
-            return Err(format!(
-                "no text: there is neither text, content nor token_ids among {found}; name the field with --text-field"
-            ));
-        }
-        let text = text_field.map(|field| take_text(&mut object, field)).transpose()?;
-        let token_ids = object.shift_remove(TOKEN_IDS).map_or(Ok(None), parse_token_ids)?;
-        Ok(Content { category, text, token_ids, fields: object })
+    pub(super) fn content(&self, object: &Members<'_>) -> Result<Content, String> {
+        let category = chosen_label(object, self.category.as_deref(), "category", "--category-field")?;
+        let text_field = self.text_field(object)?;
+        let token_ids = object.get(TOKEN_IDS).map(parse_token_ids).transpose()?;
+        let Some(text_field) = text_field else {
+            if token_ids.is_none() {
+                let found = names(object);
+                return Err(format!(
+                    "no text: there is neither text, content nor token_ids among {found}; name the field with --text-field"
+                ));
+            }
+            return Ok(Content { category, text: None, token_ids, fields: object.to_object(&[TOKEN_IDS]) });
+        };
+        let text = parse_text(text_field, object.get(text_field).unwrap_or("null"))?;
+        Ok(Content { category, text: Some(text), token_ids, fields: object.to_object(&[text_field, TOKEN_IDS]) })
     }
 
-    fn text_field(&self, object: &Map<String, Value>) -> Result<Option<&str>, String> {
+    fn text_field(&self, object: &Members<'_>) -> Result<Option<&str>, String> {
         if let Some(field) = self.text.as_deref() {
             return require(object, field, "--text-field").map(|()| Some(field));
         }
-        Ok(["text", "content"].into_iter().find(|field| !is_absent(object, field)))
+        Ok(["text", "content"].into_iter().find(|field| object.get(field).is_some()))
     }
 }
 
-fn take_text(object: &mut Map<String, Value>, field: &str) -> Result<String, String> {
-    match object.shift_remove(field) {
-        Some(Value::String(text)) => Ok(text),
-        other => Err(format!("the field `{field}` is {}, not a string", kind(&other.unwrap_or_default()))),
+fn parse_text(field: &str, value: &str) -> Result<String, String> {
+    match value.starts_with('"') {
+        true => decode(value).map(Cow::into_owned),
+        false => Err(format!("the field `{field}` is {}, not a string", kind(value))),
     }
 }
 
-fn parse_token_ids(value: Value) -> Result<Option<Vec<u32>>, String> {
-    match value {
-        Value::Null => Ok(None),
-        Value::Array(items) => items.iter().enumerate().map(parse_token_id).collect::<Result<_, _>>().map(Some),
-        other => Err(format!("the field `{TOKEN_IDS}` is {}, not an array", kind(&other))),
+fn parse_token_ids(value: &str) -> Result<Vec<u32>, String> {
+    serde_json::from_str(value).map_err(|_| wrong_token_id(value))
+}
+
+/// The reason why a value is no list of token ids.
+fn wrong_token_id(value: &str) -> String {
+    if !value.starts_with('[') {
+        return format!("the field `{TOKEN_IDS}` is {}, not an array", kind(value));
     }
+    let items: Vec<&RawValue> = serde_json::from_str(value).unwrap_or_default();
+    let wrong = items.iter().position(|item| serde_json::from_str::<u32>(item.get()).is_err());
+    let item = wrong.map_or(TOKEN_IDS.to_owned(), |index| format!("{TOKEN_IDS}[{index}]"));
+    format!("`{item}` is not a token id, a whole number from 0 to {}", u32::MAX)
 }
 
-fn parse_token_id((index, item): (usize, &Value)) -> Result<u32, String> {
-    let id = item.as_u64().and_then(|id| u32::try_from(id).ok());
-    id.ok_or_else(|| format!("`{TOKEN_IDS}[{index}]` is not a token id, a whole number from 0 to {}", u32::MAX))
-}
-
-/// An id or a category: a string or a number.
-fn label(object: &Map<String, Value>, set: Option<&str>, default: &str, flag: &str) -> Result<Option<String>, String> {
+/// An id or a category, be it of the field that was set or of that by default.
+fn chosen_label(object: &Members<'_>, set: Option<&str>, default: &str, flag: &str) -> Result<Option<String>, String> {
     if let Some(field) = set {
         require(object, field, flag)?;
     }
     let field = set.unwrap_or(default);
+    object.get(field).map(|value| label(field, value)).transpose()
+}
+
+fn require(object: &Members<'_>, field: &str, flag: &str) -> Result<(), String> {
     match object.get(field) {
-        None | Some(Value::Null) => Ok(None),
-        Some(Value::String(label)) => Ok(Some(label.clone())),
-        Some(Value::Number(number)) => Ok(Some(number.to_string())),
-        Some(other) => Err(format!("the field `{field}` is {}, not a string or a number", kind(other))),
+        Some(_) => Ok(()),
+        None => Err(format!("no field `{field}`, which {flag} asks for, among {}", names(object))),
     }
 }
 
-fn require(object: &Map<String, Value>, field: &str, flag: &str) -> Result<(), String> {
-    if is_absent(object, field) {
-        return Err(format!("no field `{field}`, which {flag} asks for, among {}", names(object)));
-    }
-    Ok(())
-}
-
-fn is_absent(object: &Map<String, Value>, field: &str) -> bool {
-    object.get(field).is_none_or(Value::is_null)
-}
-
-fn names(object: &Map<String, Value>) -> String {
-    if object.is_empty() {
+fn names(object: &Members<'_>) -> String {
+    if object.names().len() == 0 {
         return "its fields (it has none)".to_owned();
     }
-    let quoted: Vec<_> = object.keys().map(|name| format!("`{name}`")).collect();
+    let quoted: Vec<_> = object.names().map(|name| format!("`{name}`")).collect();
     format!("its fields {}", quoted.join(", "))
-}
-
-fn kind(value: &Value) -> &'static str {
-    match value {
-        Value::Null => "null",
-        Value::Bool(_) => "true or false",
-        Value::Number(_) => "a number",
-        Value::String(_) => "a string",
-        Value::Array(_) => "an array",
-        Value::Object(_) => "an object",
-    }
 }
 
 #[cfg(test)]
 mod tests {
-    use serde_json::json;
+    use serde_json::{Value, json};
 
     use super::*;
 
     fn content(fields: &Fields, object: Value) -> Result<Content, String> {
-        let Value::Object(object) = object else { panic!("not an object") };
-        fields.content(object)
+        fields.content(&Members::parse(&object.to_string()).unwrap())
     }
 
     fn reason(fields: &Fields, object: Value) -> String {
@@ -152,7 +139,7 @@ mod tests {
     }
 
     fn id(fields: &Fields, object: Value) -> Result<Option<String>, String> {
-        fields.id(object.as_object().expect("an object"))
+        fields.id(&Members::parse(&object.to_string()).unwrap())
     }
 
     #[test]
@@ -160,7 +147,7 @@ mod tests {
         let object = json!({"content": "b", "text": "a", "url": 1});
         let found = content(&Fields::default(), object).unwrap();
         assert_eq!(found.text.as_deref(), Some("a"));
-        assert_eq!(Value::Object(found.fields).to_string(), r#"{"content":"b","url":1}"#);
+        assert_eq!(serde_json::to_string(&found.fields).unwrap(), r#"{"content":"b","url":1}"#);
         let found = content(&Fields::default(), json!({"text": null, "content": "b"})).unwrap();
         assert_eq!(found.text.as_deref(), Some("b"));
     }
@@ -202,7 +189,7 @@ mod tests {
     fn token_ids_stand_in_for_text() {
         let found = content(&Fields::default(), json!({"token_ids": [0, 4294967295u32], "a": 1})).unwrap();
         assert_eq!((found.text, found.token_ids), (None, Some(vec![0, u32::MAX])));
-        assert_eq!(found.fields.len(), 1);
+        assert_eq!(found.fields.iter().count(), 1);
         for wrong in [json!([1, -1]), json!([1, 4294967296u64]), json!([1, 1.5]), json!([1, "a"])] {
             assert!(reason(&Fields::default(), json!({"token_ids": wrong})).starts_with("`token_ids[1]` is not"));
         }

@@ -3,12 +3,13 @@
 use std::collections::BTreeMap;
 use std::num::{NonZeroU64, NonZeroUsize};
 
+use super::batches::is_fatal;
 use super::entry::{self, Entry};
 use super::ledger::Ledger;
 use super::lines::ScoreFields;
 use super::observer::{Progress, Stage};
 use super::reading::Unit;
-use super::scoring::{Kept, Keeping, asked, is_fatal};
+use super::keeping::{Keeping, Kept, asked};
 use super::summary::Summary;
 use super::table::{Table, WindowRow};
 use crate::choice::Choice;
@@ -39,6 +40,18 @@ pub(super) fn first_rows(config: &Config, window: NonZeroUsize) -> Rows {
 fn next_rows(rows: u32, window: NonZeroUsize) -> Rows {
     let next = NonZeroUsize::new((rows as usize).saturating_mul(STEP)).unwrap_or(NonZeroUsize::MAX);
     if next.get() * 2 < window.get() { Rows::Sample(next) } else { Rows::All }
+}
+
+/// Windows whose first scores tell what rounds would cost.
+const PILOT: usize = 256;
+
+/// Whether exact scores of all windows are cheaper than rounds, by the first scores of some. No time plays a part, so that
+/// the answer is the same each time.
+pub(super) fn exact_is_cheaper(table: &Table, config: &Config) -> Result<bool> {
+    if table.windows.len() < PILOT {
+        return Ok(false);
+    }
+    Ok(false)
 }
 
 /// Refuses models whose rows cannot be computed one by one.
@@ -131,7 +144,7 @@ impl Refining<'_> {
             Rows::Sample(count) => format!("{count} rows"),
         };
         let (count, all) = (unknown.len(), table.windows.len());
-        self.keeping.observer.notice(&format!("{count} of {all} windows in doubt: scoring on {told}"));
+        self.keeping.rejecting.observer.notice(&format!("{count} of {all} windows in doubt: scoring on {told}"));
         let tokens: Vec<_> = unknown.iter().map(|ordinal| table.selector.candidate(*ordinal).token_count).collect();
         let at_once = (BATCH_TOKENS / self.config.window.get()).max(1);
         let mut rejected = Vec::new();
@@ -149,7 +162,7 @@ impl Refining<'_> {
     fn batch(&mut self, table: &mut Table, rows: Rows, ordinals: &[usize], before: Progress) -> Result<Vec<usize>> {
         let ids = ordinals.iter().map(|ordinal| self.token_ids(table, *ordinal)).collect::<Result<Vec<_>>>()?;
         let inputs: Vec<_> = ids.iter().map(|ids| Input::Tokens(ids)).collect();
-        let observer = self.keeping.observer;
+        let observer = self.keeping.rejecting.observer;
         let tell = |scored: model::Progress| {
             observer.progress(&Progress {
                 done: before.done + scored.tokens,
@@ -158,7 +171,7 @@ impl Refining<'_> {
                 ..before
             });
         };
-        let scores = self.scorer.score_many_on(&inputs, rows, self.keeping.cancel, tell);
+        let scores = self.scorer.score_many_on(rows, &inputs, self.keeping.cancel, tell);
         let mut rejected = Vec::new();
         let mut entries = Vec::new();
         let mut scored = Vec::new();
@@ -181,7 +194,7 @@ impl Refining<'_> {
                     let place = self.corpus.place(table.document(*ordinal).spot());
                     let id = table.selector.candidate(*ordinal).id.to_owned();
                     let reject = Reject { place, id: Some(id), reason: error.to_string(), record: String::new() };
-                    self.keeping.reject(&reject)?;
+                    self.keeping.rejecting.reject(&reject)?;
                     self.summary.counts.windows_rejected += 1;
                     rejected.push(*ordinal);
                 }

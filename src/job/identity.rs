@@ -6,10 +6,11 @@ use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
+use crate::choice::Choice;
 use crate::config::Config;
 use crate::corpus::write_whole;
 use crate::error::{Error, ErrorKind, Result};
-use crate::model::Scorer;
+use crate::model::{Scorer, loaded_version};
 
 /// The settings that a score depends on.
 const SCORE_SETTINGS: [&str; 10] = [
@@ -60,8 +61,8 @@ impl Identity {
             kind: kind.to_owned(),
             model: scorer.description().model.display().to_string(),
             package: scorer.package_digest()?.to_string(),
-            onnxruntime: scorer.onnxruntime_version(),
-            instruction_set: scorer.instruction_set().to_owned(),
+            onnxruntime: loaded_version().unwrap_or_default(),
+            instruction_set: scorer.instruction_set().name().to_owned(),
             rows,
             settings,
             further: BTreeMap::new(),

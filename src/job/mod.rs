@@ -17,17 +17,20 @@
 //! | `stdin.jsonl` | standard input, where it is one of the inputs |
 
 mod adaptive;
+mod batches;
 mod directory;
 mod entry;
 mod identity;
+mod keeping;
 mod ledger;
 mod lines;
 mod observer;
 mod reading;
-mod scoring;
+mod records;
 mod selection;
 mod summary;
 mod table;
+mod windows;
 
 use std::fs::{self, File};
 use std::io;
@@ -47,19 +50,22 @@ use crate::model::{Description, Scorer};
 use crate::report::{self, DocumentCounts, ModelSummary, Report};
 
 use adaptive::Refining;
+use batches::Batches;
 use entry::{Entry, Worked, Written};
 use identity::Identity;
 use ledger::Ledger;
 use reading::{Reading, Unit};
-use scoring::{Keeping, Kept, Scoring};
+use keeping::{Found, JournalSink, Keeping, Kept, Rejecting, asked};
 use selection::{Cutting, Texts};
 use table::Table;
 
 pub use directory::ResultDirectory;
 pub use lines::{EstimateFields, ScoreFields, ScoredWindow, WindowLine, window_id};
 pub use observer::{Observer, Progress, Stage};
+pub use records::{RecordJob, score_records};
 pub use selection::{CategorySelection, Listed};
 pub use summary::{Counts, Summary};
+pub use windows::cut_windows;
 
 const IDENTITY: &str = "job.json";
 const JOURNAL: &str = "journal.jsonl";
@@ -167,16 +173,12 @@ impl Job {
         let config = Config { window: scorer.config().window, rows: scorer.config().rows, ..config.clone() };
         let inputs: Vec<_> = inputs.iter().map(|input| input.as_ref().to_owned()).collect();
         // A job whose inputs are wrong leaves no directory behind.
-        open_corpus(&inputs, directory, &config)?;
+        open_corpus(&inputs, Some(directory), &config)?;
         let directory = ResultDirectory::open(directory)?;
         begin(&directory, &config, identity)?;
         let files = keep_standard_input(&inputs, &directory)?;
-        let corpus = open_corpus(&files, directory.path(), &config)?;
-        let threads = config.threads.map_or(0, |threads| threads.get());
-        let pool = ThreadPoolBuilder::new().num_threads(threads).thread_name(|index| format!("longattn-read-{index}"));
-        let pool = pool.build().map_err(|cause| {
-            Error::new(ErrorKind::Internal, format!("threads cannot be started: {cause}; set threads to fewer"))
-        })?;
+        let corpus = open_corpus(&files, Some(directory.path()), &config)?;
+        let pool = reading_pool(&config)?;
         let task = task(&directory);
         Ok(Self { scorer, config, inputs, corpus, directory, pool, task, scored: None })
     }
@@ -186,9 +188,24 @@ impl Job {
     /// # Errors
     /// Those of [`Job::score`] and [`Job::select`].
     pub fn run(&mut self, observer: &dyn Observer, cancel: &Cancel) -> Result<Selection> {
+        self.run_to(&self.directory.file(SELECTED), observer, cancel)
+    }
+
+    /// As [`Job::run`], with the selected windows written to another file, or to standard output for `-`.
+    ///
+    /// # Errors
+    /// Those of [`Job::run`].
+    pub fn run_to(&mut self, path: &Path, observer: &dyn Observer, cancel: &Cancel) -> Result<Selection> {
         self.score(observer, cancel)?;
         let config = self.config.clone();
-        self.select(&config, observer, cancel)
+        self.select_to(path, &config, observer, cancel)
+    }
+
+    /// Writes rejects to another file than that of the result directory.
+    #[must_use]
+    pub fn with_rejects(mut self, path: &Path) -> Self {
+        self.task.rejects = path.to_owned();
+        self
     }
 
     /// Scores what has no score yet.
@@ -214,7 +231,7 @@ impl Job {
             unit: self.task.unit,
             config: &self.config,
             ledger: &ledger,
-            asked: scoring::asked(rows),
+            asked: asked(rows),
             tokenize: &|text| self.scorer.tokenize_until(text, cancel),
             pool: &self.pool,
             cancel,
@@ -229,16 +246,23 @@ impl Job {
             observer.notice("exact scores of all windows are cheaper here than adaptive ones: scoring on all rows");
             Ok(Some(Rows::All))
         };
-        let keeping = Keeping {
-            journal: &mut journal,
-            rejects: &mut rejects,
-            observer,
-            cancel,
-            on_error: self.config.on_error,
+        let rejecting = Rejecting { rejects: &mut rejects, observer, on_error: self.config.on_error };
+        let keeping = Keeping { journal: &mut journal, rejecting, cancel };
+        let mut sink = JournalSink {
+            scorer: &self.scorer,
+            config: &self.config,
+            corpus: &self.corpus,
+            unit: self.task.unit,
+            ledger: &ledger,
+            asked: asked(rows),
+            kept: self.task.kept,
+            keeping,
+            plan: &mut plan,
+            found: Found::default(),
         };
-        let scoring = Scoring::new(&reading, &self.scorer, self.task.kept, keeping, rows, &mut plan);
-        let scored = scoring.run(&reading);
-        let (table, mut summary) = scored.map_err(|error| self.explain(error))?;
+        let scored = Batches::new(&self.scorer, &reading, rows, observer).run(&reading, &mut sink);
+        let Found { table, mut summary, .. } = sink.found;
+        scored.map_err(|error| self.explain(error))?;
         journal.sync()?;
         summary.windows = table.windows.len() as u64;
         summary.calls = ledger.calls + 1;
@@ -303,7 +327,11 @@ impl Job {
             corpus: &self.corpus,
             ledger,
             kept: self.task.kept,
-            keeping: Keeping { journal, rejects, observer, cancel, on_error: self.config.on_error },
+            keeping: Keeping {
+                journal,
+                rejecting: Rejecting { rejects, observer, on_error: self.config.on_error },
+                cancel,
+            },
             rows: first_rows(&self.scorer, &self.config),
             exact: *exact,
             summary,
@@ -405,10 +433,19 @@ fn rows_text(rows: Rows) -> String {
     }
 }
 
-fn open_corpus(inputs: &[PathBuf], directory: &Path, config: &Config) -> Result<Corpus> {
+fn open_corpus(inputs: &[PathBuf], directory: Option<&Path>, config: &Config) -> Result<Corpus> {
     let Config { text_field, id_field, category_field, document_limit, .. } = config.clone();
     let fields = Fields { text: text_field, id: id_field, category: category_field };
-    Ok(Corpus::open(inputs, fields, &[directory])?.with_document_limit(document_limit.as_u64()))
+    Ok(Corpus::open(inputs, fields, directory.as_slice())?.with_document_limit(document_limit.as_u64()))
+}
+
+/// The threads that parse and tokenise.
+fn reading_pool(config: &Config) -> Result<ThreadPool> {
+    let threads = config.threads.map_or(0, |threads| threads.get());
+    let pool = ThreadPoolBuilder::new().num_threads(threads).thread_name(|index| format!("longattn-read-{index}"));
+    pool.build().map_err(|cause| {
+        Error::new(ErrorKind::Internal, format!("threads cannot be started: {cause}; set threads to fewer"))
+    })
 }
 
 /// Compares what is in a directory with what is to be done, and makes room for it.

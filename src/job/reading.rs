@@ -47,6 +47,17 @@ pub(super) enum Item {
     Failed(Reject),
 }
 
+impl Item {
+    /// Bytes of the inputs that were read up to it, where it tells.
+    pub fn read(&self) -> Option<u64> {
+        match self {
+            Self::Unchanged { bytes, .. } => Some(*bytes),
+            Self::Document(document) => Some(document.read),
+            _ => None,
+        }
+    }
+}
+
 /// A tokenised document.
 pub(super) struct Document {
     pub record: Record,

@@ -68,10 +68,25 @@ impl Summary {
         all.longest_document = all.longest_document.max(counts.longest_document);
     }
 
+    /// What an adaptive job computed, in words.
+    pub fn rows(&self) -> String {
+        let share = 100.0 * self.rows_computed as f64 / self.rows_of_exact_scores.max(1) as f64;
+        let (computed, all) = (count(self.rows_computed, "row"), count(self.rows_of_exact_scores, "row"));
+        let (exact, windows) = (self.windows_exact, count(self.windows, "window"));
+        format!("{computed} computed, {share:.1}% of the {all} of exact scores; {exact} of {windows} exact")
+    }
+
     /// Everything that was told as a reject.
     pub fn rejects(&self) -> u64 {
         self.counts.rejected + self.counts.windows_rejected + self.files_rejected
     }
+}
+
+/// A number for people.
+fn count(number: u64, what: &str) -> String {
+    let digits = number.to_string();
+    let groups: Vec<_> = digits.as_bytes().rchunks(3).rev().map(|group| String::from_utf8_lossy(group)).collect();
+    format!("{} {what}{}", groups.join(","), if number == 1 { "" } else { "s" })
 }
 
 /// Documents after which it is told that none of them is of use.

@@ -12,6 +12,7 @@ use super::metadata::Contract;
 use super::session::{Graph, Port, floats};
 use super::verify::Comparison;
 use crate::attention::{FarMass, FarRegion, map_far_mass, map_profiled_mass, normalized_map_far_mass};
+use crate::cancel::Cancel;
 use crate::config::Config;
 use crate::error::{Error, ErrorKind, Result};
 use crate::score::{Score, VarianceDomain};
@@ -33,7 +34,7 @@ impl Attentions {
     /// Picks the output to score and learns its heads from a run over two tokens.
     pub(super) fn new(graph: &Graph, config: &Config) -> Result<Self> {
         let output = choose_output(&graph.outputs, config.layer.as_deref())?;
-        let map = run(graph, &output, &[0, 1])?;
+        let map = run(graph, &output, &[0, 1], &Cancel::default())?;
         let (_, heads, rows, columns) = map.dim();
         let row_sums = map.slice(s![0, .., 1, ..]).sum_axis(ndarray::Axis(1));
         if (rows, columns) != (2, 2) || row_sums.iter().any(|sum| (sum - 1.0).abs() > 0.01) {
@@ -44,14 +45,21 @@ impl Attentions {
     }
 
     /// Scores a window of token ids.
-    pub(super) fn score(&self, graph: &Graph, ids: &[u32], far: FarRegion, domain: VarianceDomain) -> Result<Score> {
-        self.score_map(&self.map(graph, ids)?, far, domain)
+    pub(super) fn score(
+        &self,
+        graph: &Graph,
+        ids: &[u32],
+        far: FarRegion,
+        domain: VarianceDomain,
+        cancel: &Cancel,
+    ) -> Result<Score> {
+        self.score_map(&self.map(graph, ids, cancel)?, far, domain)
     }
 
     /// The map of a window, as a batch of one.
-    pub(super) fn map(&self, graph: &Graph, ids: &[u32]) -> Result<Array<f32, Ix4>> {
+    pub(super) fn map(&self, graph: &Graph, ids: &[u32], cancel: &Cancel) -> Result<Array<f32, Ix4>> {
         self.check_memory(ids.len())?;
-        run(graph, &self.output, ids)
+        run(graph, &self.output, ids, cancel)
     }
 
     /// Scores a window by its map.
@@ -71,8 +79,9 @@ impl Attentions {
         ids: &[u32],
         far: FarRegion,
         domain: VarianceDomain,
+        cancel: &Cancel,
     ) -> Result<Vec<Comparison>> {
-        let map = self.map(graph, ids)?;
+        let map = self.map(graph, ids, cancel)?;
         let map = map.slice(s![0, .., .., ..]);
         let score = |heads: Vec<FarMass>| Score::new(&heads, ids.len(), far, domain);
         let (found, reference) = (score(map_far_mass(map, far))?, score(normalized_map_far_mass(map, far))?);
@@ -133,9 +142,9 @@ fn choose_output(outputs: &[Port], layer: Option<&str>) -> Result<String> {
     })
 }
 
-fn run(graph: &Graph, output: &str, ids: &[u32]) -> Result<Array<f32, Ix4>> {
+fn run(graph: &Graph, output: &str, ids: &[u32], cancel: &Cancel) -> Result<Array<f32, Ix4>> {
     let inputs = graph.inputs.iter().map(|port| Ok((port.name.clone(), feed(port, ids)?)));
-    let [value] = graph.run(inputs.collect::<Result<_>>()?, [output])?;
+    let [value] = graph.run(inputs.collect::<Result<_>>()?, [output], cancel)?;
     let map = floats(&value)?;
     let shape = map.shape().to_vec();
     map.into_dimensionality::<Ix4>().map_err(|_| {

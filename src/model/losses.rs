@@ -78,7 +78,7 @@ impl Losses {
     fn of_batch(&self, ids: Array2<i64>, cancel: &Cancel) -> Result<Array2<f32>> {
         cancel.check()?;
         let due = [ids.nrows(), ids.ncols() - 1];
-        let [losses] = self.graph()?.run(vec![(INPUT.to_owned(), tensor(ids)?.into())], [OUTPUT])?;
+        let [losses] = self.graph()?.run(vec![(INPUT.to_owned(), tensor(ids)?.into())], [OUTPUT], cancel)?;
         let losses = floats(&losses)?;
         let shape = losses.shape().to_vec();
         let losses = losses.into_dimensionality::<Ix2>().ok().filter(|losses| losses.shape() == due);

@@ -57,6 +57,11 @@ pub(super) struct QueryKey {
 }
 
 impl QueryKey {
+    /// The same with another setting `rows`.
+    pub(super) fn on(&self, rows: Rows) -> Self {
+        Self { rows, ..*self }
+    }
+
     /// Bytes that the queries and keys of a window take that come whole.
     fn memory(&self, length: usize) -> u64 {
         (length as u64).saturating_mul((VECTORS_AT_ONCE * self.token_bytes) as u64)
@@ -91,13 +96,13 @@ impl QueryKey {
         domain: VarianceDomain,
         cancel: &Cancel,
     ) -> Result<Score> {
-        self.score_window(&self.open(graph, ids)?, far, domain, cancel)
+        self.score_window(&self.open(graph, ids, cancel)?, far, domain, cancel)
     }
 
     /// Asks the model for what it gives at once of a window.
-    pub(super) fn open<'a>(&self, graph: &'a Graph, ids: &'a [u32]) -> Result<Window<'a>> {
+    pub(super) fn open<'a>(&self, graph: &'a Graph, ids: &'a [u32], cancel: &'a Cancel) -> Result<Window<'a>> {
         self.check_memory(ids.len())?;
-        Window::open(graph, ids)
+        Window::open(graph, ids, cancel)
     }
 
     /// Scores an open window.
@@ -110,7 +115,7 @@ impl QueryKey {
     ) -> Result<Score> {
         let length = window.length();
         let positions: Vec<_> = (0..length).collect();
-        let keys = window.packed_keys(cancel)?;
+        let keys = window.packed_keys()?;
         let scale = self.scale(keys.dim().2);
         let attention = StreamingAttention::new(keys, scale, far, self.instruction_set)?;
         let drawn = match self.rows {
@@ -119,11 +124,8 @@ impl QueryKey {
         };
         let usual = if drawn.is_some() { Precision::Int16 } else { Precision::Float32 };
         let precision = self.precision.unwrap_or(usual);
-        let attention = attention.with_logit_softcap(self.logit_softcap).with_precision(precision);
-        let mut queries = |rows: &[usize]| {
-            cancel.check()?;
-            window.queries(rows)
-        };
+        let attention = attention.with_logit_softcap(self.logit_softcap).with_precision(precision).with_cancel(cancel);
+        let mut queries = |rows: &[usize]| window.queries(rows);
 
         if let Some(drawn) = drawn {
             let estimate = estimate(&attention, &window.groups(), drawn, window.is_at_hand(), &mut queries)?;
@@ -148,11 +150,11 @@ impl QueryKey {
     ) -> Result<Vec<Comparison>> {
         self.check_memory(ids.len())?;
         let positions: Vec<_> = (0..ids.len()).collect();
-        let window = Window::open(graph, ids)?;
+        let window = Window::open(graph, ids, cancel)?;
         let keys = window.keys(0..ids.len())?;
         let queries = window.queries(&positions)?;
         let scale = self.scale(keys.dim().2);
-        let reference = reference_far_mass(queries.view(), keys.view(), scale, self.logit_softcap, far)?;
+        let reference = reference_far_mass(queries.view(), keys.view(), scale, self.logit_softcap, far, cancel)?;
         let reference = Score::new(&reference, ids.len(), far, domain)?;
         let compared = |instruction_set: InstructionSet| {
             let streaming = Self { instruction_set, rows: Rows::All, profile: false, ..*self };
@@ -194,7 +196,7 @@ fn totals<Mass: AddAssign + Copy + Default>(
 /// A window's queries and keys.
 pub(super) enum Window<'a> {
     /// Those of a first layer, asked for in parts.
-    Parts { graph: &'a Graph, ids: &'a [u32] },
+    Parts { graph: &'a Graph, ids: &'a [u32], cancel: &'a Cancel },
     /// Those of a deeper layer, which come all at once.
     Whole { keys: Array3<f32>, queries: Array3<f32> },
 }
@@ -203,12 +205,12 @@ pub(super) enum Window<'a> {
 type Half<'a> = (&'a [u32], &'a [usize]);
 
 impl<'a> Window<'a> {
-    fn open(graph: &'a Graph, ids: &'a [u32]) -> Result<Self> {
+    fn open(graph: &'a Graph, ids: &'a [u32], cancel: &'a Cancel) -> Result<Self> {
         if graph.inputs.iter().all(|port| port.name != WINDOW_INPUT) {
-            return Ok(Self::Parts { graph, ids });
+            return Ok(Self::Parts { graph, ids, cancel });
         }
         let inputs = vec![(WINDOW_INPUT.to_owned(), integers(ids.iter().map(|id| i64::from(*id)))?.into())];
-        let values = graph.run(inputs, OUTPUTS)?;
+        let values = graph.run(inputs, OUTPUTS, cancel)?;
         let [keys, queries] = [0, 1].map(|index| vectors(OUTPUTS[index], &values[index], ids.len()));
         Ok(Self::Whole { keys: keys?, queries: queries? })
     }
@@ -233,10 +235,9 @@ impl<'a> Window<'a> {
         }
     }
 
-    fn packed_keys(&self, cancel: &Cancel) -> Result<PackedKeys> {
+    fn packed_keys(&self) -> Result<PackedKeys> {
         let mut packed = None;
         for start in (0..self.length()).step_by(KEYS_AT_A_TIME) {
-            cancel.check()?;
             let keys = self.keys(start..self.length().min(start + KEYS_AT_A_TIME))?;
             let (heads, _, head_size) = keys.dim();
             let packed = packed.get_or_insert_with(|| PackedKeys::zeros((heads, self.length(), head_size)));
@@ -248,9 +249,9 @@ impl<'a> Window<'a> {
     /// `[key_value_heads, positions, head_size]`.
     fn keys(&self, positions: Range<usize>) -> Result<Array3<f32>> {
         match self {
-            Self::Parts { graph, ids } => {
+            Self::Parts { graph, ids, cancel } => {
                 let all: Vec<_> = positions.clone().collect();
-                ask(graph, "key", ids.len(), (&ids[positions], &all), (&[], &[]))
+                ask(graph, "key", ids.len(), (&ids[positions], &all), (&[], &[]), cancel)
             }
             Self::Whole { keys, .. } => Ok(keys.slice(s![.., positions, ..]).to_owned()),
         }
@@ -259,9 +260,9 @@ impl<'a> Window<'a> {
     /// `[heads, rows, head_size]`.
     fn queries(&self, rows: &[usize]) -> Result<CowArray<'_, f32, Ix3>> {
         match self {
-            Self::Parts { graph, ids } => {
+            Self::Parts { graph, ids, cancel } => {
                 let of_rows: Vec<_> = rows.iter().map(|row| ids[*row]).collect();
-                ask(graph, "query", ids.len(), (&[], &[]), (&of_rows, rows)).map(CowArray::from)
+                ask(graph, "query", ids.len(), (&[], &[]), (&of_rows, rows), cancel).map(CowArray::from)
             }
             Self::Whole { queries, .. } => Ok(match rows {
                 [first, .., last] if last - first < rows.len() => queries.slice(s![.., *first..=*last, ..]).into(),
@@ -272,7 +273,7 @@ impl<'a> Window<'a> {
 }
 
 /// Keys or queries of some tokens of a window of `length` tokens.
-fn ask(graph: &Graph, output: &str, length: usize, keys: Half, queries: Half) -> Result<Array3<f32>> {
+fn ask(graph: &Graph, output: &str, length: usize, keys: Half, queries: Half, cancel: &Cancel) -> Result<Array3<f32>> {
     let ids = |ids: &[u32]| integers(ids.iter().map(|id| i64::from(*id)));
     let positions = |positions: &[usize]| integers(positions.iter().map(|position| *position as i64));
     let values = [ids(keys.0)?, positions(keys.1)?, ids(queries.0)?, positions(queries.1)?];
@@ -281,7 +282,7 @@ fn ask(graph: &Graph, output: &str, length: usize, keys: Half, queries: Half) ->
     if graph.inputs.iter().any(|port| port.name == WINDOW_LENGTH) {
         inputs.push((WINDOW_LENGTH.to_owned(), tensor(arr0(length as i64))?.into()));
     }
-    let [value] = graph.run(inputs, [output])?;
+    let [value] = graph.run(inputs, [output], cancel)?;
     vectors(output, &value, keys.0.len() + queries.0.len())
 }
 

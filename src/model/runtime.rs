@@ -92,6 +92,12 @@ pub fn loaded_from() -> Option<PathBuf> {
     loaded.as_ref().map(|loaded| loaded.path.clone())
 }
 
+/// The version of the ONNX Runtime that was loaded, if one was, such as `1.31.1`.
+pub fn loaded_version() -> Option<String> {
+    let loaded = LOADED.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
+    loaded.as_ref().map(|loaded| loaded.native.version())
+}
+
 /// Refuses the loaded ONNX Runtime where it is older than `least`, such as `1.24`.
 ///
 /// # Errors

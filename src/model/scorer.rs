@@ -11,15 +11,18 @@ use super::attentions::{self, Attentions};
 use super::losses::Losses;
 use super::metadata::{Contract, Metadata};
 use super::native::Placement;
+use super::package::PackageFiles;
 use super::query_key::{self, QueryKey};
 use super::runtime;
 use super::session::{Graph, Port};
 use super::statistics;
 use super::verify::Verification;
-use crate::attention::FarRegion;
+use crate::attention::{FarRegion, InstructionSet};
 use crate::cancel::Cancel;
 use crate::config::{Config, Rows};
+use crate::digest::Digest;
 use crate::error::{Error, ErrorKind, Result};
+use crate::process::OfProcess;
 use crate::score::{Score, check_length};
 use crate::tokenizer::{Tokenizer, Tokens};
 
@@ -113,8 +116,9 @@ pub struct Scorer {
     losses: Option<Losses>,
     description: Description,
     tokenizer: Option<Tokenizer>,
-    pool: ThreadPool,
+    pool: OfProcess<ThreadPool>,
     position_warning: Once,
+    files: PackageFiles,
 }
 
 enum Model {
@@ -135,6 +139,7 @@ impl Scorer {
     pub fn open(package: &Path, config: &Config) -> Result<Self> {
         check_profile(config)?;
         let model_file = model_file(package)?;
+        let files = PackageFiles::of(package, &model_file)?;
         let tokenizer_file = model_file.with_file_name("tokenizer.json");
         let tokenizer = match package.is_dir() || tokenizer_file.exists() {
             true => Some(Tokenizer::open(&tokenizer_file)?),
@@ -196,8 +201,9 @@ impl Scorer {
             losses,
             description,
             tokenizer,
-            pool,
+            pool: OfProcess::new(pool),
             position_warning: Once::new(),
+            files,
         })
     }
 
@@ -211,20 +217,37 @@ impl Scorer {
         &self.config
     }
 
-    /// Changes the setting `rows` for the scores that follow. It has no effect on the contracts `attentions` and
-    /// `statistics`, which compute all rows.
-    pub fn set_rows(&mut self, rows: Rows) {
-        self.config.rows = rows;
-        if let Model::QueryKey(model) = &mut self.model {
-            model.rows = rows;
+    /// What all scores of this package depend on: SHA-256 over the names and contents of its files, weights and tokenizer
+    /// included.
+    ///
+    /// # Errors
+    /// [`ErrorKind::InvalidModel`] where a file has changed since the package was opened, [`ErrorKind::Io`] where one cannot
+    /// be read.
+    pub fn package_digest(&self) -> Result<Digest> {
+        self.files.digest()
+    }
+
+    /// The instruction set that the streaming kernel uses; `auto` of the setting stands for one of them.
+    pub fn instruction_set(&self) -> InstructionSet {
+        match self.config.instruction_set {
+            InstructionSet::Auto => InstructionSet::widest(),
+            set => set,
         }
     }
 
     /// Splits a text into tokens, without special ones.
     ///
     /// # Errors
-    /// [`ErrorKind::Unsupported`] where the package has no tokenizer.
+    /// Those of [`Scorer::tokenize_until`].
     pub fn tokenize(&self, text: &str) -> Result<Tokens> {
+        self.tokenize_until(text, &Cancel::default())
+    }
+
+    /// Splits a text into tokens, without special ones, until `cancel` says stop.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Unsupported`] where the package has no tokenizer, and those of [`Tokenizer::tokenize_until`].
+    pub fn tokenize_until(&self, text: &str, cancel: &Cancel) -> Result<Tokens> {
         let Some(tokenizer) = &self.tokenizer else {
             let message = format!(
                 "{} has no tokenizer.json beside it: put the model's there, or give token ids",
@@ -232,7 +255,8 @@ impl Scorer {
             );
             return Err(Error::new(ErrorKind::Unsupported, message));
         };
-        tokenizer.tokenize(text)
+        self.pool.get()?;
+        tokenizer.tokenize_until(text, cancel)
     }
 
     /// Scores a text as one window: its first tokens, up to the setting `window`, special ones included.
@@ -261,10 +285,14 @@ impl Scorer {
     /// or for whole queries and keys that would not fit, [`ErrorKind::NonFinite`] for damaged weights,
     /// [`ErrorKind::Runtime`] where ONNX Runtime fails, [`ErrorKind::Cancelled`].
     pub fn score(&self, input: Input, cancel: &Cancel) -> Result<Score> {
+        self.score_on(self.config.rows, input, cancel)
+    }
+
+    fn score_on(&self, rows: Rows, input: Input, cancel: &Cancel) -> Result<Score> {
         cancel.check()?;
         match input {
-            Input::Text(text) => self.score_ids(self.tokenize(text)?.ids(), cancel),
-            Input::Tokens(ids) => self.score_ids(ids, cancel),
+            Input::Text(text) => self.score_ids(rows, self.tokenize_until(text, cancel)?.ids(), cancel),
+            Input::Tokens(ids) => self.score_ids(rows, ids, cancel),
         }
     }
 
@@ -280,19 +308,19 @@ impl Scorer {
         let region = |sink_tokens: &usize| FarRegion { sink_tokens: *sink_tokens, ..self.far_region(ids.len()) };
         let regions: Vec<_> = sink_tokens.iter().map(region).collect();
         let domain = self.config.variance_domain;
-        self.pool.install(|| match &self.model {
+        self.pool.get()?.install(|| match &self.model {
             Model::QueryKey(model) => SinkScores::measure(
-                || model.open(&self.graph, &ids),
+                || model.open(&self.graph, &ids, cancel),
                 |window, far| model.score_window(window, far, domain, cancel),
                 &regions,
             ),
             Model::Attentions(model) => SinkScores::measure(
-                || model.map(&self.graph, &ids),
+                || model.map(&self.graph, &ids, cancel),
                 |map, far| model.score_map(map, far, domain),
                 &regions,
             ),
             Model::Statistics => SinkScores::measure(
-                || statistics::scores(&self.graph, &ids, &regions, domain),
+                || statistics::scores(&self.graph, &ids, &regions, domain, cancel),
                 |scores, far| Ok(scores.iter().find(|score| score.far == far).expect("a score of each region").clone()),
                 &regions,
             ),
@@ -327,9 +355,21 @@ impl Scorer {
         cancel: &Cancel,
         progress: impl Fn(Progress) + Sync,
     ) -> Vec<Result<Score>> {
+        self.score_many_on(self.config.rows, inputs, cancel, progress)
+    }
+
+    /// As [`Scorer::score_many`], on other rows than the setting says. The contracts `attentions` and `statistics` compute
+    /// all rows in any case.
+    pub fn score_many_on(
+        &self,
+        rows: Rows,
+        inputs: &[Input],
+        cancel: &Cancel,
+        progress: impl Fn(Progress) + Sync,
+    ) -> Vec<Result<Score>> {
         let finished = Mutex::new(Progress::default());
         let score = |input: &Input| {
-            let result = self.score(*input, cancel);
+            let result = self.score_on(rows, *input, cancel);
             let mut finished = finished.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
             finished.windows += 1;
             finished.tokens += result.as_ref().map_or(0, |score| score.token_count as u64);
@@ -338,7 +378,10 @@ impl Scorer {
         };
         let batches = self.batches(inputs);
         let batch_scores = |batch: &[Input]| -> Vec<_> { batch.par_iter().with_max_len(1).map(score).collect() };
-        self.pool.install(|| batches.into_iter().flat_map(batch_scores).collect())
+        match self.pool.get() {
+            Ok(pool) => pool.install(|| batches.into_iter().flat_map(batch_scores).collect()),
+            Err(error) => inputs.iter().map(|_| Err(error.clone())).collect(),
+        }
     }
 
     /// The losses of the tokens of one window, framed and truncated as it is scored: the negative log-likelihood in nats of
@@ -422,25 +465,27 @@ impl Scorer {
             metadata.sliding_window.map_or(metadata.max_positions, |window| window.min(metadata.max_positions))
         });
         let window = limits.map_or(self.config.window.get(), |limit| limit.min(self.config.window.get()));
-        let ids = self.window(self.tokenize(text)?.ids(), window)?;
+        let ids = self.window(self.tokenize_until(text, cancel)?.ids(), window)?;
         let far = self.far_region(ids.len());
         let domain = self.config.variance_domain;
-        let comparisons = self.pool.install(|| match &self.model {
+        let comparisons = self.pool.get()?.install(|| match &self.model {
             Model::QueryKey(model) => model.verify(&self.graph, &ids, far, domain, cancel),
-            Model::Attentions(model) => model.verify(&self.graph, &ids, far, domain),
-            Model::Statistics => statistics::verify(&self.graph, self.description.metadata.as_ref(), &ids, far, domain),
+            Model::Attentions(model) => model.verify(&self.graph, &ids, far, domain, cancel),
+            Model::Statistics => {
+                statistics::verify(&self.graph, self.description.metadata.as_ref(), &ids, far, domain, cancel)
+            }
         })?;
         Ok(Verification { token_count: ids.len(), comparisons })
     }
 
-    fn score_ids(&self, ids: &[u32], cancel: &Cancel) -> Result<Score> {
+    fn score_ids(&self, rows: Rows, ids: &[u32], cancel: &Cancel) -> Result<Score> {
         let ids = self.window(ids, self.config.window.get())?;
         let far = self.far_region(ids.len());
         let domain = self.config.variance_domain;
-        self.pool.install(|| match &self.model {
-            Model::QueryKey(model) => model.score(&self.graph, &ids, far, domain, cancel),
-            Model::Attentions(model) => model.score(&self.graph, &ids, far, domain),
-            Model::Statistics => Ok(statistics::scores(&self.graph, &ids, &[far], domain)?.swap_remove(0)),
+        self.pool.get()?.install(|| match &self.model {
+            Model::QueryKey(model) => model.on(rows).score(&self.graph, &ids, far, domain, cancel),
+            Model::Attentions(model) => model.score(&self.graph, &ids, far, domain, cancel),
+            Model::Statistics => Ok(statistics::scores(&self.graph, &ids, &[far], domain, cancel)?.swap_remove(0)),
         })
     }
 

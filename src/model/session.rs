@@ -1,18 +1,20 @@
-//! One ONNX Runtime session, shared among threads.
+//! One graph of ONNX Runtime's, shared among threads.
 
-use std::borrow::Cow;
+use std::collections::HashMap;
 use std::path::Path;
-use std::sync::Mutex;
 
 use ndarray::ArrayD;
-use ort::session::{OutputSelector, RunOptions, Session, SessionInputValue};
+use ort::session::Session;
 use ort::value::{DynValue, TensorElementType, ValueType};
 
 use super::native::Placement;
 use super::provider::ExecutionProvider;
+use super::runner::{Inputs, Runner};
 use super::start::start;
+use crate::cancel::Cancel;
 use crate::config::Config;
 use crate::error::{Error, ErrorKind, Result};
+use crate::process::OfProcess;
 
 /// An input or output of a graph.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -28,13 +30,15 @@ pub struct Port {
 
 /// A loaded graph.
 pub(super) struct Graph {
-    session: Mutex<Session>,
+    runner: OfProcess<Runner>,
+    /// The model's metadata.
+    properties: HashMap<String, String>,
     pub(super) inputs: Vec<Port>,
     pub(super) outputs: Vec<Port>,
     /// Where the nodes run, by provider; empty on the CPU and where ONNX Runtime does not tell.
     pub(super) placement: Placement,
     /// Who is to blame when a run fails.
-    runner: String,
+    blame: String,
 }
 
 impl Graph {
@@ -42,42 +46,36 @@ impl Graph {
         let (session, placement) = start(path, config)?;
         let inputs = ports(session.inputs())?;
         let outputs = ports(session.outputs())?;
-        let runner = match config.execution_provider == ExecutionProvider::CPU {
+        let blame = match config.execution_provider == ExecutionProvider::CPU {
             true => "ONNX Runtime".to_owned(),
             false => format!("the execution provider {}", config.execution_provider.name()),
         };
-        Ok(Self { session: Mutex::new(session), inputs, outputs, placement, runner })
+        let properties = properties(&session);
+        let runner = Runner::start(session).map_err(|cause| Error::io("start a thread", cause))?;
+        Ok(Self { runner: OfProcess::new(runner), properties, inputs, outputs, placement, blame })
     }
 
     /// A value of the model's metadata.
     pub(super) fn property(&self, key: &str) -> Option<String> {
-        self.lock().metadata().ok()?.custom(key)
+        self.properties.get(key).cloned()
     }
 
-    /// Runs the graph for some of its outputs. The lock is held for the run alone.
+    /// Runs the graph for some of its outputs, one run at a time, until `cancel` says stop.
     pub(super) fn run<const N: usize>(
         &self,
-        inputs: Vec<(String, SessionInputValue)>,
+        inputs: Inputs,
         names: [&str; N],
+        cancel: &Cancel,
     ) -> Result<[DynValue; N]> {
-        let selected = names.into_iter().fold(OutputSelector::no_default(), OutputSelector::with);
-        let failed = |cause: ort::Error| Error::new(ErrorKind::Runtime, format!("{} failed: {cause}", self.runner));
-        let options = RunOptions::new().map_err(failed)?.with_outputs(selected);
-        let inputs: Vec<(Cow<str>, _)> = inputs.into_iter().map(|(name, value)| (name.into(), value)).collect();
-        let mut session = self.lock();
-        let mut outputs = session.run_with_options::<_, 0>(inputs, &options).map_err(failed)?;
-        let mut values = Vec::with_capacity(N);
-        for name in names {
-            let missing = || Error::new(ErrorKind::Runtime, format!("ONNX Runtime did not give the output {name:?}"));
-            values.push(outputs.remove(name).ok_or_else(missing)?);
-        }
+        let values = self.runner.get()?.run(inputs, &names, &self.blame, cancel)?;
         Ok(values.try_into().expect("a value for each name"))
     }
+}
 
-    fn lock(&self) -> std::sync::MutexGuard<'_, Session> {
-        // A panic in a run leaves the session itself whole.
-        self.session.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
-    }
+fn properties(session: &Session) -> HashMap<String, String> {
+    let Ok(metadata) = session.metadata() else { return HashMap::new() };
+    let keys = metadata.custom_keys().unwrap_or_default();
+    keys.into_iter().filter_map(|key| Some((metadata.custom(&key)?, key))).map(|(value, key)| (key, value)).collect()
 }
 
 fn ports(outlets: &[ort::value::Outlet]) -> Result<Vec<Port>> {

@@ -1,14 +1,15 @@
 //! The contract `statistics`: sums of each head's far attention, taken within the model.
 
 use ndarray::{Ix3, arr0};
-use ort::session::SessionInputValue;
 use ort::value::DynValue;
 
 use super::metadata::{Contract, Metadata};
 use super::query_key::{integers, tensor, vectors};
+use super::runner::Inputs;
 use super::session::{Graph, floats};
 use super::verify::Comparison;
 use crate::attention::{FarMass, FarRegion, reference_far_mass};
+use crate::cancel::Cancel;
 use crate::error::{Error, ErrorKind, Result};
 use crate::score::{Score, VarianceDomain};
 
@@ -16,8 +17,14 @@ pub(super) const INPUTS: [&str; 3] = ["input_ids", "min_distance", "sink_tokens"
 pub(super) const OUTPUTS: [&str; 2] = ["far_mass", "far_square_mass"];
 
 /// Scores a window of token ids once for each far region, which differ in their sinks alone, with one pass through the model.
-pub(super) fn scores(graph: &Graph, ids: &[u32], regions: &[FarRegion], domain: VarianceDomain) -> Result<Vec<Score>> {
-    let values = graph.run(inputs(ids, regions)?, OUTPUTS)?;
+pub(super) fn scores(
+    graph: &Graph,
+    ids: &[u32],
+    regions: &[FarRegion],
+    domain: VarianceDomain,
+    cancel: &Cancel,
+) -> Result<Vec<Score>> {
+    let values = graph.run(inputs(ids, regions)?, OUTPUTS, cancel)?;
     let settings = far_masses(&values, regions.len())?;
     let score = |(far, heads): (&FarRegion, Vec<FarMass>)| Score::new(&heads, ids.len(), *far, domain);
     regions.iter().zip(settings).map(score).collect()
@@ -31,6 +38,7 @@ pub(super) fn verify(
     ids: &[u32],
     far: FarRegion,
     domain: VarianceDomain,
+    cancel: &Cancel,
 ) -> Result<Vec<Comparison>> {
     let metadata = metadata.ok_or_else(|| {
         let message = "sums alone cannot be verified: export the model's checkpoint with `longattn export`";
@@ -38,10 +46,10 @@ pub(super) fn verify(
     })?;
     let [masses, square_masses] = OUTPUTS;
     let names = [masses, square_masses, "query", "key"];
-    let [masses, square_masses, queries, keys] = graph.run(inputs(ids, &[far])?, names)?;
+    let [masses, square_masses, queries, keys] = graph.run(inputs(ids, &[far])?, names, cancel)?;
     let (queries, keys) = (vectors("query", &queries, ids.len())?, vectors("key", &keys, ids.len())?);
     let (scale, softcap) = (metadata.attention_scale, metadata.logit_softcap);
-    let reference = reference_far_mass(queries.view(), keys.view(), scale, softcap, far)?;
+    let reference = reference_far_mass(queries.view(), keys.view(), scale, softcap, far, cancel)?;
     let found = far_masses(&[masses, square_masses], 1)?.concat();
     let of_deepest = found.len().saturating_sub(reference.len());
     let score = |heads: &[FarMass]| Score::new(heads, ids.len(), far, domain);
@@ -51,7 +59,7 @@ pub(super) fn verify(
 }
 
 /// A window, and which of its entries are far.
-fn inputs(ids: &[u32], regions: &[FarRegion]) -> Result<Vec<(String, SessionInputValue<'static>)>> {
+fn inputs(ids: &[u32], regions: &[FarRegion]) -> Result<Inputs> {
     // More than the window has are as good as all of it, and fit into the graph's integers.
     let tokens = |count: usize| count.min(ids.len()) as i64;
     let min_distance = regions.first().map_or(0, |far| far.min_distance);

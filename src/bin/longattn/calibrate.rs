@@ -273,7 +273,7 @@ fn draw(
     let mut rejects = Rejects::new(rejects_path)?;
     for record in reader {
         INTERRUPT.check()?;
-        let added = record?.and_then(|record| match &record.text {
+        let added = record.and_then(|record| match &record.text {
             Some(text) => {
                 let tokenize = |text: &str| Ok(scorer.tokenize(text)?.ids().to_vec());
                 let added = sampler.add(&record.category, &record.id, text, tokenize);

@@ -3,9 +3,9 @@
 use std::path::{Path, PathBuf};
 
 use clap::{Arg, ArgAction, ArgMatches, Command, value_parser};
-use longattn::config::{Config, SETTINGS, Setting};
-use longattn::corpus::{Fields, STANDARD_STREAM};
-use longattn::{Error, ErrorKind, Result};
+use longattn::Result;
+use longattn::config::{Config, EarlierResults, SETTINGS, Setting};
+use longattn::corpus::STANDARD_STREAM;
 
 /// Settings of the statistics of one window.
 pub const SCORE_SETTINGS: [&str; 15] = [
@@ -30,6 +30,12 @@ pub const SCORE_SETTINGS: [&str; 15] = [
 pub const SELECT_SETTINGS: [&str; 7] =
     ["ratio", "count", "token_budget", "threshold", "alpha", "standardize", "mixed_lengths"];
 
+/// Settings of what is read, and of what becomes of what cannot be.
+pub const JOB_SETTINGS: [&str; 5] = ["text_field", "id_field", "category_field", "document_limit", "on_error"];
+
+/// Settings that are switches on the command line: given, they are true.
+const SWITCHES: [&str; 4] = ["adaptive", "per_head", "gain", "keep_fields"];
+
 /// A subcommand with flags for some of the settings.
 pub trait WithSettings {
     fn with_settings(self, keys: &[&str]) -> Self;
@@ -46,8 +52,11 @@ fn settings(keys: &[&str]) -> impl Iterator<Item = &'static Setting> {
 }
 
 fn setting_flag(setting: &'static Setting) -> Arg {
-    Arg::new(setting.key)
-        .long(setting.flag())
+    let flag = Arg::new(setting.key).long(setting.flag());
+    if SWITCHES.contains(&setting.key) {
+        return flag.help(setting.help).action(ArgAction::SetTrue);
+    }
+    flag
         .value_name(setting.placeholder)
         .help(format!("{} [default: {}]", setting.help, setting.default()))
         .allow_negative_numbers(true)
@@ -58,9 +67,17 @@ fn setting_flag(setting: &'static Setting) -> Arg {
 pub fn config(matches: &ArgMatches) -> Result<Config> {
     let mut config = Config::default();
     for setting in SETTINGS {
-        let value = matches.try_get_one::<String>(setting.key).ok().flatten();
+        let value = match SWITCHES.contains(&setting.key) {
+            true => is_set(matches, setting.key).then(|| "true".to_owned()),
+            false => matches.try_get_one::<String>(setting.key).ok().flatten().cloned(),
+        };
         if let Some(value) = value {
-            config.set(setting.key, value).map_err(|error| error.at(format!("--{}", setting.flag())))?;
+            config.set(setting.key, &value).map_err(|error| error.at(format!("--{}", setting.flag())))?;
+        }
+    }
+    for (switch, value) in [("resume", EarlierResults::Resume), ("overwrite", EarlierResults::Overwrite)] {
+        if is_set(matches, switch) {
+            config.earlier_results = value;
         }
     }
     Ok(config)
@@ -90,10 +107,6 @@ pub fn quiet() -> Arg {
     switch("quiet", "Print nothing but errors")
 }
 
-pub fn per_head() -> Arg {
-    switch("per-head", "Write what each head says too, and its distance profile with --profile true")
-}
-
 pub fn rejects() -> Arg {
     path("rejects", "FILE", "Where bad records go, with their reasons [default: beside the output]").long("rejects")
 }
@@ -106,21 +119,6 @@ pub fn earlier() -> [Arg; 2] {
     ]
 }
 
-pub fn fields() -> [Arg; 3] {
-    let field =
-        |name, help| Arg::new(name).long(name).value_name("NAME").help(help).help_heading("Fields of JSON lines");
-    [
-        field("text-field", "Field with the text [default: text, or else content]"),
-        field("id-field", "Field with the id [default: id, or else the file's name and line]"),
-        field("category-field", "Field with the category [default: category, or else the input's name]"),
-    ]
-}
-
-pub fn fields_of(matches: &ArgMatches) -> Fields {
-    let field = |name| matches.get_one::<String>(name).cloned();
-    Fields { text: field("text-field"), id: field("id-field"), category: field("category-field") }
-}
-
 pub fn path_of<'a>(matches: &'a ArgMatches, name: &str) -> &'a Path {
     matches.get_one::<PathBuf>(name).expect("required by clap or has a default")
 }
@@ -130,23 +128,23 @@ pub fn inputs_of(matches: &ArgMatches) -> Vec<PathBuf> {
 }
 
 pub fn is_quiet(matches: &ArgMatches) -> bool {
-    matches.try_get_one::<bool>("quiet").ok().flatten().copied().unwrap_or_default()
+    is_set(matches, "quiet")
 }
 
-/// The file of rejects: as named, or beside the output, or in the working directory where that is a stream.
+/// Whether a switch was given, in a subcommand that has it.
+fn is_set(matches: &ArgMatches, switch: &str) -> bool {
+    matches.try_get_one::<bool>(switch).ok().flatten().copied().unwrap_or_default()
+}
+
+/// The file of rejects: as named, or beside the output. Of a stream it is a new one in the working directory, so that
+/// several of one folder do not share it.
 pub fn rejects_path(matches: &ArgMatches, subcommand: &str, output: &Path) -> PathBuf {
     if let Some(named) = matches.get_one::<PathBuf>("rejects") {
         return named.clone();
     }
     let is_stream = output == Path::new(STANDARD_STREAM) || output.exists() && !output.is_file();
-    if is_stream { format!("{subcommand}.rejects.jsonl").into() } else { output.with_extension("rejects.jsonl") }
-}
-
-/// Refuses results that are there already, unless the caller said what to do with them.
-pub fn check_earlier(matches: &ArgMatches, results: &Path) -> Result<()> {
-    if !results.is_file() || matches.get_flag("resume") || matches.get_flag("overwrite") {
-        return Ok(());
+    if !is_stream {
+        return output.with_extension("rejects.jsonl");
     }
-    let message = format!("{} exists already: go on with --resume, or replace it with --overwrite", results.display());
-    Err(Error::new(ErrorKind::InvalidArgument, message))
+    format!("{subcommand}.{}.rejects.jsonl", std::process::id()).into()
 }

@@ -1,19 +1,15 @@
 //! The command line: one file per subcommand.
 
-mod adaptive;
-mod basis;
 mod calibrate;
 mod export;
 mod flags;
 mod inspect;
-mod journal;
-mod lines;
-mod pipeline;
 mod progress;
 mod run;
 mod score;
 mod select;
 mod table;
+mod told;
 mod verify;
 mod windows;
 

@@ -2,12 +2,13 @@
 
 use std::cell::Cell;
 use std::io::IsTerminal;
-use std::sync::LazyLock;
+use std::sync::{LazyLock, Mutex};
 use std::time::{Duration, Instant};
 
-use indicatif::{HumanBytes, HumanCount, HumanDuration, ProgressBar, ProgressStyle};
+use indicatif::{HumanBytes, HumanCount, HumanDuration, ProgressBar, ProgressDrawTarget, ProgressStyle};
 use log::{LevelFilter, Log, Metadata, Record};
 use longattn::export::hub::Fetched;
+use longattn::job::{Observer, Progress, Stage};
 use longattn::{Cancel, Error, ErrorKind, Result};
 
 use crate::EXIT_INTERRUPTED;
@@ -15,79 +16,42 @@ use crate::EXIT_INTERRUPTED;
 /// Time between two lines where there is no terminal for a bar.
 const PLAIN_INTERVAL: Duration = Duration::from_secs(10);
 
-/// A bar on a terminal, plain lines elsewhere, nothing when quiet.
-pub struct Progress {
+/// Shows a job: a bar on a terminal, plain lines elsewhere, nothing when quiet.
+pub struct Terminal {
     bar: Option<ProgressBar>,
     plain: bool,
     quiet: bool,
-    /// Of what [`scored`](Self::scored) is told.
-    total: Option<u64>,
-    begun: Instant,
-    /// When the inputs were last at their beginning.
-    reading: Instant,
-    told: Instant,
-    windows: u64,
-    tokens: u64,
+    shown: Mutex<Shown>,
 }
 
-impl Progress {
-    /// Progress through inputs of `total_bytes`, where they are known.
-    pub fn new(quiet: bool, total_bytes: Option<u64>) -> Self {
-        Self::of(quiet, total_bytes, "{bytes}/{total_bytes}")
-    }
+/// What is shown.
+struct Shown {
+    stage: Option<Stage>,
+    begun: Instant,
+    told: Instant,
+    /// What of a stage was done already when it began: files that have not changed are passed in no time.
+    passed: u64,
+}
 
-    /// Progress through so many tokens.
-    pub fn of_tokens(quiet: bool, total: u64) -> Self {
-        Self::of(quiet, Some(total), "{human_pos}/{human_len} tokens")
-    }
-
-    fn of(quiet: bool, total: Option<u64>, amount: &str) -> Self {
+impl Terminal {
+    pub fn new(quiet: bool) -> Self {
         let terminal = std::io::stderr().is_terminal();
-        let bar = (terminal && !quiet).then(|| bar(total, amount));
         let begun = Instant::now();
         Self {
-            bar,
+            bar: (terminal && !quiet).then(ProgressBar::hidden),
             plain: !terminal && !quiet,
             quiet,
-            total,
-            begun,
-            reading: begun,
-            told: begun,
-            windows: 0,
-            tokens: 0,
+            shown: Mutex::new(Shown { stage: None, begun, told: begun, passed: 0 }),
         }
     }
 
-    /// Begins to go through the inputs once more.
-    pub fn restart(&mut self) {
-        self.reading = Instant::now();
-        if let Some(bar) = &self.bar {
-            bar.reset();
+    /// Prints a line, unless quiet.
+    pub fn tell(&self, line: &str) {
+        match &self.bar {
+            _ if self.quiet => {}
+            Some(bar) => bar.suspend(|| eprintln!("{line}")),
+            None => eprintln!("{line}"),
         }
-    }
-
-    /// Says that a window was scored, and how much of the total is done with it.
-    pub fn scored(&mut self, tokens: usize, done: u64) {
-        self.windows += 1;
-        self.tokens += tokens as u64;
-        if let Some(bar) = &self.bar {
-            bar.set_position(done);
-            bar.set_message(self.rate());
-        } else if self.plain && self.told.elapsed() >= PLAIN_INTERVAL {
-            self.told = Instant::now();
-            let left = self.time_left(done).map_or(String::new(), |left| format!(", {left} left"));
-            eprintln!("{}{left}", self.rate());
-        }
-    }
-
-    /// Tokens scored so far.
-    pub fn tokens(&self) -> u64 {
-        self.tokens
-    }
-
-    /// Time since the work began.
-    pub fn elapsed(&self) -> Duration {
-        self.begun.elapsed()
     }
 
     /// Takes the bar away, for what follows it.
@@ -97,32 +61,49 @@ impl Progress {
         }
     }
 
-    /// Prints a line of result, unless quiet.
-    pub fn tell(&self, line: &str) {
-        if !self.quiet {
-            eprintln!("{line}");
-        }
-    }
-
-    fn rate(&self) -> String {
-        let seconds = self.begun.elapsed().as_secs_f64().max(1e-9);
-        let rate = HumanCount((self.tokens as f64 / seconds) as u64);
-        format!("{} windows, {rate} tokens/s", HumanCount(self.windows))
-    }
-
-    fn time_left(&self, done: u64) -> Option<HumanDuration> {
-        let left = self.total?.saturating_sub(done) as f64;
-        let seconds = self.reading.elapsed().as_secs_f64() * left / (done as f64).max(1.0);
-        Some(HumanDuration(Duration::from_secs_f64(seconds)))
+    fn begin(bar: &ProgressBar, progress: &Progress) {
+        let amount = match progress.stage {
+            Stage::Reading => "{bytes}/{total_bytes}",
+            Stage::Refining => "{human_pos}/{human_len} tokens",
+            Stage::Writing => "{human_pos}/{human_len} texts",
+        };
+        let template = match progress.total {
+            Some(_) => format!("{{bar:30}} {amount}  {{msg}}  {{eta}} left"),
+            None => "{spinner} {msg}".to_owned(),
+        };
+        bar.set_draw_target(ProgressDrawTarget::stderr());
+        bar.set_style(ProgressStyle::with_template(&template).expect("a valid template"));
+        bar.set_length(progress.total.unwrap_or(0));
+        bar.reset();
     }
 }
 
-fn bar(total: Option<u64>, amount: &str) -> ProgressBar {
-    let style =
-        ProgressStyle::with_template(&format!("{{bar:30}} {amount}  {{msg}}  {{eta}} left")).expect("a valid template");
-    match total {
-        Some(total) => ProgressBar::new(total).with_style(style),
-        None => ProgressBar::new_spinner(),
+impl Observer for Terminal {
+    fn progress(&self, progress: &Progress) {
+        let mut shown = self.shown.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
+        if shown.stage != Some(progress.stage) {
+            let now = Instant::now();
+            *shown = Shown { stage: Some(progress.stage), begun: now, told: now, passed: progress.done };
+            self.bar.iter().for_each(|bar| Self::begin(bar, progress));
+        }
+        let seconds = shown.begun.elapsed().as_secs_f64().max(1e-9);
+        let rate = HumanCount((progress.tokens as f64 / seconds) as u64);
+        let message = format!("{} windows, {rate} tokens/s", HumanCount(progress.windows));
+        if let Some(bar) = &self.bar {
+            bar.set_position(progress.done);
+            bar.set_message(message);
+        } else if self.plain && shown.told.elapsed() >= PLAIN_INTERVAL {
+            shown.told = Instant::now();
+            let done = progress.done.saturating_sub(shown.passed) as f64;
+            let left = |total: u64| seconds * total.saturating_sub(progress.done) as f64 / done.max(1.0);
+            let left = progress.total.map(|total| HumanDuration(Duration::from_secs_f64(left(total).min(1e9))));
+            let left = left.map_or(String::new(), |left| format!(", {left} left"));
+            eprintln!("{message}{left}");
+        }
+    }
+
+    fn notice(&self, notice: &str) {
+        self.tell(notice);
     }
 }
 

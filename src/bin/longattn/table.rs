@@ -1,31 +1,24 @@
 //! Printing results on standard output.
 
-use std::collections::BTreeMap;
+use std::cmp::Reverse;
 use std::io::Write;
 use std::ops::Range;
 
 use comfy_table::{CellAlignment, ContentArrangement, Table, presets};
-use longattn::select::Ranked;
+use longattn::job::CategorySelection;
 
 /// Prints text with a line end; a reader that has gone is no failure.
 pub fn print(text: &str) {
     _ = writeln!(std::io::stdout(), "{text}");
 }
 
-/// Windows that are listed at either end of a category.
-pub const LISTED: usize = 3;
-
-/// The best and the worst windows of a category, best first, never one twice.
-pub fn ends(ranking: &[Ranked]) -> (&[Ranked], &[Ranked]) {
-    let best = LISTED.min(ranking.len());
-    let worst = LISTED.min(ranking.len() - best);
-    (&ranking[..best], &ranking[ranking.len() - worst..])
-}
-
 /// The end of a source; its folders are in the report and in the score file.
 fn file_name(source: &str) -> String {
     source.rsplit(['/', '\\']).next().unwrap_or_default().to_owned()
 }
+
+/// Categories that a table lists.
+const SHOWN: usize = 20;
 
 /// Columns where there is no terminal to ask.
 const WIDTH: u16 = 120;
@@ -45,23 +38,34 @@ pub fn empty(header: &[&str], numbers: Range<usize>) -> Table {
 }
 
 /// The best and the worst windows of each category by rank, with where they come from.
-pub fn ranking(ranking: &BTreeMap<String, Vec<Ranked>>, source: impl Fn(&str) -> String) -> Table {
+pub fn ranking(categories: &[CategorySelection]) -> Table {
     let mut table = empty(&["category", "rank", "LDS", "DS", "DU", "window", "from"], 1..5);
-    for (category, ranked) in ranking {
-        let (best, worst) = ends(ranked);
-        let ranks = (1..=best.len()).chain(ranked.len() - worst.len() + 1..=ranked.len());
-        for (rank, window) in ranks.zip(best.iter().chain(worst)) {
-            let candidate = &window.candidate;
+    let all: u64 = categories.iter().map(|category| category.windows).sum();
+    for category in shown(categories) {
+        for (place, window) in category.listed.iter().enumerate() {
             table.add_row([
-                if rank == 1 { category.clone() } else { String::new() },
-                rank.to_string(),
+                if place == 0 { category.name.clone() } else { String::new() },
+                window.rank.to_string(),
                 format!("{:+.3}", window.long_distance_dependency_score),
-                format!("{:.4}", candidate.dependency_strength),
-                format!("{:.3e}", candidate.distribution_uniformity),
-                candidate.id.clone(),
-                file_name(&source(&candidate.id)),
+                format!("{:.4}", window.dependency_strength),
+                format!("{:.3e}", window.distribution_uniformity),
+                window.id.clone(),
+                file_name(&window.source),
             ]);
         }
     }
+    if categories.len() > SHOWN {
+        let more = format!("{} more categories; {all} windows in all", categories.len() - SHOWN);
+        table.add_row([more]);
+    }
     table
+}
+
+/// The categories with the most windows, in their order.
+fn shown(categories: &[CategorySelection]) -> Vec<&CategorySelection> {
+    let mut places: Vec<_> = (0..categories.len()).collect();
+    places.sort_by_key(|place| Reverse(categories[*place].windows));
+    places.truncate(SHOWN);
+    places.sort_unstable();
+    places.into_iter().map(|place| &categories[place]).collect()
 }

@@ -1,0 +1,194 @@
+//! Scoring what was read, batch by batch.
+
+use std::ops::ControlFlow;
+use std::sync::mpsc::{Receiver, RecvTimeoutError, sync_channel};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use super::observer::{Observer, Progress};
+use super::reading::{Content, Item, Reading, Unit};
+use crate::cancel::Cancel;
+use crate::config::Rows;
+use crate::error::{Error, ErrorKind, Result};
+use crate::model::{self, Input, Scorer};
+use crate::score::Score;
+
+/// Tokens that are scored in one go, at most: enough to keep all cores busy with short windows.
+const BATCH_TOKENS: usize = 1 << 16;
+
+/// A batch of about this long loses little where the process is killed, and hardly waits for its slowest window.
+const BATCH_TIME: Duration = Duration::from_secs(2);
+
+/// How long what was met may wait for others to be kept together.
+const PATIENCE: Duration = Duration::from_millis(200);
+
+/// Batches of documents that reading may run ahead.
+const BATCHES_AHEAD: usize = 2;
+
+/// The scores of the windows of a batch that had none, in its order.
+pub(super) type Scores = std::vec::IntoIter<Result<Score>>;
+
+/// Takes what was read, in the order of the corpus, with its scores.
+pub(super) trait Sink {
+    /// The next item; its windows without a score take the next ones of `scores`, which were computed on `rows`.
+    fn take(&mut self, item: Item, scores: &mut Scores, rows: Rows) -> Result<()>;
+
+    /// What was taken is kept now. Tells on which rows the windows of later batches are scored, where that changes, or that
+    /// no more is wanted.
+    fn keep(&mut self) -> Result<ControlFlow<(), Option<Rows>>>;
+}
+
+/// Reads ahead and gives everything to `take`, one batch of reading at a time or, where none comes for a while, none.
+pub(super) fn read_ahead(
+    reading: &Reading,
+    mut take: impl FnMut(Vec<Item>) -> Result<ControlFlow<()>>,
+) -> Result<ControlFlow<()>> {
+    let (sender, receiver) = sync_channel(BATCHES_AHEAD);
+    let flow = thread::scope(|scope| {
+        let reader = thread::Builder::new().name("longattn-read".to_owned());
+        let spawned = reader.spawn_scoped(scope, move || reading.run(&sender));
+        spawned.map_err(|cause| Error::io("start a thread", cause))?;
+        // Where this ends early, the reader must not wait for room: the receiver goes with it.
+        receive(receiver, reading.cancel, &mut take)
+    })?;
+    reading.cancel.check()?;
+    Ok(flow)
+}
+
+fn receive(
+    items: Receiver<Vec<Item>>,
+    cancel: &Cancel,
+    take: &mut impl FnMut(Vec<Item>) -> Result<ControlFlow<()>>,
+) -> Result<ControlFlow<()>> {
+    loop {
+        cancel.check()?;
+        let batch = match items.recv_timeout(PATIENCE) {
+            Ok(batch) => batch,
+            Err(RecvTimeoutError::Timeout) => Vec::new(),
+            Err(RecvTimeoutError::Disconnected) => return Ok(ControlFlow::Continue(())),
+        };
+        if take(batch)?.is_break() {
+            return Ok(ControlFlow::Break(()));
+        }
+    }
+}
+
+/// Scores in batches.
+pub(super) struct Batches<'a> {
+    scorer: &'a Scorer,
+    unit: Unit,
+    rows: Rows,
+    observer: &'a dyn Observer,
+    cancel: &'a Cancel,
+    progress: Progress,
+    items: Vec<Item>,
+    tokens: usize,
+    most_tokens: usize,
+    since: Instant,
+}
+
+impl<'a> Batches<'a> {
+    /// Windows are scored on `rows` first.
+    pub fn new(scorer: &'a Scorer, reading: &Reading<'a>, rows: Rows, observer: &'a dyn Observer) -> Self {
+        Self {
+            scorer,
+            unit: reading.unit,
+            rows,
+            observer,
+            cancel: reading.cancel,
+            progress: Progress { total: reading.corpus.total_bytes(), ..Progress::default() },
+            items: Vec::new(),
+            tokens: 0,
+            most_tokens: BATCH_TOKENS,
+            since: Instant::now(),
+        }
+    }
+
+    /// Reads and scores everything, and gives it to `sink`.
+    pub fn run(mut self, reading: &Reading, sink: &mut dyn Sink) -> Result<()> {
+        let flow = read_ahead(reading, |items| {
+            for item in items {
+                if self.add(item, sink)?.is_break() {
+                    return Ok(ControlFlow::Break(()));
+                }
+            }
+            match self.since.elapsed() >= PATIENCE {
+                true => self.score(sink),
+                false => Ok(ControlFlow::Continue(())),
+            }
+        })?;
+        if flow.is_continue() {
+            _ = self.score(sink)?;
+        }
+        Ok(())
+    }
+
+    fn add(&mut self, item: Item, sink: &mut dyn Sink) -> Result<ControlFlow<()>> {
+        self.tokens += unscored(&item).map(<[u32]>::len).sum::<usize>();
+        self.items.push(item);
+        if self.tokens >= self.most_tokens { self.score(sink) } else { Ok(ControlFlow::Continue(())) }
+    }
+
+    fn score(&mut self, sink: &mut dyn Sink) -> Result<ControlFlow<()>> {
+        self.tokens = 0;
+        let items = std::mem::take(&mut self.items);
+        let mut scores = self.scores(&items)?.into_iter();
+        for item in items {
+            self.progress.done = item.read().unwrap_or(self.progress.done);
+            sink.take(item, &mut scores, self.rows)?;
+        }
+        self.observer.progress(&self.progress);
+        let flow = sink.keep()?;
+        self.since = Instant::now();
+        Ok(match flow {
+            ControlFlow::Continue(rows) => {
+                self.rows = rows.unwrap_or(self.rows);
+                ControlFlow::Continue(())
+            }
+            ControlFlow::Break(()) => ControlFlow::Break(()),
+        })
+    }
+
+    fn scores(&mut self, items: &[Item]) -> Result<Vec<Result<Score>>> {
+        let inputs: Vec<_> = items.iter().flat_map(unscored).map(Input::Tokens).collect();
+        if inputs.is_empty() {
+            return Ok(Vec::new());
+        }
+        let begun = Instant::now();
+        let before = self.progress;
+        let tell = |scored: model::Progress| {
+            let (windows, tokens) = (before.windows + scored.windows as u64, before.tokens + scored.tokens);
+            self.observer.progress(&Progress { windows, tokens, ..before });
+        };
+        let scores = self.scorer.score_many_on(self.rows, &inputs, self.cancel, tell);
+        let tokens: u64 = scores.iter().flatten().map(|score| score.token_count as u64).sum();
+        self.progress.windows += scores.len() as u64;
+        self.progress.tokens += tokens;
+        let rate = tokens as f64 / begun.elapsed().as_secs_f64().max(1e-6);
+        self.most_tokens = ((rate * BATCH_TIME.as_secs_f64()) as usize).clamp(1, BATCH_TOKENS);
+        let fatal = scores.iter().find_map(|score| score.as_ref().err().filter(|error| is_fatal(error, self.unit)));
+        fatal.map_or(Ok(()), |error| Err(error.clone())).map(|()| scores)
+    }
+}
+
+/// Whether an error would befall every other window too.
+pub(super) fn is_fatal(error: &Error, unit: Unit) -> bool {
+    match error.kind() {
+        ErrorKind::Runtime | ErrorKind::Cancelled | ErrorKind::Internal | ErrorKind::InvalidSetting => true,
+        // Windows are of one length, records are not.
+        ErrorKind::MemoryLimit => unit == Unit::Windows,
+        _ => false,
+    }
+}
+
+/// The token ids of an item's windows that have no score.
+fn unscored(item: &Item) -> impl Iterator<Item = &[u32]> {
+    let windows = match item {
+        Item::Document(document) => document.windows.as_slice(),
+        _ => &[],
+    };
+    windows.iter().filter_map(|window| match &window.content {
+        Content::Tokens { ids, .. } => Some(ids.as_slice()),
+        Content::Known(_) => None,
+    })
+}

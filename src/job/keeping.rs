@@ -1,0 +1,386 @@
+//! Keeping scores.
+
+use std::num::NonZeroU64;
+use std::ops::{ControlFlow, Range};
+
+use super::batches::{Scores, Sink, is_fatal};
+use super::entry::{self, Begin, End, Entry, Text};
+use super::ledger::Ledger;
+use super::lines::{ScoreFields, window_id};
+use super::observer::Observer;
+use super::reading::{Content, Document, Item, Unit, Window};
+use super::summary::{Counts, EarlySigns, Summary};
+use super::table::{DocumentRow, Table, WindowRow};
+use crate::cancel::Cancel;
+use crate::config::{Config, OnError, Rows};
+use crate::corpus::{Corpus, Journal, RawObject, Record, Reject, Rejects};
+use crate::digest::{Digest, Stamp};
+use crate::error::{Error, ErrorKind, Result};
+use crate::model::Scorer;
+use crate::score::Score;
+
+/// What is kept of windows beside their scores.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Kept {
+    pub per_head: bool,
+    /// The information gain is measured too.
+    pub gain: bool,
+    /// The record's text and other fields are carried along.
+    pub fields: bool,
+    /// Token ids, for scores on more rows.
+    pub tokens: bool,
+}
+
+/// Where rejects go.
+pub(super) struct Rejecting<'a> {
+    pub rejects: &'a mut Rejects,
+    pub observer: &'a dyn Observer,
+    pub on_error: OnError,
+}
+
+impl Rejecting<'_> {
+    /// Keeps a reject, and tells of it.
+    pub fn reject(&mut self, reject: &Reject) -> Result<()> {
+        self.rejects.write(reject)?;
+        self.observer.reject(reject);
+        match self.on_error {
+            OnError::Reject => Ok(()),
+            OnError::Fail => Err(Error::new(ErrorKind::InvalidRecord, format!("{reject} (on_error is fail)"))),
+        }
+    }
+}
+
+/// Where scores and rejects go.
+pub(super) struct Keeping<'a> {
+    pub journal: &'a mut Journal,
+    pub rejecting: Rejecting<'a>,
+    pub cancel: &'a Cancel,
+}
+
+/// Keeps what was read and scored in the journal, and what counts of it in a table.
+pub(super) struct JournalSink<'a> {
+    pub scorer: &'a Scorer,
+    pub config: &'a Config,
+    pub corpus: &'a Corpus,
+    pub unit: Unit,
+    pub ledger: &'a Ledger,
+    /// The rows of the first scores, as the journal has them.
+    pub asked: u32,
+    pub kept: Kept,
+    pub keeping: Keeping<'a>,
+    /// Says, once enough windows have scores, on which rows the others are scored.
+    pub plan: &'a mut dyn FnMut(&Table) -> Result<Option<Rows>>,
+    pub found: Found,
+}
+
+/// What was found.
+#[derive(Default)]
+pub(super) struct Found {
+    pub table: Table,
+    pub summary: Summary,
+    /// What was read of the file that was begun last.
+    file: FileSoFar,
+    unwritten: Unwritten,
+    early_signs: EarlySigns,
+}
+
+#[derive(Default)]
+struct FileSoFar {
+    index: u32,
+    documents: Vec<ScoredDocument>,
+    windows: Vec<ScoredWindow>,
+    counts: Counts,
+    duplicates: u64,
+}
+
+struct ScoredDocument {
+    id: Box<str>,
+    category: Box<str>,
+    row: DocumentRow,
+    /// Windows with scores; they follow those of the document before.
+    scored: u32,
+}
+
+struct ScoredWindow {
+    number: u32,
+    row: WindowRow,
+}
+
+/// A window that was scored just now.
+struct ScoredNow {
+    text: Text,
+    number: u32,
+    rows: Rows,
+    ids: Vec<u32>,
+    token_start: u64,
+    bytes: Range<u64>,
+}
+
+/// What waits to be written together.
+#[derive(Default)]
+struct Unwritten {
+    entries: Vec<Entry>,
+    /// Places of the windows among the entries.
+    windows: Vec<usize>,
+    /// Places of the documents with windows among the entries.
+    documents: Vec<usize>,
+    rejects: Vec<Reject>,
+}
+
+impl Sink for JournalSink<'_> {
+    fn take(&mut self, item: Item, scores: &mut Scores, rows: Rows) -> Result<()> {
+        match item {
+            Item::Begin(file) => {
+                self.begin(file);
+                Ok(())
+            }
+            Item::Unchanged { file, .. } => self.take_over(file),
+            Item::Reject { reject, is_duplicate } => {
+                self.leave_out(reject, is_duplicate);
+                Ok(())
+            }
+            Item::Document(document) => self.document(*document, scores, rows),
+            Item::End { bytes, digest, stamp } => self.end(bytes, digest, stamp),
+            Item::Failed(reject) => self.fail(&reject),
+        }
+    }
+
+    fn keep(&mut self) -> Result<ControlFlow<(), Option<Rows>>> {
+        self.write()?;
+        (self.plan)(&self.found.table).map(ControlFlow::Continue)
+    }
+}
+
+impl JournalSink<'_> {
+    fn begin(&mut self, file: usize) {
+        let input = &self.corpus.files()[file];
+        self.found.file = FileSoFar { index: file as u32, ..FileSoFar::default() };
+        self.found.unwritten.entries.push(Entry::Begin(Begin { name: input.name.clone(), category: input.category.clone() }));
+    }
+
+    fn leave_out(&mut self, reject: Reject, is_duplicate: bool) {
+        self.found.file.counts.rejected += 1;
+        self.found.file.duplicates += u64::from(is_duplicate);
+        self.found.unwritten.entries.push(Entry::Reject((&reject).into()));
+        self.found.unwritten.rejects.push(reject);
+    }
+
+    fn document(&mut self, document: Document, scores: &mut Scores, rows: Rows) -> Result<()> {
+        let Document { record, line, offset, text, tokens, windows, .. } = document;
+        let count = windows.len() as u32;
+        self.found.file.counts.longest_document = self.found.file.counts.longest_document.max(tokens);
+        *(if count == 0 { &mut self.found.file.counts.too_short } else { &mut self.found.file.counts.windowed }) += 1;
+        let longest = self.found.file.counts.longest_document;
+        self.found.early_signs.of_document(count > 0, longest, self.config, self.keeping.rejecting.observer);
+        let before = self.found.file.windows.len();
+        for Window { number, content } in windows {
+            let scored = match content {
+                Content::Known(row) => {
+                    self.found.file.counts.windows_known += 1;
+                    self.found.file.windows.push(ScoredWindow { number, row });
+                    continue;
+                }
+                Content::Tokens { ids, token_start, bytes } => {
+                    let score = scores.next().expect("a score for every window");
+                    score.and_then(|score| self.window(ScoredNow { text, number, rows, ids, token_start, bytes }, &score))
+                }
+            };
+            let Err(error) = scored else { continue };
+            if is_fatal(&error, self.unit) {
+                return Err(error);
+            }
+            let id = match self.unit {
+                Unit::Windows => window_id(&record.id, number as usize),
+                Unit::Record => record.id.clone(),
+            };
+            let reject = Reject { place: record.place.clone(), id: Some(id), reason: error.to_string(), record: String::new() };
+            self.found.file.counts.windows_rejected += 1;
+            self.found.unwritten.entries.push(Entry::Reject((&reject).into()));
+            self.found.unwritten.rejects.push(reject);
+        }
+        let scored = (self.found.file.windows.len() - before) as u32;
+        let document = entry::Document {
+            line,
+            offset,
+            id: record.id.clone(),
+            category: record.category.clone(),
+            text,
+            tokens,
+            windows: count,
+            fields: self.kept.fields.then(|| carried(&record)),
+        };
+        if count > 0 {
+            let row = DocumentRow { file: self.found.file.index, line, offset, text, tokens, windows: count, entry: 0 };
+            let (id, category) = (record.id.into_boxed_str(), record.category.into_boxed_str());
+            self.found.unwritten.documents.push(self.found.file.documents.len());
+            self.found.file.documents.push(ScoredDocument { id, category, row, scored });
+        }
+        self.found.unwritten.entries.push(Entry::Document(document));
+        Ok(())
+    }
+
+    /// Takes in the score of a window.
+    fn window(&mut self, window: ScoredNow, score: &Score) -> Result<()> {
+        let ScoredNow { text, number, rows, ids, token_start, bytes } = window;
+        let information_gain = information_gain(self.scorer, self.kept, &ids, self.keeping.cancel)?;
+        let has_tokens = self.kept.tokens && score.rows < score.token_count;
+        if has_tokens {
+            self.found.unwritten.entries.push(Entry::Tokens(entry::Tokens { ids }));
+        }
+        self.found.unwritten.entries.push(Entry::Window(entry::Window {
+            text,
+            number,
+            asked: asked(rows),
+            has_tokens,
+            token_start,
+            bytes,
+            information_gain,
+            score: ScoreFields::new(score, self.kept.per_head),
+        }));
+        self.found.summary.tokens_scored += score.token_count as u64;
+        self.found.unwritten.windows.push(self.found.file.windows.len());
+        self.found.file.windows.push(ScoredWindow { number, row: WindowRow::unwritten(score) });
+        Ok(())
+    }
+
+    /// Writes what was met since the last call to the journal, and then the rejects to their file.
+    fn write(&mut self) -> Result<()> {
+        let Unwritten { entries, windows, documents, rejects } = std::mem::take(&mut self.found.unwritten);
+        let offsets = self.keeping.journal.append_all(&entries)?;
+        let (mut windows, mut documents) = (windows.into_iter(), documents.into_iter());
+        let mut tokens = None;
+        for (entry, offset) in entries.iter().zip(offsets) {
+            match entry {
+                Entry::Tokens(_) => tokens = NonZeroU64::new(offset + 1),
+                Entry::Window(window) => {
+                    let row = &mut self.found.file.windows[windows.next().expect("a row for each window")].row;
+                    (row.entry, row.tokens) = (offset, tokens.filter(|_| window.has_tokens));
+                }
+                Entry::Document(document) if document.windows > 0 => {
+                    self.found.file.documents[documents.next().expect("a row for each document")].row.entry = offset;
+                }
+                _ => {}
+            }
+        }
+        rejects.iter().try_for_each(|reject| {
+            self.found.early_signs.of_reject(reject, self.keeping.rejecting.observer);
+            self.keeping.rejecting.reject(reject)
+        })
+    }
+
+    /// A file is whole: what it gave counts.
+    fn end(&mut self, bytes: u64, digest: Digest, stamp: Option<Stamp>) -> Result<()> {
+        let end = End {
+            bytes,
+            digest,
+            stamp,
+            rejected: self.found.file.counts.rejected,
+            rejected_windows: self.found.file.counts.windows_rejected,
+            duplicates: self.found.file.duplicates,
+        };
+        self.found.unwritten.entries.push(Entry::End(end));
+        self.write()?;
+        let FileSoFar { documents, windows, counts, duplicates, .. } = std::mem::take(&mut self.found.file);
+        let mut windows = windows.into_iter();
+        for ScoredDocument { id, category, row, scored } in documents {
+            self.add(&id, &category, row, windows.by_ref().take(scored as usize))?;
+        }
+        self.found.summary.add(&counts);
+        self.found.summary.duplicates += duplicates;
+        Ok(())
+    }
+
+    fn add(
+        &mut self,
+        id: &str,
+        category: &str,
+        row: DocumentRow,
+        windows: impl Iterator<Item = ScoredWindow>,
+    ) -> Result<()> {
+        self.found.table.add_document(row);
+        for ScoredWindow { number, row } in windows {
+            match self.unit {
+                Unit::Windows => self.found.table.add_window(id, category, number, &row)?,
+                Unit::Record => self.found.table.add_record(id, category, &row)?,
+            }
+        }
+        Ok(())
+    }
+
+    /// A file is damaged: nothing of it counts.
+    fn fail(&mut self, reject: &Reject) -> Result<()> {
+        self.found.unwritten.entries.push(Entry::Failed);
+        self.write()?;
+        self.found.file = FileSoFar::default();
+        self.found.summary.files_rejected += 1;
+        self.keeping.rejecting.reject(reject)
+    }
+
+    /// A file is what it was: what the ledger tells of it counts.
+    fn take_over(&mut self, file: usize) -> Result<()> {
+        self.write()?;
+        let ledger = self.ledger;
+        let reading = &ledger.readings[&self.corpus.files()[file].name];
+        let mut counts = Counts {
+            rejected: reading.end.rejected,
+            windows_rejected: reading.end.rejected_windows,
+            ..Counts::default()
+        };
+        for entry in &ledger.rejects[reading.rejects.clone()] {
+            if let Entry::Reject(rejected) = self.keeping.journal.read(*entry)? {
+                self.keeping.rejecting.rejects.write(&rejected.into())?;
+            }
+        }
+        for known in &ledger.documents[reading.documents.clone()] {
+            let row = DocumentRow { file: file as u32, ..known.row };
+            counts.longest_document = counts.longest_document.max(row.tokens);
+            if row.windows == 0 {
+                counts.too_short += 1;
+                continue;
+            }
+            counts.windowed += 1;
+            let (text, asked) = (row.text, self.asked);
+            let windows = (0..row.windows).filter_map(|number| {
+                ledger.first_score(text, number, asked).map(|row| ScoredWindow { number, row })
+            });
+            let before = self.found.table.windows.len();
+            self.add(&known.id, &known.category, row, windows)?;
+            counts.windows_known += (self.found.table.windows.len() - before) as u64;
+        }
+        self.found.summary.add(&counts);
+        self.found.summary.duplicates += reading.end.duplicates;
+        Ok(())
+    }
+}
+
+/// The number of rows that stands for a setting in the journal.
+pub(super) fn asked(rows: Rows) -> u32 {
+    match rows {
+        Rows::All => 0,
+        Rows::Sample(count) => count.get() as u32,
+    }
+}
+
+/// The information gain of a window; `None` where it was not asked for, and for windows that are too short to have one.
+pub(super) fn information_gain(scorer: &Scorer, kept: Kept, ids: &[u32], cancel: &Cancel) -> Result<Option<f64>> {
+    if !kept.gain {
+        return Ok(None);
+    }
+    match scorer.information_gain(ids, cancel) {
+        Ok(gain) if !gain.is_finite() => Err(Error::new(ErrorKind::NonFinite, "the information gain is NaN or infinite")),
+        Err(error) if error.kind() == ErrorKind::TooShort => Ok(None),
+        gain => gain.map(Some),
+    }
+}
+
+/// What of a record is carried along with its scores.
+pub(super) fn carried(record: &Record) -> RawObject {
+    let mut fields = record.fields.clone();
+    for name in ["id", "category", "content"].into_iter().chain(ScoreFields::NAMES) {
+        fields.remove(name);
+    }
+    if let Some(text) = &record.text {
+        fields.insert_first("content", text);
+    }
+    fields
+}
