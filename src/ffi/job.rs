@@ -11,6 +11,7 @@ use crate::config::Config;
 use crate::corpus::Reject;
 use crate::error::{Error, ErrorKind, Result};
 use crate::job::{CategorySelection, Job, Observer, Progress, Selection, Stage, Summary};
+use crate::process::OfProcess;
 
 /// Reading the corpus and scoring its windows; the amount is bytes of the input files as they are on disk.
 pub const LONGATTN_STAGE_READING: i32 = 0;
@@ -28,7 +29,7 @@ pub const LONGATTN_STAGE_WRITING: i32 = 2;
 /// thread at a time may use it, and it computes on many of its own. After fork() the child may free it, and must open one
 /// of its own.
 pub struct longattn_job {
-    job: Job,
+    job: OfProcess<Job>,
     categories: Vec<CategorySelection>,
 }
 
@@ -222,7 +223,7 @@ pub unsafe extern "C" fn longattn_job_open(
         let inputs = inputs.collect::<Result<Vec<_>>>()?;
         let config = config.map_or_else(|| scorer.0.config(), |config| &config.0);
         let job = Job::open(Arc::clone(&scorer.0), &inputs, directory, config)?;
-        output.set([handle(longattn_job { job, categories: Vec::new() })]);
+        output.set([handle(longattn_job { job: OfProcess::new(job), categories: Vec::new() })]);
         Ok(())
     };
     // SAFETY: the header asks for NULL or a place to write to.
@@ -245,7 +246,7 @@ pub unsafe extern "C" fn longattn_job_run(
     // SAFETY: the header asks for what `step` asks for.
     unsafe {
         step(job, observer, cancel, summary, error, |job, observer, cancel| {
-            let selection = job.job.run(observer, &token_of(cancel))?;
+            let selection = job.job.get_mut()?.run(observer, &token_of(cancel))?;
             Ok(job.keep(selection))
         })
     }
@@ -269,7 +270,7 @@ pub unsafe extern "C" fn longattn_job_score(
     // SAFETY: the header asks for what `step` asks for.
     unsafe {
         step(job, observer, cancel, summary, error, |job, observer, cancel| {
-            job.job.score(observer, &token_of(cancel))
+            job.job.get_mut()?.score(observer, &token_of(cancel))
         })
     }
 }
@@ -297,8 +298,9 @@ pub unsafe extern "C" fn longattn_job_select(
     unsafe {
         step(job, observer, cancel, summary, error, |job, observer, cancel| {
             let config = optional(config, "config")?.map(|config| config.0.clone());
-            let config: Config = config.unwrap_or_else(|| job.job.config().clone());
-            let selection = job.job.select(&config, observer, &token_of(cancel))?;
+            let work = job.job.get_mut()?;
+            let config: Config = config.unwrap_or_else(|| work.config().clone());
+            let selection = work.select(&config, observer, &token_of(cancel))?;
             Ok(job.keep(selection))
         })
     }
@@ -314,7 +316,7 @@ pub unsafe extern "C" fn longattn_job_summary(
     let call = || {
         // SAFETY: the header asks for a live handle and a place to write to.
         let (job, output) = unsafe { (reference(job, "job")?, Output::one(summary, "summary")?) };
-        output.set([job.job.summary().into()]);
+        output.set([job.job.get()?.summary().into()]);
         Ok(())
     };
     // SAFETY: the header asks for NULL or a place to write to.
