@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use bytesize::ByteSize;
 
 use crate::attention::{InstructionSet, Precision};
+use crate::calibrate::{Plan, Truth};
 use crate::choice::Choice;
 use crate::error::{Error, ErrorKind, Result};
 use crate::model::{BuiltIn, ExecutionProvider, ProviderOptions};
@@ -285,6 +286,21 @@ impl<T: Value> Value for Option<T> {
     }
 }
 
+impl<T: Value> Value for Vec<T> {
+    fn parse(text: &str) -> Option<Self> {
+        text.split(',').map(T::parse).collect()
+    }
+
+    fn format(&self) -> String {
+        let items: Vec<_> = self.iter().map(T::format).collect();
+        items.join(",")
+    }
+
+    fn valid() -> String {
+        format!("{}, or several with commas between them", T::valid())
+    }
+}
+
 macro_rules! settings {
     ($(#[doc = $help:literal] $key:ident: $type:ty = $default:expr, $placeholder:literal;)*) => {
         /// Every setting, typed. Text keys and values go through [`Config::set`] and [`Config::get`].
@@ -360,6 +376,18 @@ settings! {
     on_error: OnError = OnError::Reject, "ACTION";
     /// What a job does about results that are in its directory already: refuse, resume or overwrite.
     earlier_results: EarlierResults = EarlierResults::Refuse, "ACTION";
+    /// What a calibration compares scores with: spliced windows, or the information gain of real ones.
+    truth: Truth = Truth::Spliced, "TRUTH";
+    /// Real windows of each category that a calibration draws, and as many spliced ones.
+    calibration_windows: NonZeroUsize = NonZeroUsize::new(40).unwrap(), "WINDOWS";
+    /// Pieces of a spliced window.
+    pieces: NonZeroUsize = NonZeroUsize::new(8).unwrap(), "PIECES";
+    /// First positions that never count as far, one or more settings that a calibration compares.
+    calibration_sinks: Vec<usize> = vec![0, 4], "TOKENS";
+    /// Another number draws other windows of the same corpus for a calibration.
+    seed: u64 = 0, "NUMBER";
+    /// Whether a calibration says what each head is worth, too.
+    heads: bool = false, "CHOICE";
     /// Output or layer of a model with several attention maps, by name or index; auto is the first.
     layer: Option<String> = None, "LAYER";
     /// Threads to compute on; auto is one for each core.
@@ -411,6 +439,12 @@ impl Config {
     pub fn method(&self) -> Result<Method> {
         let Self { standardize, alpha, mixed_lengths, .. } = *self;
         Ok(Method { standardize, alpha, cut: self.cut()?, mixed_lengths })
+    }
+
+    /// Which windows the settings ask a calibration to draw.
+    pub fn plan(&self) -> Plan {
+        let Self { window, calibration_windows: windows, pieces, seed, .. } = *self;
+        Plan { window, windows, pieces: pieces.get(), seed }
     }
 
     /// The cut that the settings ask for.
@@ -469,6 +503,8 @@ mod tests {
             ("alpha", "inf", "finite"),
             ("standardize", "zscore", "z-score, min-max"),
             ("memory_limit", "much", "8GiB"),
+            ("calibration_sinks", "0,,4", "with commas between them"),
+            ("truth", "belief", "spliced, gain"),
         ] {
             let wrong = config.set(key, value).unwrap_err();
             assert!(wrong.to_string().contains(valid), "{wrong}");

@@ -69,7 +69,9 @@ impl Workplace {
     fn config(&self, earlier: &str) -> Config {
         let mut config = Config::default();
         let onnxruntime = common::onnxruntime().display().to_string();
-        for (key, value) in [("window", "60"), ("ratio", "0.5"), ("onnxruntime", &onnxruntime), ("earlier_results", earlier)] {
+        for (key, value) in
+            [("window", "60"), ("ratio", "0.5"), ("onnxruntime", &onnxruntime), ("earlier_results", earlier)]
+        {
             config.set(key, value).unwrap();
         }
         self.settings.iter().for_each(|(key, value)| config.set(key, value).unwrap());
@@ -181,27 +183,43 @@ fn what_did_not_change_is_not_scored_again() {
 fn shards_that_were_shuffled_replaced_added_removed_or_moved_are_noticed() {
     type Change = fn(&Workplace);
     let changes: [(&str, Change, u64); 6] = [
-        ("shuffled in place", |workplace| {
-            let text = workplace.read("corpus/shard1.jsonl");
-            let mut lines: Vec<_> = text.lines().collect();
-            lines.rotate_left(4);
-            workplace.write("corpus/shard1.jsonl", lines.join("\n"));
-            assert_eq!(workplace.read("corpus/shard1.jsonl").len(), text.len());
-        }, 0),
-        ("one text of the same length", |workplace| {
-            let text = workplace.read("corpus/shard1.jsonl");
-            workplace.write("corpus/shard1.jsonl", text.replacen("w6 ", "w7 ", 1));
-        }, 1),
-        ("replaced", |workplace| {
-            let lines: Vec<_> = (0..6).map(|number| document(7, number)).collect();
-            workplace.write("corpus/shard2.jsonl", lines.join("\n"));
-        }, 5),
+        (
+            "shuffled in place",
+            |workplace| {
+                let text = workplace.read("corpus/shard1.jsonl");
+                let mut lines: Vec<_> = text.lines().collect();
+                lines.rotate_left(4);
+                workplace.write("corpus/shard1.jsonl", lines.join("\n"));
+                assert_eq!(workplace.read("corpus/shard1.jsonl").len(), text.len());
+            },
+            0,
+        ),
+        (
+            "one text of the same length",
+            |workplace| {
+                let text = workplace.read("corpus/shard1.jsonl");
+                workplace.write("corpus/shard1.jsonl", text.replacen("w6 ", "w7 ", 1));
+            },
+            1,
+        ),
+        (
+            "replaced",
+            |workplace| {
+                let lines: Vec<_> = (0..6).map(|number| document(7, number)).collect();
+                workplace.write("corpus/shard2.jsonl", lines.join("\n"));
+            },
+            5,
+        ),
         ("added", |workplace| workplace.write("corpus/shard3.jsonl", document(9, 2)), 1),
         ("removed", |workplace| fs::remove_file(workplace.path("corpus/shard0.jsonl")).unwrap(), 0),
-        ("moved", |workplace| {
-            fs::create_dir(workplace.path("corpus/deep")).unwrap();
-            fs::rename(workplace.path("corpus/shard0.jsonl"), workplace.path("corpus/deep/other.jsonl")).unwrap();
-        }, 0),
+        (
+            "moved",
+            |workplace| {
+                fs::create_dir(workplace.path("corpus/deep")).unwrap();
+                fs::rename(workplace.path("corpus/shard0.jsonl"), workplace.path("corpus/deep/other.jsonl")).unwrap();
+            },
+            0,
+        ),
     ];
     for (name, change, documents) in changes {
         let workplace = Workplace::with_corpus();

@@ -50,7 +50,10 @@ impl InstructionSet {
 
     /// The widest that this machine has, which `Auto` stands for.
     pub fn widest() -> Self {
-        [Self::Avx512, Self::Avx2, Self::Neon].into_iter().find(|set| Kernel::detect(*set).is_some()).unwrap_or(Self::Portable)
+        [Self::Avx512, Self::Avx2, Self::Neon]
+            .into_iter()
+            .find(|set| Kernel::detect(*set).is_some())
+            .unwrap_or(Self::Portable)
     }
 }
 

@@ -11,7 +11,7 @@ mod recommend;
 mod separation;
 mod windows;
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use serde::{Deserialize, Serialize};
 
@@ -248,21 +248,29 @@ fn check(truth: Truth, settings: &[Setting], windows: &[Scored]) -> Result<()> {
     if let Some(window) = windows.iter().find(|window| window.scores.len() != settings.len()) {
         return wrong(format!("a window of {} scores where {} are due", window.scores.len(), settings.len()));
     }
-    for (category, windows) in by_category(windows.iter()) {
-        let of = |side| windows.iter().filter(move |window| window.side == side);
-        let mut documents: Vec<_> = of(Side::Real).map(|window| &window.document).collect();
-        documents.sort_unstable();
-        documents.dedup();
-        if documents.len() < 2 || truth == Truth::Spliced && of(Side::Spliced).count() < 2 {
-            return wrong(format!("the category {category} needs real windows of 2 documents and 2 spliced windows"));
+    match by_category(windows).iter().find(|(_, windows)| !suffice(truth, windows)) {
+        Some((category, _)) => {
+            wrong(format!("the category {category} needs real windows of 2 documents and 2 spliced windows"))
         }
+        None => Ok(()),
     }
-    Ok(())
 }
 
-fn by_category<'a>(windows: impl Iterator<Item = &'a Scored>) -> BTreeMap<&'a str, Vec<&'a Scored>> {
+/// The categories whose windows [`Calibration::new`] can compare.
+pub fn comparable_categories(truth: Truth, windows: &[Scored]) -> BTreeSet<&str> {
+    let categories = by_category(windows).into_iter().filter(|(_, windows)| suffice(truth, windows));
+    categories.map(|(category, _)| category).collect()
+}
+
+fn suffice(truth: Truth, windows: &[&Scored]) -> bool {
+    let of = |side| windows.iter().filter(move |window| window.side == side);
+    let documents: BTreeSet<_> = of(Side::Real).map(|window| &window.document).collect();
+    documents.len() >= 2 && (truth == Truth::Gain || of(Side::Spliced).count() >= 2)
+}
+
+fn by_category(windows: &[Scored]) -> BTreeMap<&str, Vec<&Scored>> {
     let mut categories: BTreeMap<&str, Vec<_>> = BTreeMap::new();
-    windows.for_each(|window| categories.entry(&window.category).or_default().push(window));
+    windows.iter().for_each(|window| categories.entry(&window.category).or_default().push(window));
     categories
 }
 
@@ -493,9 +501,12 @@ mod tests {
         assert!(refused(Truth::Spliced, &SETTINGS[..1], &windows).contains("2 scores where 1"));
         let real: Vec<_> = windows.iter().filter(|window| window.side == Side::Real).cloned().collect();
         assert!(refused(Truth::Spliced, &SETTINGS, &real).contains("2 spliced windows"));
+        assert!(comparable_categories(Truth::Spliced, &real).is_empty());
+        assert_eq!(comparable_categories(Truth::Gain, &real).into_iter().collect::<Vec<_>>(), ["books", "code"]);
         let mut alone = windows;
         alone.iter_mut().for_each(|window| window.document = "one".to_owned());
         assert!(refused(Truth::Gain, &SETTINGS, &alone).contains("2 documents"));
+        assert!(comparable_categories(Truth::Gain, &alone).is_empty());
     }
 
     #[test]

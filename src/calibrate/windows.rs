@@ -96,7 +96,8 @@ pub struct LeftOut {
 /// Draws documents from a corpus of any size, and windows from these.
 ///
 /// Which documents are drawn is decided by their texts and the seed: neither their order nor their names play a part, and
-/// copies of one text count once. No more is kept than the windows may need.
+/// copies of one text count once. No more is kept than the windows may need. What was [added](Self::add) counts once it is
+/// [kept](Self::keep), since only the end of a file tells that it was whole.
 pub struct Sampler {
     plan: Plan,
     categories: BTreeMap<String, Category>,
@@ -104,10 +105,40 @@ pub struct Sampler {
 
 #[derive(Default)]
 struct Category {
-    /// Texts that were seen, by their keys.
+    kept: Drawn,
+    /// What was added since, and may be forgotten.
+    added: Drawn,
+}
+
+/// A sample of documents: those whose keys are the smallest.
+#[derive(Default)]
+struct Drawn {
+    /// All texts that were seen, by their keys.
     seen: HashSet<u64>,
-    /// The documents with the smallest keys.
     documents: BTreeMap<u64, Document>,
+}
+
+impl Drawn {
+    fn has_seen(&self, key: u64) -> bool {
+        self.seen.contains(&key)
+    }
+
+    /// Documents that come before one with this key.
+    fn before(&self, key: u64) -> usize {
+        self.documents.range(..key).count()
+    }
+
+    fn shorten(&mut self, most: usize) {
+        while self.documents.len() > most {
+            self.documents.pop_last();
+        }
+    }
+
+    fn merge(&mut self, other: Self, most: usize) {
+        self.seen.extend(other.seen);
+        self.documents.extend(other.documents);
+        self.shorten(most);
+    }
 }
 
 /// Windows of a document in a random order, enough for all that may be drawn from it.
@@ -138,14 +169,15 @@ impl Sampler {
         tokenize: impl FnOnce(&str) -> Result<Vec<u32>>,
     ) -> Result<()> {
         let Plan { window, windows, seed, .. } = self.plan;
+        let most = self.plan.documents();
         let category = match self.categories.get_mut(category) {
             Some(category) => category,
             None => self.categories.entry(category.to_owned()).or_default(),
         };
         let key = key(seed, text);
-        let is_full = category.documents.len() == self.plan.documents();
-        let may_be_drawn = !is_full || category.documents.last_key_value().is_some_and(|(last, _)| key < *last);
-        if !category.seen.insert(key) || !may_be_drawn {
+        let Category { kept, added } = category;
+        let is_known = kept.has_seen(key) || !added.seen.insert(key);
+        if is_known || kept.before(key) + added.before(key) >= most {
             return Ok(());
         }
         let ids = tokenize(text)?;
@@ -155,20 +187,34 @@ impl Sampler {
         }
         Random(key).shuffle(&mut starts);
         let cut = starts.iter().take(windows.get()).map(|start| ids[*start..start + window.get()].to_vec());
-        category.documents.insert(key, Document { id: id.to_owned(), windows: cut.collect() });
-        if category.documents.len() > self.plan.documents() {
-            category.documents.pop_last();
-        }
+        added.documents.insert(key, Document { id: id.to_owned(), windows: cut.collect() });
+        added.shorten(most);
         Ok(())
     }
 
+    /// What was added since the last call counts.
+    pub fn keep(&mut self) {
+        let most = self.plan.documents();
+        for category in self.categories.values_mut() {
+            category.kept.merge(std::mem::take(&mut category.added), most);
+        }
+    }
+
+    /// Nothing of what was added since it was last kept counts.
+    pub fn forget(&mut self) {
+        self.categories.values_mut().for_each(|category| category.added = Drawn::default());
+        self.categories.retain(|_, category| !category.kept.seen.is_empty());
+    }
+
     /// Draws the windows of every category that has two documents of at least a window, and names the other categories.
-    pub fn draw(self) -> (Vec<TestCategory>, Vec<LeftOut>) {
+    /// What was added is kept.
+    pub fn draw(mut self) -> (Vec<TestCategory>, Vec<LeftOut>) {
+        self.keep();
         let (mut drawn, mut left_out) = (Vec::new(), Vec::new());
-        for (name, category) in self.categories {
-            let documents: Vec<_> = category.documents.into_iter().collect();
+        for (name, Category { kept, .. }) in self.categories {
+            let documents: Vec<_> = kept.documents.into_iter().collect();
             if documents.len() < 2 {
-                let (seen, long) = (category.seen.len(), documents.len());
+                let (seen, long) = (kept.seen.len(), documents.len());
                 left_out.push(LeftOut { category: name, documents: seen, long_documents: long });
                 continue;
             }
@@ -342,6 +388,26 @@ mod tests {
             sampler.add("books", id, "1 100", tokenize).unwrap();
         }
         assert_eq!(sampler.draw().1[0].documents, 1);
+    }
+
+    #[test]
+    fn what_is_forgotten_leaves_no_trace() {
+        let add = |sampler: &mut Sampler, documents: std::ops::Range<usize>| {
+            for document in documents {
+                sampler.add("books", &document.to_string(), &format!("{document} 100"), tokenize).unwrap();
+            }
+        };
+        let mut expected = Sampler::new(plan(4, 2)).unwrap();
+        add(&mut expected, 0..20);
+        let mut sampler = Sampler::new(plan(4, 2)).unwrap();
+        add(&mut sampler, 0..10);
+        sampler.keep();
+        // Those of a damaged file, of which some have smaller keys; one is a copy and one comes again later.
+        add(&mut sampler, 9..300);
+        sampler.add("garbled", "garbled", "7 100", tokenize).unwrap();
+        sampler.forget();
+        add(&mut sampler, 10..20);
+        assert_eq!(sampler.draw(), expected.draw());
     }
 
     #[test]

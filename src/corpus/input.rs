@@ -34,6 +34,13 @@ pub struct InputFile {
     pub(super) trouble: Option<String>,
 }
 
+impl InputFile {
+    /// Whether each of its lines is a document, by its name.
+    pub fn is_json_lines(&self) -> bool {
+        self.is_json_lines
+    }
+}
+
 /// Checks all inputs and lists their files, folders in sorted order.
 pub(super) fn list(paths: &[&Path], leave_out: &[&Path]) -> Result<Vec<InputFile>> {
     if paths.is_empty() {

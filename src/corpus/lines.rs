@@ -1,9 +1,10 @@
 //! JSON lines, one bad line never more than one reject.
 
 use std::path::Path;
+use std::sync::Arc;
 
-use serde::Serialize;
 use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
 
 use super::documents::{RawDocument, RawDocuments};
 use super::name::shown;
@@ -67,6 +68,85 @@ impl<T> Iterator for Lines<T> {
     fn next(&mut self) -> Option<Self::Item> {
         let document = self.documents.next()?;
         Some(document.map(|document| self.entry(&document)).map_err(|reject| failure(&reject)))
+    }
+}
+
+/// The lines of a file that are not blank, one at a time, as they were read.
+pub struct RawLines {
+    documents: RawDocuments,
+    file: Arc<str>,
+    line: RawDocument,
+}
+
+impl RawLines {
+    /// Opens a file, or standard input for `-`; names that end in `.gz` and `.zst` are decompressed.
+    ///
+    /// # Errors
+    /// Of kind [`Io`](crate::ErrorKind::Io) where the file cannot be opened.
+    pub fn open(path: impl AsRef<Path>) -> Result<Self> {
+        Self::kept_in(path.as_ref(), path.as_ref())
+    }
+
+    /// Opens the file `kept` for what `path` said, a stream that could be read only once.
+    ///
+    /// # Errors
+    /// Of kind [`Io`](crate::ErrorKind::Io) where the file cannot be opened.
+    pub fn kept_in(kept: &Path, path: &Path) -> Result<Self> {
+        let documents = RawDocuments::open(kept, true, u64::MAX, Cancel::default());
+        let documents = documents.map_err(|reject| failure(&reject))?;
+        Ok(Self { documents, file: shown(path).into(), line: RawDocument { line: 0, offset: 0, bytes: None } })
+    }
+
+    /// Reads up to the next line that is not blank; false at the end.
+    ///
+    /// # Errors
+    /// Of kind [`Io`](crate::ErrorKind::Io) where the file cannot be read or decompressed; nothing that came from it may be
+    /// trusted then.
+    pub fn advance(&mut self) -> Result<bool> {
+        let Some(next) = self.documents.next() else { return Ok(false) };
+        self.line = next.map_err(|reject| failure(&reject))?;
+        Ok(true)
+    }
+
+    /// Reads up to the line with a number; false where it is blank or behind the end.
+    ///
+    /// # Errors
+    /// Those of [`advance`](Self::advance).
+    pub fn skip_to(&mut self, number: u64) -> Result<bool> {
+        while self.line.line < number {
+            if !self.advance()? {
+                return Ok(false);
+            }
+        }
+        Ok(self.line.line == number)
+    }
+
+    /// The line, without its end and without a byte order mark.
+    pub fn line(&self) -> &[u8] {
+        self.line.bytes.as_deref().unwrap_or_default()
+    }
+
+    /// The line as a JSON object, or the reason why it is none.
+    ///
+    /// # Errors
+    /// What is wrong with the line.
+    pub fn parse<'a, T: Deserialize<'a>>(&'a self) -> Result<T, String> {
+        serde_json::from_str(object_text(self.line())?).map_err(|error| json_reason(&error))
+    }
+
+    /// The number of the line, from 1.
+    pub fn number(&self) -> u64 {
+        self.line.line
+    }
+
+    /// Where the line stands.
+    pub fn place(&self) -> Place {
+        Place { file: self.file.clone(), line: Some(self.line.line) }
+    }
+
+    /// The line with the reason why it was left out.
+    pub fn reject(&self, id: Option<String>, reason: String) -> Reject {
+        rejected_line(&self.place(), id, reason, self.line())
     }
 }
 

@@ -73,6 +73,11 @@ impl Corpus {
         self.files.iter().map(|file| file.bytes).sum()
     }
 
+    /// Where a document stands.
+    pub(crate) fn place(&self, spot: Spot) -> Place {
+        Place { file: self.files[spot.file as usize].shown.clone(), line: Some(spot.line).filter(|line| *line > 0) }
+    }
+
     /// Opens a file by its number.
     ///
     /// # Errors

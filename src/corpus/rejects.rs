@@ -49,6 +49,14 @@ impl Rejects {
         Ok(Self { path, file: None, count: 0, bytes: 0 })
     }
 
+    /// Removes an older file of rejects, where there is one.
+    ///
+    /// # Errors
+    /// Of kind [`Io`](ErrorKind::Io).
+    pub fn clear(&mut self) -> Result<()> {
+        self.keep(&[]).map_err(|cause| self.failure(cause))
+    }
+
     /// Goes on with a file of rejects. Of what it holds the given ranges of bytes stay, each of whole lines, in the order of the
     /// file; the rest is dropped. Where nothing stays, the file is removed.
     ///

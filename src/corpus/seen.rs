@@ -27,6 +27,16 @@ impl Seen {
             }
         }
     }
+
+    /// Where an id was first seen.
+    pub fn get(&self, id: &str) -> Option<Spot> {
+        self.0.get(&Digest::of(id).short()).copied()
+    }
+
+    /// Forgets what was first seen in a file.
+    pub fn forget_file(&mut self, file: u32) {
+        self.0.retain(|_, spot| spot.file != file);
+    }
 }
 
 #[cfg(test)]
@@ -40,6 +50,15 @@ mod tests {
         assert_eq!(seen.insert("b", Spot { file: 0, line: 2 }), None);
         assert_eq!(seen.insert("a", Spot { file: 3, line: 9 }), Some(Spot { file: 0, line: 1 }));
         assert_eq!(seen.insert("a", Spot { file: 4, line: 9 }), Some(Spot { file: 0, line: 1 }));
+    }
+
+    #[test]
+    fn a_file_is_forgotten() {
+        let mut seen = Seen::default();
+        seen.insert("a", Spot { file: 0, line: 1 });
+        seen.insert("b", Spot { file: 1, line: 1 });
+        seen.forget_file(1);
+        assert_eq!((seen.get("a"), seen.get("b")), (Some(Spot { file: 0, line: 1 }), None));
     }
 
     #[test]

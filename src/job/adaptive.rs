@@ -5,11 +5,11 @@ use std::num::{NonZeroU64, NonZeroUsize};
 
 use super::batches::is_fatal;
 use super::entry::{self, Entry};
+use super::keeping::{Keeping, Kept, asked};
 use super::ledger::Ledger;
 use super::lines::ScoreFields;
 use super::observer::{Progress, Stage};
 use super::reading::Unit;
-use super::keeping::{Keeping, Kept, asked};
 use super::summary::Summary;
 use super::table::{Table, WindowRow};
 use crate::choice::Choice;
@@ -91,7 +91,12 @@ impl Refining<'_> {
     pub fn run(&mut self, table: &mut Table) -> Result<()> {
         // The rows that each window was last asked for.
         let first = asked(self.rows);
-        let mut asked_of: Vec<u32> = table.windows.iter().zip(&table.errors).map(|(_, errors)| if errors.is_exact() { 0 } else { first }).collect();
+        let mut asked_of: Vec<u32> = table
+            .windows
+            .iter()
+            .zip(&table.errors)
+            .map(|(_, errors)| if errors.is_exact() { 0 } else { first })
+            .collect();
         loop {
             let doubted = self.in_doubt(table)?;
             if doubted.is_empty() {
@@ -110,7 +115,8 @@ impl Refining<'_> {
             if !rejected.is_empty() {
                 rejected.sort_unstable();
                 let is_kept = |ordinal: usize| rejected.binary_search(&ordinal).is_err();
-                asked_of = (0..asked_of.len()).filter(|ordinal| is_kept(*ordinal)).map(|ordinal| asked_of[ordinal]).collect();
+                asked_of =
+                    (0..asked_of.len()).filter(|ordinal| is_kept(*ordinal)).map(|ordinal| asked_of[ordinal]).collect();
                 table.retain(is_kept)?;
             }
         }
@@ -236,6 +242,7 @@ impl Refining<'_> {
 
 /// The journal is not what it was a moment ago.
 pub(super) fn changed_journal(id: &str) -> Error {
-    let message = format!("the journal was changed while it was in use: {id} is not where it was; begin anew with --overwrite");
+    let message =
+        format!("the journal was changed while it was in use: {id} is not where it was; begin anew with --overwrite");
     Error::new(ErrorKind::InvalidRecord, message)
 }

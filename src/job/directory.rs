@@ -21,8 +21,7 @@ impl ResultDirectory {
     /// # Errors
     /// [`ErrorKind::Io`] where the directory cannot be made or written to, or another process holds it.
     pub fn open(path: &Path) -> Result<Self> {
-        fs::create_dir_all(path)
-            .map_err(|cause| Error::io(format!("make the directory {}", path.display()), cause))?;
+        fs::create_dir_all(path).map_err(|cause| Error::io(format!("make the directory {}", path.display()), cause))?;
         let lock_path = path.join(LOCK);
         let lock = File::options().read(true).write(true).create(true).truncate(false).open(&lock_path);
         let lock = lock.map_err(|cause| Error::io(format!("write {}", lock_path.display()), cause))?;

@@ -5,7 +5,7 @@ use std::ops::Range;
 use serde::{Deserialize, Serialize};
 
 use super::lines::ScoreFields;
-use crate::corpus::{Place, RawObject, Reject};
+use crate::corpus::{Place, Reject};
 use crate::digest::{Digest, Stamp};
 
 /// One line. Scores belong to texts, by their digests, and documents to the file that was begun last.
@@ -51,9 +51,9 @@ pub(super) struct Document {
     pub text: Text,
     pub tokens: u64,
     pub windows: u32,
-    /// What of the record is carried along.
+    /// What of the record is carried along, as text: it need not be JSON.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub fields: Option<RawObject>,
+    pub fields: Option<String>,
 }
 
 /// The first half of a digest: among 10^12 texts two would coincide with a probability of 10^-15.

@@ -155,7 +155,10 @@ impl JournalSink<'_> {
     fn begin(&mut self, file: usize) {
         let input = &self.corpus.files()[file];
         self.found.file = FileSoFar { index: file as u32, ..FileSoFar::default() };
-        self.found.unwritten.entries.push(Entry::Begin(Begin { name: input.name.clone(), category: input.category.clone() }));
+        self.found
+            .unwritten
+            .entries
+            .push(Entry::Begin(Begin { name: input.name.clone(), category: input.category.clone() }));
     }
 
     fn leave_out(&mut self, reject: Reject, is_duplicate: bool) {
@@ -182,7 +185,9 @@ impl JournalSink<'_> {
                 }
                 Content::Tokens { ids, token_start, bytes } => {
                     let score = scores.next().expect("a score for every window");
-                    score.and_then(|score| self.window(ScoredNow { text, number, rows, ids, token_start, bytes }, &score))
+                    score.and_then(|score| {
+                        self.window(ScoredNow { text, number, rows, ids, token_start, bytes }, &score)
+                    })
                 }
             };
             let Err(error) = scored else { continue };
@@ -193,12 +198,14 @@ impl JournalSink<'_> {
                 Unit::Windows => window_id(&record.id, number as usize),
                 Unit::Record => record.id.clone(),
             };
-            let reject = Reject { place: record.place.clone(), id: Some(id), reason: error.to_string(), record: String::new() };
+            let reject =
+                Reject { place: record.place.clone(), id: Some(id), reason: error.to_string(), record: String::new() };
             self.found.file.counts.windows_rejected += 1;
             self.found.unwritten.entries.push(Entry::Reject((&reject).into()));
             self.found.unwritten.rejects.push(reject);
         }
         let scored = (self.found.file.windows.len() - before) as u32;
+        let fields = if self.kept.fields { Some(carried(&record)?) } else { None };
         let document = entry::Document {
             line,
             offset,
@@ -207,7 +214,7 @@ impl JournalSink<'_> {
             text,
             tokens,
             windows: count,
-            fields: self.kept.fields.then(|| carried(&record)),
+            fields: fields.as_ref().map(as_text),
         };
         if count > 0 {
             let row = DocumentRow { file: self.found.file.index, line, offset, text, tokens, windows: count, entry: 0 };
@@ -340,9 +347,8 @@ impl JournalSink<'_> {
             }
             counts.windowed += 1;
             let (text, asked) = (row.text, self.asked);
-            let windows = (0..row.windows).filter_map(|number| {
-                ledger.first_score(text, number, asked).map(|row| ScoredWindow { number, row })
-            });
+            let windows = (0..row.windows)
+                .filter_map(|number| ledger.first_score(text, number, asked).map(|row| ScoredWindow { number, row }));
             let before = self.found.table.windows.len();
             self.add(&known.id, &known.category, row, windows)?;
             counts.windows_known += (self.found.table.windows.len() - before) as u64;
@@ -367,20 +373,28 @@ pub(super) fn information_gain(scorer: &Scorer, kept: Kept, ids: &[u32], cancel:
         return Ok(None);
     }
     match scorer.information_gain(ids, cancel) {
-        Ok(gain) if !gain.is_finite() => Err(Error::new(ErrorKind::NonFinite, "the information gain is NaN or infinite")),
+        Ok(gain) if !gain.is_finite() => {
+            Err(Error::new(ErrorKind::NonFinite, "the information gain is NaN or infinite"))
+        }
         Err(error) if error.kind() == ErrorKind::TooShort => Ok(None),
         gain => gain.map(Some),
     }
 }
 
+/// An object as the text that it was read from.
+fn as_text(object: &RawObject) -> String {
+    serde_json::to_string(object).expect("what was read has a form")
+}
+
 /// What of a record is carried along with its scores.
-pub(super) fn carried(record: &Record) -> RawObject {
-    let mut fields = record.fields.clone();
-    for name in ["id", "category", "content"].into_iter().chain(ScoreFields::NAMES) {
-        fields.remove(name);
-    }
+pub(super) fn carried(record: &Record) -> Result<RawObject> {
+    let mut carried = RawObject::default();
     if let Some(text) = &record.text {
-        fields.insert_first("content", text);
+        carried.set("content", text)?;
     }
-    fields
+    carried.append(record.fields.clone());
+    for name in ["id", "category"].into_iter().chain(ScoreFields::NAMES) {
+        carried.remove(name);
+    }
+    Ok(carried)
 }

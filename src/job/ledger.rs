@@ -153,7 +153,11 @@ impl Ledger {
     fn add_document(&mut self, line: DocumentLine, entry: u64) {
         let DocumentLine { line, offset, id, category, text, tokens, windows } = line;
         self.texts.push(KnownText { text, tokens, windows });
-        self.documents.push(Known { id, category, row: DocumentRow { file: 0, line, offset, text, tokens, windows, entry } });
+        self.documents.push(Known {
+            id,
+            category,
+            row: DocumentRow { file: 0, line, offset, text, tokens, windows, entry },
+        });
     }
 
     fn add_window(&mut self, line: WindowLine, tokens: Option<NonZeroU64>, entry: u64) {
@@ -188,10 +192,5 @@ impl Ledger {
     /// A window's score on so many rows, or else the exact one.
     pub fn first_score(&self, text: Text, number: u32, asked: u32) -> Option<WindowRow> {
         self.window(text, number, asked).or_else(|| self.window(text, number, 0))
-    }
-
-    /// Whether anything was scored before.
-    pub fn has_scores(&self) -> bool {
-        !self.windows.is_empty()
     }
 }

@@ -60,6 +60,23 @@ impl EstimateFields {
 }
 
 impl ScoreFields {
+    /// The names of all fields that a score may have, the information gain included.
+    pub(super) const NAMES: [&str; 13] = [
+        "token_count",
+        "min_distance",
+        "sink_tokens",
+        "dependency_strength",
+        "distribution_uniformity",
+        "rows",
+        "dependency_strength_error",
+        "distribution_uniformity_error",
+        "head_proportions",
+        "head_variances",
+        "distance_profile",
+        "head_distance_profiles",
+        "information_gain",
+    ];
+
     pub fn new(score: &Score, per_head: bool) -> Self {
         let heads = if per_head { score.heads.as_slice() } else { &[] };
         let profile = score.profile.as_ref();

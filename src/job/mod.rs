@@ -18,6 +18,7 @@
 
 mod adaptive;
 mod batches;
+mod calibration;
 mod directory;
 mod entry;
 mod identity;
@@ -42,6 +43,7 @@ use std::time::{Duration, Instant};
 use rayon::{ThreadPool, ThreadPoolBuilder};
 
 use crate::cancel::Cancel;
+use crate::choice::Choice;
 use crate::config::{Config, EarlierResults, Rows, SETTINGS};
 use crate::corpus::{Corpus, Fields, Journal, Output, Rejects, STANDARD_STREAM, write_whole};
 use crate::digest::{Hasher, Stamp};
@@ -53,12 +55,13 @@ use adaptive::Refining;
 use batches::Batches;
 use entry::{Entry, Worked, Written};
 use identity::Identity;
+use keeping::{Found, JournalSink, Keeping, Kept, Rejecting, asked};
 use ledger::Ledger;
 use reading::{Reading, Unit};
-use keeping::{Found, JournalSink, Keeping, Kept, Rejecting, asked};
 use selection::{Cutting, Texts};
 use table::Table;
 
+pub use calibration::{Calibrated, CalibratedCategory, CalibrationJob};
 pub use directory::ResultDirectory;
 pub use lines::{EstimateFields, ScoreFields, ScoredWindow, WindowLine, window_id};
 pub use observer::{Observer, Progress, Stage};
@@ -75,12 +78,30 @@ const REJECTS: &str = "rejects.jsonl";
 const REPORT: &str = "report.html";
 const CHART: &str = "chart.svg";
 const STANDARD_INPUT: &str = "stdin.jsonl";
+const CALIBRATION: &str = "calibration.json";
+const CALIBRATION_CHART: &str = "calibration.svg";
+const CALIBRATION_JOURNAL: &str = "windows.jsonl";
 
-/// What a job writes, those things last that others are made from.
-const OUTPUTS: [&str; 8] = [SELECTED, SCORES, REPORT, CHART, REJECTS, JOURNAL, STANDARD_INPUT, IDENTITY];
+/// What jobs of every kind write, those things last that others are made from.
+const OUTPUTS: [&str; 11] = [
+    SELECTED,
+    SCORES,
+    REPORT,
+    CHART,
+    CALIBRATION,
+    CALIBRATION_CHART,
+    REJECTS,
+    CALIBRATION_JOURNAL,
+    JOURNAL,
+    STANDARD_INPUT,
+    IDENTITY,
+];
+
+/// What must not be replaced unasked.
+const RESULTS: [&str; 5] = [JOURNAL, SCORES, SELECTED, CALIBRATION_JOURNAL, CALIBRATION];
 
 /// What versions before 0.2 left in a result directory.
-const OF_OLD: [&str; 2] = ["run.json", "rounds.jsonl"];
+const OF_OLD: [&str; 3] = ["run.json", "rounds.jsonl", "calibrate.json"];
 
 /// A selection, and what became of everything on the way to it.
 #[derive(Clone, Debug, PartialEq)]
@@ -172,12 +193,7 @@ impl Job {
     ) -> Result<Self> {
         let config = Config { window: scorer.config().window, rows: scorer.config().rows, ..config.clone() };
         let inputs: Vec<_> = inputs.iter().map(|input| input.as_ref().to_owned()).collect();
-        // A job whose inputs are wrong leaves no directory behind.
-        open_corpus(&inputs, Some(directory), &config)?;
-        let directory = ResultDirectory::open(directory)?;
-        begin(&directory, &config, identity)?;
-        let files = keep_standard_input(&inputs, &directory)?;
-        let corpus = open_corpus(&files, Some(directory.path()), &config)?;
+        let (directory, corpus) = open_results(&inputs, directory, &config, identity)?;
         let pool = reading_pool(&config)?;
         let task = task(&directory);
         Ok(Self { scorer, config, inputs, corpus, directory, pool, task, scored: None })
@@ -226,8 +242,9 @@ impl Job {
         let mut rejects = Rejects::new(&self.task.rejects)?;
         rejects.clear()?;
         let rows = first_rows(&self.scorer, &self.config);
+        let corpus = self.corpus.clone().with_cancel(cancel.clone());
         let reading = Reading {
-            corpus: &self.corpus,
+            corpus: &corpus,
             unit: self.task.unit,
             config: &self.config,
             ledger: &ledger,
@@ -411,11 +428,15 @@ impl Job {
         }
     }
 
-    /// Adds to an error what became of the work before it.
     fn explain(&self, error: Error) -> Error {
-        let kept = format!("finished windows are kept in {}; go on with --resume", self.directory.path().display());
-        Error::new(error.kind(), format!("{error}; {kept}"))
+        kept_in(&self.directory, error)
     }
+}
+
+/// Adds to an error what became of the work before it.
+fn kept_in(directory: &ResultDirectory, error: Error) -> Error {
+    let kept = format!("finished windows are kept in {}; go on with --resume", directory.path().display());
+    Error::new(error.kind(), format!("{error}; {kept}"))
 }
 
 /// The rows of the first scores of a job.
@@ -448,12 +469,28 @@ fn reading_pool(config: &Config) -> Result<ThreadPool> {
     })
 }
 
+/// Takes the result directory, and lists the inputs.
+fn open_results(
+    inputs: &[PathBuf],
+    directory: &Path,
+    config: &Config,
+    identity: &Identity,
+) -> Result<(ResultDirectory, Corpus)> {
+    // A job whose inputs are wrong leaves no directory behind.
+    open_corpus(inputs, Some(directory), config)?;
+    let directory = ResultDirectory::open(directory)?;
+    begin(&directory, config, identity)?;
+    let files = keep_standard_input(inputs, &directory)?;
+    let corpus = open_corpus(&files, Some(directory.path()), config)?;
+    Ok((directory, corpus))
+}
+
 /// Compares what is in a directory with what is to be done, and makes room for it.
 fn begin(directory: &ResultDirectory, config: &Config, identity: &Identity) -> Result<()> {
     let path = directory.file(IDENTITY);
     let is_there = |name: &&str| directory.file(name).metadata().is_ok_and(|file| file.len() > 0);
     // What a job leaves that fails before its first score is in nobody's way.
-    let has_results = [JOURNAL, SCORES, SELECTED].iter().chain(&OF_OLD).any(is_there);
+    let has_results = RESULTS.iter().chain(&OF_OLD).any(is_there);
     match config.earlier_results {
         EarlierResults::Refuse if has_results => {
             let message = format!(
@@ -504,7 +541,8 @@ fn write_scores(scored: &mut Scored, corpus: &Corpus, directory: &ResultDirector
         hasher.update(table.selector.candidate(ordinal).id.as_bytes());
     }
     let scores = hasher.finish();
-    let is_written = |written: &Written| written.scores == scores && Stamp::of(&path).ok().as_ref() == Some(&written.stamp);
+    let is_written =
+        |written: &Written| written.scores == scores && Stamp::of(&path).ok().as_ref() == Some(&written.stamp);
     if ledger.written.as_ref().is_some_and(is_written) {
         return Ok(());
     }

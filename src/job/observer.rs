@@ -26,6 +26,8 @@ pub enum Stage {
     Reading,
     /// Scoring windows in doubt on more rows; the amount is tokens.
     Refining,
+    /// Scoring the windows of a calibration; the amount is tokens.
+    Scoring,
     /// Looking up the texts of what was selected; the amount is windows.
     Writing,
 }

@@ -37,12 +37,22 @@ pub(super) enum Item {
     /// A file begins.
     Begin(usize),
     /// A file is as it was when it was last read: its documents are those of the ledger.
-    Unchanged { file: usize, bytes: u64 },
+    Unchanged {
+        file: usize,
+        bytes: u64,
+    },
     Document(Box<Document>),
     /// A record that cannot be used.
-    Reject { reject: Reject, is_duplicate: bool },
+    Reject {
+        reject: Reject,
+        is_duplicate: bool,
+    },
     /// A file was read to its end.
-    End { bytes: u64, digest: Digest, stamp: Option<Stamp> },
+    End {
+        bytes: u64,
+        digest: Digest,
+        stamp: Option<Stamp>,
+    },
     /// A file is damaged.
     Failed(Reject),
 }
@@ -79,7 +89,11 @@ pub(super) struct Window {
 pub(super) enum Content {
     /// Its score is known.
     Known(WindowRow),
-    Tokens { ids: Vec<u32>, token_start: u64, bytes: Range<u64> },
+    Tokens {
+        ids: Vec<u32>,
+        token_start: u64,
+        bytes: Range<u64>,
+    },
 }
 
 /// Splits a text into tokens until the work is cancelled.
@@ -146,7 +160,7 @@ impl Reading<'_> {
             return false;
         }
         let documents = &self.ledger.documents[reading.documents.clone()];
-        if documents.iter().any(|document| seen.contains(&document.id)) {
+        if documents.iter().any(|document| seen.get(&document.id).is_some()) {
             return false;
         }
         for document in documents {
@@ -161,7 +175,6 @@ impl Reading<'_> {
             return false;
         }
         let begun = SystemTime::now();
-        let stamp = Stamp::of(&self.corpus.files()[file].path).ok().filter(|stamp| stamp.is_settled(begun));
         let mut documents = match self.corpus.read(file) {
             Ok(documents) => documents,
             Err(reject) => return items.send(vec![Item::Failed(reject)]).is_ok(),
@@ -176,6 +189,9 @@ impl Reading<'_> {
             if !batch.is_empty() && items.send(self.prepare(file, &batch, read, seen)).is_err() {
                 return false;
             }
+            if self.cancel.is_cancelled() {
+                return false;
+            }
             if let Some(reject) = failure {
                 // Ids of a damaged file are no one's.
                 seen.forget_file(file as u32);
@@ -186,7 +202,10 @@ impl Reading<'_> {
             }
         }
         let end = match documents.finish() {
-            Ok(content) => Item::End { bytes: content.bytes, digest: content.digest, stamp },
+            Ok(content) => {
+                let stamp = content.stamp.filter(|stamp| stamp.is_settled(begun));
+                Item::End { bytes: content.bytes, digest: content.digest, stamp }
+            }
             Err(reject) => {
                 seen.forget_file(file as u32);
                 Item::Failed(reject)
@@ -211,7 +230,9 @@ impl Reading<'_> {
                 *record = Err(reject(found, reason));
             }
         }
-        let item = |((record, raw), is_duplicate): (Parsed, bool)| match record.and_then(|record| self.document(record, raw)) {
+        let item = |((record, raw), is_duplicate): (Parsed, bool)| match record
+            .and_then(|record| self.document(record, raw))
+        {
             Ok(document) => Item::Document(Box::new(document)),
             Err(reject) => Item::Reject { reject, is_duplicate },
         };

@@ -18,7 +18,7 @@ use super::summary::Summary;
 use super::{Job, Task, open_corpus, reading_pool, rows_text};
 use crate::cancel::Cancel;
 use crate::config::{Config, EarlierResults, Rows};
-use crate::corpus::{Output, Rejects, check_writable};
+use crate::corpus::{Output, RawObject, Rejects, check_writable};
 use crate::error::{Error, ErrorKind, Result};
 use crate::model::Scorer;
 
@@ -79,11 +79,13 @@ impl RecordJob {
                 },
                 false => None,
             };
+            let fields = document.and_then(|document| document.fields);
+            let fields = fields.map(|fields| RawObject::parse(&fields).map_err(|_| changed())).transpose()?;
             let WindowEntry { score, information_gain, .. } = window;
             _ = output.write(&ScoredRecord {
                 id: candidate.id,
                 category: candidate.category,
-                fields: document.as_ref().and_then(|document| document.fields.as_ref()),
+                fields: fields.as_ref(),
                 score: &score,
                 gain: self.gain.then_some(Gain { information_gain }),
             })?;
@@ -215,7 +217,7 @@ impl StreamSink<'_> {
             };
             self.summary.windows += 1;
             self.summary.tokens_scored += score.token_count as u64;
-            let fields = self.kept.fields.then(|| carried(&record));
+            let fields = if self.kept.fields { Some(carried(&record)?) } else { None };
             let line = ScoredRecord {
                 id: &record.id,
                 category: &record.category,

@@ -88,7 +88,8 @@ fn sum_up(table: &Table, corpus: &Corpus, ranking: &Ranking) -> (CategorySelecti
         }
     };
     let listed = |rank: usize| {
-        let WindowPoint { dependency_strength, distribution_uniformity, long_distance_dependency_score, .. } = point(rank);
+        let WindowPoint { dependency_strength, distribution_uniformity, long_distance_dependency_score, .. } =
+            point(rank);
         let ordinal = windows[rank].ordinal;
         Listed {
             rank: rank as u64 + 1,
@@ -144,8 +145,11 @@ impl Cutting {
         let mut shown: HashMap<usize, String> = HashMap::new();
         let listed = self.categories.iter().flat_map(|category| &category.listed);
         shown.extend(listed.map(|listed| (listed.ordinal, String::new())));
-        let mut wanted: Vec<(usize, Option<f64>)> =
-            self.selected.iter().map(|standing| (standing.ordinal, Some(standing.long_distance_dependency_score))).collect();
+        let mut wanted: Vec<(usize, Option<f64>)> = self
+            .selected
+            .iter()
+            .map(|standing| (standing.ordinal, Some(standing.long_distance_dependency_score)))
+            .collect();
         wanted.extend(shown.keys().map(|ordinal| (*ordinal, None)));
         // Selected ones come before the same window as one that is shown.
         wanted.sort_unstable_by(|a, b| a.0.cmp(&b.0).then(b.1.is_some().cmp(&a.1.is_some())));
@@ -230,7 +234,8 @@ pub(super) fn scored_window(table: &Table, corpus: &Corpus, journal: &Journal, o
     })
 }
 
-const CHANGED: &str = "is not what it was when its windows were scored: go on with --resume, which scores anew what has changed";
+const CHANGED: &str =
+    "is not what it was when its windows were scored: go on with --resume, which scores anew what has changed";
 
 fn changed(reject: Reject) -> Error {
     Error::new(ErrorKind::InvalidRecord, format!("{} {CHANGED} ({})", reject.place, reject.reason))

@@ -83,7 +83,7 @@ impl Summary {
 }
 
 /// A number for people.
-fn count(number: u64, what: &str) -> String {
+pub(super) fn count(number: u64, what: &str) -> String {
     let digits = number.to_string();
     let groups: Vec<_> = digits.as_bytes().rchunks(3).rev().map(|group| String::from_utf8_lossy(group)).collect();
     format!("{} {what}{}", groups.join(","), if number == 1 { "" } else { "s" })

@@ -23,7 +23,10 @@ impl PackageFiles {
         let model_name = name(model);
         let belongs = |path: &Path| {
             let name = name(path);
-            package.is_dir() || name.starts_with(&model_name) || name.starts_with("loss.onnx") || name == "tokenizer.json"
+            package.is_dir()
+                || name.starts_with(&model_name)
+                || name.starts_with("loss.onnx")
+                || name == "tokenizer.json"
         };
         let mut files = Vec::new();
         for entry in folder.read_dir().map_err(failed)? {

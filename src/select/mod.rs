@@ -97,6 +97,21 @@ pub struct Candidate<S = String> {
     pub distribution_uniformity: f64,
 }
 
+impl<S: AsRef<str>> Candidate<S> {
+    /// The same with borrowed texts.
+    pub fn as_str(&self) -> Candidate<&str> {
+        let Self { id, category, token_count, far, dependency_strength, distribution_uniformity } = self;
+        Candidate {
+            id: id.as_ref(),
+            category: category.as_ref(),
+            token_count: *token_count,
+            far: *far,
+            dependency_strength: *dependency_strength,
+            distribution_uniformity: *distribution_uniformity,
+        }
+    }
+}
+
 impl Candidate<&str> {
     /// The same with texts of its own.
     pub fn to_owned(self) -> Candidate {

@@ -164,7 +164,7 @@ impl Cut {
 fn check_measures(selector: &Selector, category: &str, ordinals: &[usize]) -> Result<()> {
     let sizes: [(&str, fn(&Measure) -> Option<u64>); 3] = [
         ("tokens", |measure| Some(measure.token_count).filter(|count| *count > 0)),
-        ("as minimum distance", |measure| measure.far.map(|far| far.min_distance as u64)),
+        ("tokens as minimum distance", |measure| measure.far.map(|far| far.min_distance as u64)),
         ("sink tokens", |measure| measure.far.map(|far| far.sink_tokens as u64)),
     ];
     for (name, size) in sizes {

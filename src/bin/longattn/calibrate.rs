@@ -1,26 +1,16 @@
 //! `longattn calibrate`: which layer tells the truth about a corpus.
 
-use std::collections::{BTreeMap, HashMap};
-use std::fs;
-use std::num::NonZeroUsize;
-use std::path::Path;
+use std::sync::Arc;
 
-use clap::builder::PossibleValuesParser;
-use clap::{Arg, ArgAction, ArgMatches, Command, value_parser};
-use longattn::calibrate::{
-    Agreement, Calibration, Candidate, Estimate, Finding, LeftOut, Plan, Row, Sampler, Scored, Setting, Side,
-    TestCategory, TestWindow, Truth,
-};
-use longattn::choice::Choice;
-use longattn::corpus::{Journal, Reader, Rejects};
-use longattn::model::{MIN_GAIN_TOKENS, Scorer};
-use longattn::score::LayerScore;
-use longattn::{Error, ErrorKind, Result};
-use serde::{Deserialize, Serialize};
+use clap::{Arg, ArgMatches, Command};
+use longattn::calibrate::{Agreement, Calibration, Candidate, Estimate, Finding, Row, Setting, Truth};
+use longattn::job::{Calibrated, CalibratedCategory, CalibrationJob, Counts, Summary};
+use longattn::model::Scorer;
+use longattn::{Config, Result};
 
-use crate::flags::{self, SCORE_SETTINGS, WithSettings};
-use crate::progress::{self, INTERRUPT, Progress};
-use crate::{basis, journal, pipeline, table};
+use crate::flags::{self, JOB_SETTINGS, SCORE_SETTINGS, WithSettings};
+use crate::progress::{self, INTERRUPT, Terminal};
+use crate::{table, told};
 
 /// Short windows tell layers apart, and cost little.
 const WINDOW: &str = "1024";
@@ -28,11 +18,15 @@ const WINDOW: &str = "1024";
 /// Settings of scores that do not suit a calibration: its sinks are a list, and its scores are exact.
 const UNSUITABLE: [&str; 3] = ["sink_tokens", "rows", "profile"];
 
+/// Settings of a calibration.
+const CALIBRATION_SETTINGS: [&str; 8] =
+    ["truth", "calibration_windows", "pieces", "calibration_sinks", "seed", "heads", "alpha", "standardize"];
+
 /// Heads that are listed.
 const LISTED_HEADS: usize = 10;
 
 pub fn command(command: Command) -> Command {
-    let settings = SCORE_SETTINGS.into_iter().filter(|key| !UNSUITABLE.contains(key)).chain(["alpha", "standardize"]);
+    let of_scores: Vec<_> = SCORE_SETTINGS.into_iter().filter(|key| !UNSUITABLE.contains(key)).collect();
     command
         .about("Find out which layer's scores tell real long windows of a corpus from spliced ones")
         .long_about(
@@ -43,434 +37,73 @@ pub fn command(command: Command) -> Command {
              With --truth gain the scores of real windows are compared with their information gain instead: by how much \
              the loss of a token drops when the model sees the whole window before it. The measure is the rank \
              correlation, 0 for none. That takes a package exported with --gain.\n\n\
-             The result directory gets calibration.json, calibration.svg and windows.jsonl, from which an interrupted \
-             calibration goes on with --resume.",
+             The result directory gets calibration.json, calibration.svg, windows.jsonl, from which an interrupted \
+             calibration goes on with --resume, and, for what could not be used, rejects.jsonl.",
         )
         .arg(flags::inputs("JSONL files, text files and folders of them, or - for JSON lines on standard input"))
         .arg(flags::model())
         .arg(flags::path("output", "DIR", "The result directory").short('o').long("output").required(true))
-        .arg(
-            Arg::new("truth")
-                .long("truth")
-                .value_name("TRUTH")
-                .help("What scores are compared with")
-                .value_parser(PossibleValuesParser::new(Truth::NAMES.iter().map(|row| row.0)))
-                .default_value(Truth::Spliced.name()),
-        )
-        .arg(number("windows", "WINDOWS", "Real windows of each category, and as many spliced ones", "40"))
-        .arg(number("pieces", "PIECES", "Pieces of a spliced window", "8"))
-        .arg(
-            Arg::new("sinks")
-                .long("sink-tokens")
-                .value_name("TOKENS")
-                .help("First positions that never count as far, one or more settings to compare")
-                .value_parser(value_parser!(usize))
-                .value_delimiter(',')
-                .action(ArgAction::Set)
-                .default_value("0,4"),
-        )
-        .arg(
-            Arg::new("seed")
-                .long("seed")
-                .value_name("NUMBER")
-                .help("Draws other windows of the same corpus")
-                .value_parser(value_parser!(u64))
-                .default_value("0"),
-        )
-        .arg(flags::switch("heads", "Say what each head is worth, too"))
         .args(flags::earlier())
         .arg(flags::quiet())
-        .with_settings(&settings.collect::<Vec<_>>())
+        .with_settings(&[&of_scores[..], &CALIBRATION_SETTINGS, &JOB_SETTINGS].concat())
         .mut_arg("window", |window| {
             window.default_value(WINDOW).hide_default_value(true).help(format!("Length of a window [default: {WINDOW}]"))
         })
-        .args(flags::fields())
+        .mut_arg("calibration_windows", |windows| renamed(windows, "windows"))
+        .mut_arg("calibration_sinks", |sinks| renamed(sinks, "sink-tokens"))
 }
 
-fn number(name: &'static str, placeholder: &'static str, help: &'static str, default: &'static str) -> Arg {
-    let number = Arg::new(name).long(name).value_name(placeholder).help(help);
-    number.value_parser(value_parser!(NonZeroUsize)).default_value(default)
-}
-
-fn number_of(matches: &ArgMatches, name: &str) -> NonZeroUsize {
-    *matches.get_one(name).expect("has a default")
-}
-
-/// What the scores of a calibration depend on.
-#[derive(PartialEq, Serialize, Deserialize)]
-struct Basis {
-    #[serde(flatten)]
-    common: basis::Basis,
-    plan: Plan,
-    sinks: Vec<usize>,
-    truth: Truth,
-}
-
-/// A scored window as the journal keeps it.
-#[derive(Serialize, Deserialize)]
-struct Line {
-    category: String,
-    /// Its place among the windows of the category.
-    number: usize,
-    side: Side,
-    documents: Vec<String>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    information_gain: Option<f64>,
-    /// Of one pass through the model.
-    model_seconds: f64,
-    /// Of the statistics for one setting of sinks.
-    statistics_seconds: f64,
-    scores: Vec<SinkScores>,
-}
-
-/// The scores of all layers for one setting of sinks, in the package's order.
-#[derive(Serialize, Deserialize)]
-struct SinkScores {
-    sink_tokens: usize,
-    layers: Vec<LayerScore>,
-}
-
-/// All that is written down.
-#[derive(Serialize)]
-struct Written<'a> {
-    model: String,
-    layers: &'a [usize],
-    #[serde(flatten)]
-    plan: Plan,
-    categories: Vec<CategorySize<'a>>,
-    left_out: &'a [LeftOut],
-    /// A window of a package of this layer alone, by layer.
-    seconds_per_window: BTreeMap<usize, f64>,
-    #[serde(flatten)]
-    calibration: &'a Calibration,
-}
-
-#[derive(Serialize)]
-struct CategorySize<'a> {
-    name: &'a str,
-    documents: usize,
-    real_windows: usize,
-    spliced_windows: usize,
+/// A setting under a shorter flag, which its errors name.
+fn renamed(setting: Arg, flag: &'static str) -> Arg {
+    let key = setting.get_id().to_string();
+    let parse = move |text: &str| Config::default().set(&key, text).map(|()| text.to_owned());
+    setting.long(flag).value_parser(parse)
 }
 
 pub fn execute(matches: &ArgMatches) -> Result<()> {
     let config = flags::config(matches)?;
-    let truth = truth(matches);
-    let plan = Plan {
-        window: config.window,
-        windows: number_of(matches, "windows"),
-        pieces: number_of(matches, "pieces").get(),
-        seed: *matches.get_one("seed").expect("has a default"),
-    };
-    plan.check()?;
-    let mut sinks: Vec<usize> = matches.get_many("sinks").expect("has a default").copied().collect();
-    sinks.sort_unstable();
-    sinks.dedup();
-    let scorer = Scorer::open(flags::path_of(matches, "model"), &config)?;
-    scorer.check_sinks(&sinks, config.window.get())?;
-    check_gain(&scorer, truth)?;
-    let layers = layers(&scorer);
-
+    let scorer = Arc::new(Scorer::open(flags::path_of(matches, "model"), &config)?);
     let directory = flags::path_of(matches, "output");
-    fs::create_dir_all(directory)
-        .map_err(|cause| Error::io(format!("make the directory {}", directory.display()), cause))?;
-    let journal_path = directory.join("windows.jsonl");
-    flags::check_earlier(matches, &journal_path)?;
-    let inputs = flags::inputs_of(matches);
-    let fields = flags::fields_of(matches);
-    let reader = Reader::open(&inputs, fields.clone())?;
-    let basis = Basis {
-        common: basis::Basis::new(&scorer, &inputs, &fields, reader.progress().total_bytes()),
-        plan,
-        sinks: sinks.clone(),
-        truth,
-    };
-    basis::check(matches, &directory.join("calibrate.json"), &[&journal_path], &basis)?;
     progress::catch_interrupts()?;
-    let quiet = flags::is_quiet(matches);
-    let (categories, left_out) = draw(&scorer, reader, plan, &directory.join("rejects.jsonl"), quiet)?;
-    if !quiet {
-        categories.iter().filter_map(|category| remark(category, plan, truth)).for_each(|remark| eprintln!("{remark}"));
+    let mut job = CalibrationJob::open(scorer, &flags::inputs_of(matches), directory, &config)?;
+    let terminal = Terminal::new(flags::is_quiet(matches));
+    let found = job.run(&terminal, &INTERRUPT);
+    terminal.finish();
+    let found = found?;
+    if !flags::is_quiet(matches) {
+        table::print(&Told(&found).to_string());
     }
-
-    let (mut journal, lines) = journal::open::<Line>(matches, &journal_path)?;
-    if !quiet && !lines.is_empty() {
-        eprintln!("{} scored by an earlier call", progress::count(lines.len() as u64, "window"));
+    if found.rejects() > 0 {
+        terminal.tell(&told::rejects(&summary(&found), &directory.join("rejects.jsonl")));
     }
-    let lines = score(&scorer, &categories, truth, &sinks, lines, &mut journal, quiet).map_err(|error| {
-        let kept = format!("finished windows are kept in {}; go on with --resume", directory.display());
-        Error::new(error.kind(), format!("{error}; {kept}"))
-    })?;
-    journal.sync()?;
-
-    let settings: Vec<_> = sinks
-        .iter()
-        .flat_map(|sink_tokens| layers.iter().map(|layer| Setting { layer: *layer, sink_tokens: *sink_tokens }))
-        .collect();
-    let windows: Vec<_> = lines.iter().map(|line| scored(line, matches.get_flag("heads"))).collect();
-    let calibration = Calibration::new(truth, &settings, &windows, config.standardize, config.alpha)?;
-    let seconds = seconds_per_window(&lines, &layers);
-    let written = Written {
-        model: scorer.description().model.display().to_string(),
-        layers: &layers,
-        plan,
-        categories: categories.iter().map(CategorySize::new).collect(),
-        left_out: &left_out,
-        seconds_per_window: seconds.clone(),
-        calibration: &calibration,
-    };
-    let json = serde_json::to_string_pretty(&written).expect("finite numbers have a form in JSON");
-    write(&directory.join("calibration.json"), &(json + "\n"))?;
-    write(&directory.join("calibration.svg"), &longattn::report::calibration_chart(&calibration)?)?;
-    if !quiet {
-        table::print(&Told { calibration: &calibration, categories: &categories, seconds: &seconds, plan }.to_string());
-        eprintln!("{} has calibration.json and calibration.svg", directory.display());
-    }
+    terminal.tell(&format!("{} has calibration.json and calibration.svg", directory.display()));
     Ok(())
 }
 
-fn truth(matches: &ArgMatches) -> Truth {
-    let name = matches.get_one::<String>("truth").expect("has a default");
-    Truth::NAMES.iter().find(|row| row.0 == name).expect("clap knows the names").1
-}
-
-fn write(path: &Path, content: &str) -> Result<()> {
-    fs::write(path, content).map_err(|cause| Error::io(format!("write {}", path.display()), cause))
-}
-
-fn check_gain(scorer: &Scorer, truth: Truth) -> Result<()> {
-    if truth == Truth::Spliced {
-        return Ok(());
-    }
-    scorer.check_losses()?;
-    let window = scorer.config().window.get();
-    if window >= MIN_GAIN_TOKENS {
-        return Ok(());
-    }
-    let message =
-        format!("windows of {window} tokens have no information gain: set --window to {MIN_GAIN_TOKENS} or more");
-    Err(Error::new(ErrorKind::InvalidSetting, message))
-}
-
-/// The layers that the package scores. Of a model of another exporter only the setting can tell.
-fn layers(scorer: &Scorer) -> Vec<usize> {
-    match &scorer.description().metadata {
-        Some(metadata) => metadata.layers.clone(),
-        None => vec![scorer.config().layer.as_ref().and_then(|layer| layer.parse().ok()).unwrap_or(0)],
-    }
-}
-
-/// Draws the windows of a corpus, and says what of it could not be used.
-fn draw(
-    scorer: &Scorer,
-    reader: Reader,
-    plan: Plan,
-    rejects_path: &Path,
-    quiet: bool,
-) -> Result<(Vec<TestCategory>, Vec<LeftOut>)> {
-    let mut sampler = Sampler::new(plan)?;
-    _ = fs::remove_file(rejects_path);
-    let mut rejects = Rejects::new(rejects_path)?;
-    for record in reader {
-        INTERRUPT.check()?;
-        let added = record.and_then(|record| match &record.text {
-            Some(text) => {
-                let tokenize = |text: &str| Ok(scorer.tokenize(text)?.ids().to_vec());
-                let added = sampler.add(&record.category, &record.id, text, tokenize);
-                added.map_err(|error| pipeline::reject(&record, error.to_string()))
-            }
-            None => Err(pipeline::reject(&record, "no text: windows are cut from text".to_owned())),
-        });
-        if let Err(reject) = added {
-            rejects.write(&reject)?;
-        }
-    }
-    if !quiet {
-        pipeline::tell_rejects(&rejects, rejects_path);
-    }
-    let (categories, left_out) = sampler.draw();
-    let shortages: Vec<_> = left_out.iter().map(|left_out| shortage(left_out, plan)).collect();
-    if categories.is_empty() {
-        let found = if shortages.is_empty() { "it has no texts".to_owned() } else { shortages.join("; ") };
-        let message = format!(
-            "the corpus is too small to calibrate with windows of {} tokens: {found}; use a smaller --window, or add \
-             documents",
-            plan.window
-        );
-        return Err(Error::new(ErrorKind::InvalidArgument, message));
-    }
-    if !quiet {
-        shortages.iter().for_each(|shortage| eprintln!("left out: {shortage}"));
-    }
-    Ok((categories, left_out))
-}
-
-fn shortage(left_out: &LeftOut, plan: Plan) -> String {
-    let LeftOut { category, documents, long_documents } = left_out;
-    format!(
-        "{category} has {} of at least {} tokens among {documents}, and takes 2",
-        progress::count(*long_documents as u64, "document"),
-        plan.window
-    )
-}
-
-/// What the windows of a category lack.
-fn remark(category: &TestCategory, plan: Plan, truth: Truth) -> Option<String> {
-    let TestCategory { name, documents, .. } = category;
-    let real = category.side(Side::Real).count();
-    let mut lacks = Vec::new();
-    if real < plan.windows.get() {
-        lacks.push(format!(
-            "{} of the {} that were asked for",
-            progress::count(real as u64, "real window"),
-            plan.windows
-        ));
-    }
-    if truth == Truth::Spliced && *documents < plan.pieces {
-        lacks.push(format!(
-            "{documents} documents for {} pieces, so that neighbours in a spliced window are of different documents, but \
-             documents come back",
-            plan.pieces
-        ));
-    }
-    (!lacks.is_empty()).then(|| format!("{name} has {}", lacks.join(", and ")))
-}
-
-/// Scores the windows that have no line yet, and gives the lines of all.
-fn score(
-    scorer: &Scorer,
-    categories: &[TestCategory],
-    truth: Truth,
-    sinks: &[usize],
-    lines: Vec<Line>,
-    journal: &mut Journal,
-    quiet: bool,
-) -> Result<Vec<Line>> {
-    let mut known: HashMap<_, _> = lines.into_iter().map(|line| ((line.category.clone(), line.number), line)).collect();
-    let is_wanted = |window: &TestWindow| truth == Truth::Spliced || window.side == Side::Real;
-    let windows = categories.iter().flat_map(|category| {
-        let windows = category.windows.iter().enumerate().filter(|(_, window)| is_wanted(window));
-        windows.map(move |(number, window)| (category, number, window))
-    });
-    let mut windows: Vec<_> = windows.collect();
-    // Categories take turns, so that what an interrupted call leaves tells of all of them.
-    windows.sort_by_key(|(_, number, _)| *number);
-    let is_known = |category: &TestCategory, number| known.contains_key(&(category.name.clone(), number));
-    let left = windows.iter().filter(|(category, number, _)| !is_known(category, *number));
-    let mut progress = Progress::of_tokens(quiet, left.map(|(_, _, window)| window.ids.len() as u64).sum());
-    let mut scored = Vec::with_capacity(windows.len());
-    for (category, number, window) in windows {
-        let line = match known.remove(&(category.name.clone(), number)) {
-            Some(line) if line.documents == window.documents && line.side == window.side => line,
-            Some(_) => return Err(changed(&category.name)),
-            None => {
-                let line = score_window(scorer, &category.name, number, window, truth, sinks)?;
-                journal.append(&line)?;
-                progress.scored(window.ids.len(), progress.tokens() + window.ids.len() as u64);
-                line
-            }
-        };
-        scored.push(line);
-    }
-    progress.finish();
-    Ok(scored)
-}
-
-fn changed(category: &str) -> Error {
-    let message = format!("the documents of {category} are not what they were: calibrate again with --overwrite");
-    Error::new(ErrorKind::InvalidRecord, message)
-}
-
-fn score_window(
-    scorer: &Scorer,
-    category: &str,
-    number: usize,
-    window: &TestWindow,
-    truth: Truth,
-    sinks: &[usize],
-) -> Result<Line> {
-    let layers = layers(scorer).len();
-    let found = scorer.score_sinks(&window.ids, sinks, &INTERRUPT)?;
-    let information_gain = match truth {
-        Truth::Spliced => None,
-        Truth::Gain => Some(scorer.information_gain(&window.ids, &INTERRUPT)?),
-    };
-    let scores = sinks.iter().zip(&found.scores);
-    Ok(Line {
-        category: category.to_owned(),
-        number,
-        side: window.side,
-        documents: window.documents.clone(),
-        information_gain,
-        model_seconds: found.model_time.as_secs_f64(),
-        statistics_seconds: found.statistics_time.as_secs_f64(),
-        scores: scores
-            .map(|(sink_tokens, score)| SinkScores { sink_tokens: *sink_tokens, layers: score.layers(layers) })
-            .collect(),
-    })
-}
-
-fn scored(line: &Line, heads: bool) -> Scored {
-    let mut scores: Vec<_> = line.scores.iter().flat_map(|scores| scores.layers.iter().cloned()).collect();
-    if !heads {
-        scores.iter_mut().for_each(|score| score.head_proportions.clear());
-    }
-    Scored {
-        category: line.category.clone(),
-        side: line.side,
-        document: line.documents.first().cloned().unwrap_or_default(),
-        gain: line.information_gain.unwrap_or_default(),
-        scores,
-    }
-}
-
-/// About what a window costs by a package of one layer alone: its part of the layers that the model ran, which are those up
-/// to the deepest, and of the statistics. Medians, since now and then the machine has other work.
-fn seconds_per_window(lines: &[Line], layers: &[usize]) -> BTreeMap<usize, f64> {
-    let median = |seconds: fn(&Line) -> f64| {
-        let mut seconds: Vec<_> = lines.iter().map(seconds).collect();
-        seconds.sort_unstable_by(f64::total_cmp);
-        seconds[seconds.len() / 2]
-    };
-    let (model, statistics) = (median(|line| line.model_seconds), median(|line| line.statistics_seconds));
-    let deepest = layers.iter().max().copied().unwrap_or(0);
-    let seconds = |layer: usize| model * (layer + 1) as f64 / (deepest + 1) as f64 + statistics / layers.len() as f64;
-    layers.iter().map(|layer| (*layer, seconds(*layer))).collect()
-}
-
-impl<'a> CategorySize<'a> {
-    fn new(category: &'a TestCategory) -> Self {
-        Self {
-            name: &category.name,
-            documents: category.documents,
-            real_windows: category.side(Side::Real).count(),
-            spliced_windows: category.side(Side::Spliced).count(),
-        }
-    }
+fn summary(found: &Calibrated) -> Summary {
+    let Calibrated { records_rejected, windows_rejected, files_rejected, .. } = *found;
+    let counts = Counts { rejected: records_rejected, windows_rejected, ..Counts::default() };
+    Summary { counts, files_rejected, ..Summary::default() }
 }
 
 /// What is told of a calibration.
-struct Told<'a> {
-    calibration: &'a Calibration,
-    categories: &'a [TestCategory],
-    seconds: &'a BTreeMap<usize, f64>,
-    plan: Plan,
-}
+struct Told<'a>(&'a Calibrated);
 
 impl std::fmt::Display for Told<'_> {
     fn fmt(&self, formatter: &mut std::fmt::Formatter) -> std::fmt::Result {
-        let Calibration { truth, rows, verdict, .. } = self.calibration;
-        for category in self.categories {
-            let real = progress::count(category.side(Side::Real).count() as u64, "real window");
+        let Calibrated { categories, plan, calibration, .. } = self.0;
+        let Calibration { truth, rows, verdict, .. } = calibration;
+        for CalibratedCategory { name, documents, real_windows, spliced_windows } in categories {
+            let real = progress::count(*real_windows as u64, "real window");
             let spliced = match truth {
-                Truth::Spliced => format!(" and {} spliced", category.side(Side::Spliced).count()),
+                Truth::Spliced => format!(" and {spliced_windows} spliced"),
                 Truth::Gain => String::new(),
             };
-            let documents = progress::count(category.documents as u64, "document");
-            writeln!(formatter, "\n{}: {real}{spliced}, from {documents}", category.name)?;
-            writeln!(formatter, "{}", self.table(|agreement| agreement.categories[&category.name]))?;
+            let documents = progress::count(*documents as u64, "document");
+            writeln!(formatter, "\n{name}: {real}{spliced}, from {documents}")?;
+            writeln!(formatter, "{}", self.table(|agreement| agreement.categories[name]))?;
         }
-        if self.categories.len() > 1 {
+        if categories.len() > 1 {
             writeln!(
                 formatter,
                 "\nall categories: {}",
@@ -506,7 +139,7 @@ impl std::fmt::Display for Told<'_> {
                 formatter,
                 "\nUse {best}.\n{worth}\n\n  longattn export CHECKPOINT --layers {layer} -o model\n  longattn run --model model \
                  --window {} --sink-tokens {sink_tokens} --alpha {alpha} CORPUS -o result",
-                self.plan.window
+                plan.window
             ),
             Finding::TooWide { windows_needed } => writeln!(
                 formatter,
@@ -526,12 +159,12 @@ impl std::fmt::Display for Told<'_> {
 impl Told<'_> {
     fn table(&self, estimate: impl Fn(&Agreement) -> Estimate) -> String {
         let mut table = table::empty(&["layer", "sinks", "s/window", "DS", "DU", "LDS"], 0..6);
-        for row in &self.calibration.rows {
+        for row in &self.0.calibration.rows {
             let Setting { layer, sink_tokens } = row.setting;
             table.add_row([
                 layer.to_string(),
                 sink_tokens.to_string(),
-                format!("{:.2}", self.seconds[&layer]),
+                format!("{:.2}", self.0.seconds_per_window[&layer]),
                 shown(estimate(&row.dependency_strength)),
                 shown(estimate(&row.distribution_uniformity)),
                 shown(estimate(&row.long_distance_dependency_score)),

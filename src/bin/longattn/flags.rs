@@ -34,7 +34,7 @@ pub const SELECT_SETTINGS: [&str; 7] =
 pub const JOB_SETTINGS: [&str; 5] = ["text_field", "id_field", "category_field", "document_limit", "on_error"];
 
 /// Settings that are switches on the command line: given, they are true.
-const SWITCHES: [&str; 4] = ["adaptive", "per_head", "gain", "keep_fields"];
+const SWITCHES: [&str; 5] = ["adaptive", "per_head", "gain", "keep_fields", "heads"];
 
 /// A subcommand with flags for some of the settings.
 pub trait WithSettings {
@@ -56,8 +56,7 @@ fn setting_flag(setting: &'static Setting) -> Arg {
     if SWITCHES.contains(&setting.key) {
         return flag.help(setting.help).action(ArgAction::SetTrue);
     }
-    flag
-        .value_name(setting.placeholder)
+    flag.value_name(setting.placeholder)
         .help(format!("{} [default: {}]", setting.help, setting.default()))
         .allow_negative_numbers(true)
         .help_heading("Settings")

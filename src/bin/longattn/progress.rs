@@ -64,7 +64,7 @@ impl Terminal {
     fn begin(bar: &ProgressBar, progress: &Progress) {
         let amount = match progress.stage {
             Stage::Reading => "{bytes}/{total_bytes}",
-            Stage::Refining => "{human_pos}/{human_len} tokens",
+            Stage::Refining | Stage::Scoring => "{human_pos}/{human_len} tokens",
             Stage::Writing => "{human_pos}/{human_len} texts",
         };
         let template = match progress.total {

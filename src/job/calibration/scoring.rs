@@ -1,0 +1,240 @@
+//! Scoring the windows that were drawn.
+
+use std::collections::{BTreeMap, HashMap};
+use std::path::Path;
+
+use serde::{Deserialize, Serialize};
+
+use super::drawing::Drawn;
+use super::{CalibrationJob, layers};
+use crate::calibrate::{Scored, Side, TestWindow, Truth};
+use crate::corpus::{Journal, Place, Reject};
+use crate::digest::{Digest, Hasher};
+use crate::error::Result;
+use crate::job::batches::is_fatal;
+use crate::job::keeping::{Keeping, Kept, information_gain};
+use crate::job::observer::{Progress, Stage};
+use crate::job::reading::Unit;
+use crate::job::summary::count;
+use crate::score::LayerScore;
+
+/// The scores of a window, whatever documents it is made of.
+#[derive(Clone, Serialize, Deserialize)]
+pub(super) struct WindowScores {
+    /// Of its token ids.
+    tokens: Digest,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    information_gain: Option<f64>,
+    /// Of one pass through the model.
+    model_seconds: f64,
+    /// Of the statistics for one setting of sinks.
+    statistics_seconds: f64,
+    scores: Vec<LayerScores>,
+}
+
+/// The scores of all layers for one setting of sinks, in the package's order.
+#[derive(Clone, Serialize, Deserialize)]
+struct LayerScores {
+    sink_tokens: usize,
+    layers: Vec<LayerScore>,
+}
+
+/// A line of the journal: scores, and for its readers what they are of.
+#[derive(Serialize)]
+struct ScoreLine<'a> {
+    category: &'a str,
+    /// Its place among the windows of the category.
+    number: usize,
+    side: Side,
+    documents: &'a [String],
+    #[serde(flatten)]
+    scores: &'a WindowScores,
+}
+
+/// The scores in the journal, by the windows' token ids.
+pub(super) struct KnownScores(HashMap<Digest, WindowScores>);
+
+impl KnownScores {
+    /// Opens a journal, or makes a new one.
+    pub fn open(path: &Path) -> Result<(Journal, Self)> {
+        let mut known = HashMap::new();
+        let journal = match path.exists() {
+            false => Journal::create(path)?,
+            true => Journal::resume(path, |scores: WindowScores, _| {
+                // The first ones count, as they did in the call that made them.
+                known.entry(scores.tokens).or_insert(scores);
+                Ok(())
+            })?,
+        };
+        Ok((journal, Self(known)))
+    }
+}
+
+/// A window that was drawn, its category and its place there.
+#[derive(Clone, Copy)]
+struct Wanted<'a> {
+    category: &'a str,
+    number: usize,
+    window: &'a TestWindow,
+    tokens: Digest,
+}
+
+/// Scores windows that have no scores yet.
+pub(super) struct Scoring<'a, 'k> {
+    pub job: &'a CalibrationJob,
+    pub known: KnownScores,
+    pub keeping: &'a mut Keeping<'k>,
+}
+
+impl Scoring<'_, '_> {
+    pub fn run(mut self, drawn: &Drawn) -> Result<ScoredWindows> {
+        let wanted = wanted(drawn, self.job.config.truth);
+        let unscored = wanted.iter().filter(|wanted| !self.known.0.contains_key(&wanted.tokens));
+        let unscored: Vec<_> = unscored.map(|wanted| wanted.window.ids.len() as u64).collect();
+        if unscored.len() < wanted.len() {
+            let known = count((wanted.len() - unscored.len()) as u64, "window");
+            self.keeping.rejecting.observer.notice(&format!("{known} scored by an earlier call"));
+        }
+        let total = Some(unscored.iter().sum());
+        let mut progress = Progress { stage: Stage::Scoring, total, ..Progress::default() };
+        let mut scored = ScoredWindows::default();
+        for wanted in wanted {
+            let scores = match self.known.0.get(&wanted.tokens) {
+                Some(scores) => scores.clone(),
+                None => {
+                    let tokens = wanted.window.ids.len() as u64;
+                    progress.windows += 1;
+                    progress.tokens += tokens;
+                    progress.done += tokens;
+                    let result = self.score(wanted);
+                    self.keeping.rejecting.observer.progress(&progress);
+                    match result {
+                        Ok(scores) => scores,
+                        Err(error) if is_fatal(&error, Unit::Windows) => return Err(error),
+                        Err(error) => {
+                            scored.rejected += 1;
+                            self.keeping.rejecting.reject(&reject(self.job, drawn, wanted, error.to_string()))?;
+                            continue;
+                        }
+                    }
+                }
+            };
+            scored.add(wanted, scores);
+        }
+        Ok(scored)
+    }
+
+    fn score(&mut self, wanted: Wanted) -> Result<WindowScores> {
+        let Wanted { category, number, window, tokens } = wanted;
+        let CalibrationJob { scorer, config, .. } = self.job;
+        let cancel = self.keeping.cancel;
+        let layers = layers(scorer).len();
+        let found = scorer.score_sinks(&window.ids, &config.calibration_sinks, cancel)?;
+        let kept = Kept { gain: config.truth == Truth::Gain, ..Kept::default() };
+        let scores = WindowScores {
+            tokens,
+            information_gain: information_gain(scorer, kept, &window.ids, cancel)?,
+            model_seconds: found.model_time.as_secs_f64(),
+            statistics_seconds: found.statistics_time.as_secs_f64(),
+            scores: config
+                .calibration_sinks
+                .iter()
+                .zip(&found.scores)
+                .map(|(sink_tokens, score)| LayerScores { sink_tokens: *sink_tokens, layers: score.layers(layers) })
+                .collect(),
+        };
+        let line = ScoreLine { category, number, side: window.side, documents: &window.documents, scores: &scores };
+        self.keeping.journal.append(&line)?;
+        self.known.0.insert(tokens, scores.clone());
+        Ok(scores)
+    }
+}
+
+/// The windows that the truth tells of. Categories take turns, so that what an interrupted call leaves tells of all of them.
+fn wanted(drawn: &Drawn, truth: Truth) -> Vec<Wanted<'_>> {
+    let mut wanted: Vec<_> = drawn
+        .categories
+        .iter()
+        .flat_map(|category| {
+            category.windows.iter().enumerate().map(|(number, window)| (&category.name, number, window))
+        })
+        .filter(|(_, _, window)| truth == Truth::Spliced || window.side == Side::Real)
+        .map(|(category, number, window)| Wanted { category, number, window, tokens: digest(&window.ids) })
+        .collect();
+    wanted.sort_by_key(|wanted| wanted.number);
+    wanted
+}
+
+fn digest(ids: &[u32]) -> Digest {
+    let mut hasher = Hasher::default();
+    ids.iter().for_each(|id| hasher.update(id.to_le_bytes()));
+    hasher.finish()
+}
+
+fn reject(job: &CalibrationJob, drawn: &Drawn, wanted: Wanted, reason: String) -> Reject {
+    let Wanted { category, number, window, .. } = wanted;
+    let place = drawn.place(job, &window.documents[0]);
+    Reject {
+        place: place.unwrap_or_else(|| Place { file: category.into(), line: None }),
+        id: Some(window.documents.join(" + ")),
+        reason: match window.side {
+            Side::Real => format!("window {number} of {category}: {reason}"),
+            Side::Spliced => format!("window {number} of {category}, spliced: {reason}"),
+        },
+        record: String::new(),
+    }
+}
+
+/// The windows that have scores, in the order in which they were scored.
+#[derive(Default)]
+pub(super) struct ScoredWindows {
+    windows: Vec<(Scored, Seconds)>,
+    /// Windows that could not be scored.
+    pub rejected: u64,
+}
+
+#[derive(Clone, Copy)]
+struct Seconds {
+    model: f64,
+    statistics: f64,
+}
+
+impl ScoredWindows {
+    fn add(&mut self, wanted: Wanted, scores: WindowScores) {
+        let Wanted { category, window, .. } = wanted;
+        let WindowScores { information_gain, model_seconds, statistics_seconds, scores, .. } = scores;
+        let scored = Scored {
+            category: category.to_owned(),
+            side: window.side,
+            document: window.documents[0].clone(),
+            gain: information_gain.unwrap_or_default(),
+            scores: scores.into_iter().flat_map(|scores| scores.layers).collect(),
+        };
+        self.windows.push((scored, Seconds { model: model_seconds, statistics: statistics_seconds }));
+    }
+
+    /// What is compared, with what each head says or without.
+    pub fn compared(&self, heads: bool) -> Vec<Scored> {
+        let mut windows: Vec<_> = self.windows.iter().map(|(scored, _)| scored.clone()).collect();
+        if !heads {
+            let scores = windows.iter_mut().flat_map(|window| &mut window.scores);
+            scores.for_each(|score| score.head_proportions.clear());
+        }
+        windows
+    }
+
+    /// About what a window costs by a package of one layer alone: its part of the layers that the model ran, which are those
+    /// up to the deepest, and of the statistics. Medians, since now and then the machine has other work.
+    pub fn seconds_per_window(&self, layers: &[usize]) -> BTreeMap<usize, f64> {
+        let median = |seconds: fn(&Seconds) -> f64| {
+            let mut seconds: Vec<_> = self.windows.iter().map(|(_, of_window)| seconds(of_window)).collect();
+            seconds.sort_unstable_by(f64::total_cmp);
+            seconds.get(seconds.len() / 2).copied().unwrap_or_default()
+        };
+        let (model, statistics) = (median(|seconds| seconds.model), median(|seconds| seconds.statistics));
+        let deepest = layers.iter().max().copied().unwrap_or(0);
+        let seconds =
+            |layer: usize| model * (layer + 1) as f64 / (deepest + 1) as f64 + statistics / layers.len() as f64;
+        layers.iter().map(|layer| (*layer, seconds(*layer))).collect()
+    }
+}
