@@ -99,9 +99,14 @@
 #define LONGATTN_STAGE_REFINING 1
 
 /**
+ * Scoring the windows of a calibration; the amount is tokens.
+ */
+#define LONGATTN_STAGE_SCORING 2
+
+/**
  * Looking up the texts of what was selected; the amount is windows.
  */
-#define LONGATTN_STAGE_WRITING 2
+#define LONGATTN_STAGE_WRITING 3
 
 /**
  * Log nothing.
@@ -205,6 +210,15 @@ typedef enum longattn_status longattn_status;
 typedef int32_t longattn_status;
 #endif // __STDC_VERSION__ >= 202311L
 #endif // __cplusplus
+
+/**
+ * Finds out which of a model's layers to trust on a corpus, as `longattn calibrate` does: windows of every category are
+ * drawn, scored by all layers of the package, and compared with a truth that needs no labels.
+ *
+ * Made by longattn_calibration_open(); the caller's, to be freed with longattn_calibration_free(). As a job it owns its
+ * directory, keeps its scorer alive, is used by one thread at a time, and goes on where it was stopped.
+ */
+typedef struct longattn_calibration longattn_calibration;
 
 /**
  * Asks running work to stop. Once asked, it stays asked: use a new one for the next work.
@@ -569,7 +583,8 @@ typedef struct {
  */
 typedef struct {
   /**
-   * LONGATTN_STAGE_READING, LONGATTN_STAGE_REFINING or LONGATTN_STAGE_WRITING; later versions may add some.
+   * LONGATTN_STAGE_READING, LONGATTN_STAGE_REFINING, LONGATTN_STAGE_SCORING or LONGATTN_STAGE_WRITING; later versions
+   * may add some.
    */
   int32_t stage;
   /**
@@ -662,7 +677,7 @@ typedef void (*longattn_reject_callback)(const longattn_reject *reject, void *us
 typedef void (*longattn_notice_callback)(const char *notice, size_t length, void *user_data);
 
 /**
- * Who watches a job. Begin with all zeros; any callback may be NULL. The struct is read during the call that is given it,
+ * Who watches a job or a calibration. Begin with all zeros; any callback may be NULL. The struct is read during the call that is given it,
  * and not kept. Its size never changes.
  *
  * Callbacks run on threads of the job, one call at a time, and work waits for them: they must be quick, must not use the
@@ -803,6 +818,11 @@ typedef struct {
  */
 typedef void (*longattn_log_callback)(int32_t level, const char *message, size_t length, void *user_data);
 
+/**
+ * The kinds of what befalls every window of one length alike, so that a job stops instead of rejecting a window.
+ */
+#define FATAL { longattn_status_Runtime, longattn_status_Cancelled, longattn_status_Internal, longattn_status_InvalidSetting, longattn_status_MemoryLimit, }
+
 #ifdef __cplusplus
 extern "C" {
 #endif // __cplusplus
@@ -817,6 +837,12 @@ const char *longattn_version(void);
  * linker does so by the SONAME. Any thread may call it.
  */
 uint32_t longattn_abi_version(void);
+
+/**
+ * Whether what failed one window, with this status, would fail all others of the same length too, such as a runtime that is
+ * missing. By this rule a job stops, and rejects the window alone otherwise. Any thread may call it.
+ */
+bool longattn_status_is_fatal(longattn_status status);
 
 /**
  * The status that the failed call returned. For NULL, LONGATTN_STATUS_OK.
@@ -1449,6 +1475,44 @@ longattn_status longattn_job_category_get(const longattn_job *job,
 void longattn_job_free(longattn_job *job);
 
 /**
+ * Opens a calibration on files and folders, or `-` for standard input, and on a directory for its results, which is made
+ * where it is missing. Nothing is scored yet. `*calibration` is the caller's to free.
+ *
+ * `config` is read once; NULL stands for the settings that the scorer was opened with. What scores depend on are the
+ * scorer's settings in any case; docs/calibrate.md tells of the others.
+ *
+ * LONGATTN_STATUS_UNSUPPORTED for a package that does not tell its layers, or not what the setting truth asks for, and the
+ * errors of longattn_job_open().
+ */
+longattn_status longattn_calibration_open(const longattn_scorer *scorer,
+                                          const longattn_path *inputs,
+                                          size_t input_count,
+                                          const char *directory,
+                                          size_t directory_length,
+                                          const longattn_config *config,
+                                          longattn_calibration **calibration,
+                                          longattn_error **error);
+
+/**
+ * Scores what has no score yet, compares, and writes calibration.json and its chart. `observer` and `cancel` may be NULL.
+ *
+ * `*json` is set to what calibration.json holds, of which the key `verdict` has the layer and the settings to use; it is
+ * the caller's to free. NULL where it is not wanted.
+ *
+ * LONGATTN_STATUS_INVALID_ARGUMENT for a corpus that gives too few windows, and the errors of longattn_job_score().
+ */
+longattn_status longattn_calibration_run(longattn_calibration *calibration,
+                                         const longattn_observer *observer,
+                                         const longattn_cancel *cancel,
+                                         longattn_text *json,
+                                         longattn_error **error);
+
+/**
+ * Frees a calibration, and lets others have its directory. Results stay there. NULL is left alone.
+ */
+void longattn_calibration_free(longattn_calibration *calibration);
+
+/**
  * Gives the id of a window: its document's, `#`, and its number among the document's windows, from 0. `*id` is the
  * caller's to free. Any thread may call it.
  */
@@ -1459,11 +1523,12 @@ longattn_status longattn_window_id(const char *document,
                                    longattn_error **error);
 
 /**
- * Gives the category of documents of a file that name none themselves: the file's name without its extensions, or else
- * that of its folder. `*category` is the caller's to free. The file need not be there. Any thread may call it.
+ * Gives the category of an input whose documents name none: the name of a folder, whose path ends in a slash, or that of
+ * a file without its extension and a suffix of compression. Files found in a folder have the folder's. `*category` is the
+ * caller's to free. The input need not be there. Any thread may call it.
  */
-longattn_status longattn_category_of(const char *file,
-                                     size_t file_length,
+longattn_status longattn_category_of(const char *input,
+                                     size_t input_length,
                                      longattn_text *category,
                                      longattn_error **error);
 

@@ -806,6 +806,8 @@ enum class stage : std::int32_t {
     reading = LONGATTN_STAGE_READING,
     /// Scoring windows in doubt on more rows; the amount is tokens.
     refining = LONGATTN_STAGE_REFINING,
+    /// Scoring the windows of a calibration; the amount is tokens.
+    scoring = LONGATTN_STAGE_SCORING,
     /// Looking up the texts of what was selected; the amount is windows.
     writing = LONGATTN_STAGE_WRITING,
 };

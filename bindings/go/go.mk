@@ -12,6 +12,8 @@ go-tests: cases $(check)/model/model.onnx
 	cd bindings/go && $(with_library) go vet ./...
 	cd bindings/go && $(with_library) go test -race ./...
 	cd bindings/go && $(with_library) go test -run Memory -bench . -benchtime 1x .
+	cd bindings/go && $(with_library) go build -o $(CURDIR)/target/go-run ./examples/run
+	LD_LIBRARY_PATH=$(prefix)/lib $(run_test) target/go-run
 	$(check_go_page)
 
 # The first program of the page, made as it says.

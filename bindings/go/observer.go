@@ -24,6 +24,7 @@ type Stage int32
 const (
 	Reading  Stage = C.LONGATTN_STAGE_READING  // reading and scoring; the amount is bytes of the input files on disk
 	Refining Stage = C.LONGATTN_STAGE_REFINING // scoring what is in doubt on more rows; the amount is tokens
+	Scoring  Stage = C.LONGATTN_STAGE_SCORING  // scoring the windows of a calibration; the amount is tokens
 	Writing  Stage = C.LONGATTN_STAGE_WRITING  // looking up the texts of what was selected; the amount is windows
 )
 
@@ -34,6 +35,8 @@ func (s Stage) String() string {
 		return "reading"
 	case Refining:
 		return "refining"
+	case Scoring:
+		return "scoring"
 	case Writing:
 		return "writing"
 	}

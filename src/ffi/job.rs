@@ -1,4 +1,6 @@
 use std::ffi::{c_char, c_void};
+use std::path::Path;
+use std::ptr;
 use std::sync::{Arc, Mutex};
 
 use super::argument::{Output, array, exclusive, optional, path, reference};
@@ -17,8 +19,10 @@ use crate::process::OfProcess;
 pub const LONGATTN_STAGE_READING: i32 = 0;
 /// Scoring windows in doubt on more rows; the amount is tokens.
 pub const LONGATTN_STAGE_REFINING: i32 = 1;
+/// Scoring the windows of a calibration; the amount is tokens.
+pub const LONGATTN_STAGE_SCORING: i32 = 2;
 /// Looking up the texts of what was selected; the amount is windows.
-pub const LONGATTN_STAGE_WRITING: i32 = 2;
+pub const LONGATTN_STAGE_WRITING: i32 = 3;
 
 /// The whole work on a corpus: documents are read, cut into windows, scored and selected, and the results are written into a
 /// directory, as `longattn run` does it and with the same bytes. It may be killed at any moment, and goes on where it was.
@@ -51,7 +55,8 @@ pub struct longattn_path {
 /// How far a job has come. Its size never changes.
 #[repr(C)]
 pub struct longattn_job_progress {
-    /// LONGATTN_STAGE_READING, LONGATTN_STAGE_REFINING or LONGATTN_STAGE_WRITING; later versions may add some.
+    /// LONGATTN_STAGE_READING, LONGATTN_STAGE_REFINING, LONGATTN_STAGE_SCORING or LONGATTN_STAGE_WRITING; later versions
+    /// may add some.
     pub stage: i32,
     /// Whether `total` is known.
     pub has_total: bool,
@@ -106,7 +111,7 @@ pub type longattn_reject_callback =
 pub type longattn_notice_callback =
     Option<unsafe extern "C" fn(notice: *const c_char, length: usize, user_data: *mut c_void)>;
 
-/// Who watches a job. Begin with all zeros; any callback may be NULL. The struct is read during the call that is given it,
+/// Who watches a job or a calibration. Begin with all zeros; any callback may be NULL. The struct is read during the call that is given it,
 /// and not kept. Its size never changes.
 ///
 /// Callbacks run on threads of the job, one call at a time, and work waits for them: they must be quick, must not use the
@@ -124,6 +129,12 @@ pub struct longattn_observer {
     pub user_data: *mut c_void,
     /// NULL: for callbacks of later versions.
     pub reserved: [*mut c_void; 4],
+}
+
+impl Default for longattn_observer {
+    fn default() -> Self {
+        Self { progress: None, reject: None, notice: None, user_data: ptr::null_mut(), reserved: [ptr::null_mut(); 4] }
+    }
 }
 
 /// What a job has found, of all its calls together, those of earlier processes included, where nothing else is said. Its
@@ -212,15 +223,12 @@ pub unsafe extern "C" fn longattn_job_open(
         let (scorer, inputs, directory, config, output) = unsafe {
             (
                 reference(scorer, "scorer")?,
-                array(inputs, input_count, "inputs")?,
+                paths(inputs, input_count)?,
                 path(directory, directory_length, "directory")?,
                 optional(config, "config")?,
                 Output::one(job, "job")?,
             )
         };
-        // SAFETY: the header asks for memory that holds what the lengths say.
-        let inputs = inputs.iter().map(|input| unsafe { path(input.data, input.length, "an input") });
-        let inputs = inputs.collect::<Result<Vec<_>>>()?;
         let config = config.map_or_else(|| scorer.0.config(), |config| &config.0);
         let job = Job::open(Arc::clone(&scorer.0), &inputs, directory, config)?;
         output.set([handle(longattn_job { job: OfProcess::new(job), categories: Vec::new() })]);
@@ -363,6 +371,17 @@ pub unsafe extern "C" fn longattn_job_free(job: *mut longattn_job) {
     unsafe { free(job) }
 }
 
+/// The paths of inputs.
+///
+/// # Safety
+/// `inputs` is NULL, or valid for reads of `count` paths and of their bytes for as long as the result lives.
+pub unsafe fn paths<'a>(inputs: *const longattn_path, count: usize) -> Result<Vec<&'a Path>> {
+    // SAFETY: the same promise.
+    let inputs = unsafe { array(inputs, count, "inputs") }?;
+    // SAFETY: the same promise.
+    inputs.iter().map(|input| unsafe { path(input.data, input.length, "an input") }).collect()
+}
+
 /// Does one of a job's steps under the eyes of an observer, and gives its summary.
 ///
 /// # Safety
@@ -385,11 +404,7 @@ unsafe fn step(
                 Output::optional(summary, "summary")?,
             )
         };
-        let summary = match observer {
-            Some(observer) => work(job, &Callbacks::new(observer)?, cancel)?,
-            None => work(job, &(), cancel)?,
-        };
-        output.set([summary.into()]);
+        output.set([work(job, &Callbacks::new(observer)?, cancel)?.into()]);
         Ok(())
     };
     // SAFETY: the same promise.
@@ -404,7 +419,7 @@ impl longattn_job {
 }
 
 /// The callbacks of a caller, called one at a time.
-struct Callbacks(Mutex<longattn_observer>);
+pub struct Callbacks(Mutex<longattn_observer>);
 
 // SAFETY: the pointers are only passed on, to any thread, as the header says, and one call at a time.
 unsafe impl Send for Callbacks {}
@@ -412,12 +427,14 @@ unsafe impl Send for Callbacks {}
 unsafe impl Sync for Callbacks {}
 
 impl Callbacks {
-    fn new(observer: &longattn_observer) -> Result<Self> {
+    /// None are those of no observer.
+    pub fn new(observer: Option<&longattn_observer>) -> Result<Self> {
+        let observer = observer.copied().unwrap_or_default();
         if observer.reserved.iter().any(|pointer| !pointer.is_null()) {
             let message = "the reserved pointers of the observer are not all NULL: begin with a struct of zeros";
             return Err(Error::new(ErrorKind::InvalidArgument, message));
         }
-        Ok(Self(Mutex::new(*observer)))
+        Ok(Self(Mutex::new(observer)))
     }
 
     fn tell(&self, call: impl FnOnce(&longattn_observer)) {
@@ -465,6 +482,7 @@ impl From<&Progress> for longattn_job_progress {
         let stage = match stage {
             Stage::Reading => LONGATTN_STAGE_READING,
             Stage::Refining => LONGATTN_STAGE_REFINING,
+            Stage::Scoring => LONGATTN_STAGE_SCORING,
             Stage::Writing => LONGATTN_STAGE_WRITING,
         };
         let (has_total, total) = (total.is_some(), total.unwrap_or(0));

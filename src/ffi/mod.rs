@@ -6,6 +6,7 @@
 #![allow(non_camel_case_types)] // The names are those of the header.
 
 mod argument;
+mod calibration;
 mod cancel;
 mod config;
 mod error;

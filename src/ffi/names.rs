@@ -29,19 +29,20 @@ pub unsafe extern "C" fn longattn_window_id(
     unsafe { guard(error, call) }
 }
 
-/// Gives the category of documents of a file that name none themselves: the file's name without its extensions, or else
-/// that of its folder. `*category` is the caller's to free. The file need not be there. Any thread may call it.
+/// Gives the category of an input whose documents name none: the name of a folder, whose path ends in a slash, or that of
+/// a file without its extension and a suffix of compression. Files found in a folder have the folder's. `*category` is the
+/// caller's to free. The input need not be there. Any thread may call it.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn longattn_category_of(
-    file: *const c_char,
-    file_length: usize,
+    input: *const c_char,
+    input_length: usize,
     category: *mut longattn_text,
     error: *mut *mut longattn_error,
 ) -> Status {
     let call = || {
         // SAFETY: the header asks for memory that holds what the length says and a place to write to.
-        let (file, category) = unsafe { (path(file, file_length, "file")?, Output::one(category, "category")?) };
-        category.set([category_of(file).into()]);
+        let (input, category) = unsafe { (path(input, input_length, "input")?, Output::one(category, "category")?) };
+        category.set([category_of(input).into()]);
         Ok(())
     };
     // SAFETY: the header asks for NULL or a place to write to.

@@ -30,7 +30,7 @@ static void check(longattn_status status, longattn_error *error) {
 }
 
 static void show_progress(const longattn_job_progress *progress, void *user_data) {
-    static const char *const stages[] = {"reading", "refining", "writing"};
+    static const char *const stages[] = {"reading", "refining", "scoring", "writing"};
     (void)user_data;
     double percent = progress->has_total && progress->total > 0 ? 100.0 * (double)progress->done / (double)progress->total : 0;
     fprintf(stderr, "\r%s %3.0f %%, %" PRIu64 " windows ", stages[progress->stage], percent, progress->windows);

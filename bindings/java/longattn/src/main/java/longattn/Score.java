@@ -28,13 +28,21 @@ public final class Score {
         distributionUniformityError = score.getDouble(64);
     }
 
-    /** A score with what a selection reads of it. */
-    static Pointer write(Arena arena, long tokenCount, double dependencyStrength, double distributionUniformity) {
-        Pointer score = arena.allocate(BYTES);
+    /** Writes what a selection reads of a score. */
+    static void write(Pointer score, long tokenCount, long minDistance, long sinkTokens, double dependencyStrength,
+            double distributionUniformity) {
         score.setLong(0, tokenCount);
+        score.setLong(8, minDistance);
+        score.setLong(16, sinkTokens);
         score.setDouble(32, dependencyStrength);
         score.setDouble(40, distributionUniformity);
-        return score;
+    }
+
+    /** Writes what a selection reads of the score, and its standard errors. */
+    void write(Pointer score) {
+        write(score, tokenCount, minDistance, sinkTokens, dependencyStrength, distributionUniformity);
+        score.setDouble(56, dependencyStrengthError);
+        score.setDouble(64, distributionUniformityError);
     }
 
     /** {@return the tokens scored, special ones included} */
