@@ -86,11 +86,15 @@ func TestAnotherSelectionScoresNothing(t *testing.T) {
 }
 
 func TestACancelledJobGoesOn(t *testing.T) {
-	directory, input := t.TempDir(), writeCorpus(t, 400)
+	directory, input := t.TempDir(), writeCorpus(t, 4000)
 	job := openJob(t, input, directory)
 	why := errors.New("enough")
 	ctx, stop := context.WithCancelCause(background())
-	job.Observer.Progress = func(longattn.Progress) { stop(why) }
+	job.Observer.Progress = func(progress longattn.Progress) {
+		if progress.Windows > 3000 {
+			stop(why)
+		}
+	}
 	_, err := job.Run(ctx)
 	expectError(t, err, longattn.ErrCancelled, "cancelled")
 	if !errors.Is(err, why) {
@@ -101,7 +105,7 @@ func TestACancelledJobGoesOn(t *testing.T) {
 	_, err = longattn.OpenJob(scorer, []string{input}, directory)
 	expectError(t, err, longattn.ErrInvalidArgument, "has results already")
 	summary := succeed(openJob(t, input, directory, longattn.With("earlier_results", "resume")).Run(background()))(t)
-	if summary.Windows != 1200 || summary.WindowsKnown == 0 || summary.WindowsKnown == 1200 || summary.TokensScored != 60000 {
+	if summary.Windows != 12000 || summary.WindowsKnown == 0 || summary.WindowsKnown == 12000 || summary.TokensScored != 600000 {
 		t.Error(summary)
 	}
 }
@@ -141,7 +145,7 @@ func TestAJobWaitsItsTurnUntilTheContextEnds(t *testing.T) {
 }
 
 func TestAPanicOfAnObserverIsTheCallers(t *testing.T) {
-	job := openJob(t, writeCorpus(t, 400), t.TempDir())
+	job := openJob(t, writeCorpus(t, 4000), t.TempDir())
 	job.Observer.Reject = func(reject longattn.Reject) { panic(reject.Record) }
 	func() {
 		defer func() {
@@ -152,7 +156,7 @@ func TestAPanicOfAnObserverIsTheCallers(t *testing.T) {
 		_, _ = job.Run(background())
 	}()
 	job.Observer.Reject = nil
-	if summary := succeed(job.Run(background()))(t); summary.Windows != 1200 {
+	if summary := succeed(job.Run(background()))(t); summary.Windows != 12000 {
 		t.Error(summary)
 	}
 }

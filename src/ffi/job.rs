@@ -241,8 +241,8 @@ pub unsafe extern "C" fn longattn_job_open(
 /// Does everything: scores what has no score yet, selects by the settings that the job was opened with, and writes the
 /// results. `observer`, `cancel` and `summary` may be NULL; `summary` is set at the end.
 ///
-/// The errors are those of longattn_job_score() and longattn_job_select(). Whatever they are, finished windows are kept:
-/// the job may be run again, or opened again with earlier_results at resume.
+/// The errors are those of longattn_job_score() and longattn_job_select(). Whatever they are, finished windows are kept, but
+/// for two seconds of work at most: the job may be run again, or opened again with earlier_results at resume.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn longattn_job_run(
     job: *mut longattn_job,

@@ -88,23 +88,25 @@ TEST_F(Job, SelectsAgainWithoutScoring) {
 TEST_F(Job, GoesOnWhereItWasCancelled) {
     const cancel stop;
     observer watched;
-    watched.progress = [&](const job_progress &) { stop.request(); };
+    watched.progress = [&](const job_progress &progress) {
+        if (progress.windows > 3000) stop.request();
+    };
     {
-        job work = open(400);
+        job work = open(4000);
         EXPECT_ERROR(cancelled, "cancelled", work.run(watched, stop));
     }
-    EXPECT_ERROR(invalid_argument, "has results already", open(400));
-    job work = open(400, "resume");
+    EXPECT_ERROR(invalid_argument, "has results already", open(4000));
+    job work = open(4000, "resume");
     const summary found = work.run();
-    EXPECT_EQ(found.windows, 1200U);
+    EXPECT_EQ(found.windows, 12000U);
     EXPECT_GT(found.windows_known, 0U);
-    EXPECT_LT(found.windows_known, 1200U);
-    EXPECT_EQ(found.tokens_scored, 1200U * 50);
+    EXPECT_LT(found.windows_known, 12000U);
+    EXPECT_EQ(found.tokens_scored, 12000U * 50);
 }
 
 TEST_F(Job, ThrowsWhatItsObserverThrows) {
     struct told {};
-    job work = open(400);
+    job work = open(4000);
     observer watched;
     watched.reject = [](const reject &) { throw told(); };
     EXPECT_THROW(work.run(watched), told);
@@ -112,7 +114,7 @@ TEST_F(Job, ThrowsWhatItsObserverThrows) {
     watched.reject = nullptr;
     watched.progress = [](const job_progress &) { throw told(); };
     EXPECT_THROW(work.run(watched, stop), told);
-    EXPECT_EQ(work.run().windows, 1200U);
+    EXPECT_EQ(work.run().windows, 12000U);
 }
 
 TEST_F(Job, OwnsItsDirectory) {

@@ -106,18 +106,20 @@ class JobTest {
         JobListener listener = new JobListener() {
             @Override
             public void progress(JobProgress progress) {
-                cancel.request();
+                if (progress.windows() > 3000) {
+                    cancel.request();
+                }
             }
         };
-        try (Job job = open(400, Map.of())) {
+        try (Job job = open(4000, Map.of())) {
             assertFails(Status.CANCELLED, "cancelled", () -> job.run(listener, cancel));
         }
-        assertFails(Status.INVALID_ARGUMENT, "has results already", () -> open(400, Map.of()));
-        try (Job job = open(400, RESUME)) {
+        assertFails(Status.INVALID_ARGUMENT, "has results already", () -> open(4000, Map.of()));
+        try (Job job = open(4000, RESUME)) {
             Summary summary = job.run();
-            assertEquals(1200, summary.windows());
-            assertTrue(summary.windowsKnown() > 0 && summary.windowsKnown() < 1200);
-            assertEquals(60000, summary.tokensScored());
+            assertEquals(12000, summary.windows());
+            assertTrue(summary.windowsKnown() > 0 && summary.windowsKnown() < 12000);
+            assertEquals(600000, summary.tokensScored());
         }
     }
 
@@ -159,9 +161,9 @@ class JobTest {
                 throw thrown;
             }
         };
-        try (Job job = open(400, Map.of())) {
+        try (Job job = open(4000, Map.of())) {
             assertSame(thrown, assertThrows(IllegalStateException.class, () -> job.run(listener, new Cancel())));
-            assertEquals(1200, job.run().windows());
+            assertEquals(12000, job.run().windows());
         }
     }
 
