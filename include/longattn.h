@@ -423,9 +423,14 @@ typedef struct {
    */
   double distribution_uniformity_error;
   /**
+   * Tokens at the end of the window past the positions that the model was trained for, whose attention is a guess; 0 where
+   * there are none, and where the model does not tell.
+   */
+  uint64_t untrained_tokens;
+  /**
    * 0 until a later version gives it a meaning.
    */
-  uint64_t reserved[4];
+  uint64_t reserved[3];
 } longattn_score;
 
 /**
@@ -976,13 +981,20 @@ void longattn_windows_free(longattn_windows *windows);
 longattn_cancel *longattn_cancel_new(void);
 
 /**
- * Asks every call that was given this token to stop. Those calls give LONGATTN_STATUS_CANCELLED within a second; this one
- * does not wait for them. Safe from any thread and from a signal handler. NULL is left alone.
+ * Asks every call that was given this token to stop. Those calls give LONGATTN_STATUS_CANCELLED within a second, also while
+ * the model runs; this one does not wait for them. Safe from any thread and from a signal handler. NULL is left alone.
  */
 void longattn_cancel_request(const longattn_cancel *cancel);
 
 /**
- * Whether longattn_cancel_request() was called. For NULL, false.
+ * Asks every call that was given this token to stop `milliseconds` from now, in the place of an earlier such moment. Those
+ * calls then give LONGATTN_STATUS_CANCELLED within a second. Safe from any thread. NULL is left alone.
+ */
+void longattn_cancel_set_deadline(const longattn_cancel *cancel,
+                                  uint64_t milliseconds);
+
+/**
+ * Whether longattn_cancel_request() was called, or the moment of longattn_cancel_set_deadline() has come. For NULL, false.
  */
 bool longattn_cancel_is_requested(const longattn_cancel *cancel);
 
@@ -999,8 +1011,9 @@ void longattn_cancel_free(longattn_cancel *cancel);
  * is 0) and variance_domain. `heads_out` is as in longattn_scorer_score(). Any threads may call it at once; it
  * computes on a pool of one thread for each core that all calls share.
  *
- * LONGATTN_STATUS_TOO_SHORT for a `length` below 2, LONGATTN_STATUS_NON_FINITE for NaN or infinity among the far
- * entries, LONGATTN_STATUS_INVALID_ARGUMENT for no heads or for sizes that no memory can have.
+ * LONGATTN_STATUS_TOO_SHORT for a `length` below 2, LONGATTN_STATUS_NON_FINITE for NaN or infinity up to the diagonal,
+ * LONGATTN_STATUS_INVALID_ARGUMENT for no heads, for rows whose weights are negative or do not sum to 1, within 0.02, and for
+ * sizes that no memory can have.
  */
 longattn_status longattn_score_map(const float *map,
                                    size_t heads,

@@ -199,7 +199,10 @@ impl Value for ByteSize {
     }
 
     fn format(&self) -> String {
-        self.to_string()
+        let bytes = self.as_u64();
+        let units = [(bytesize::GIB, "GiB"), (bytesize::MIB, "MiB"), (bytesize::KIB, "KiB")];
+        let exact = units.into_iter().find(|(unit, _)| bytes > 0 && bytes.is_multiple_of(*unit));
+        exact.map_or_else(|| format!("{bytes}B"), |(unit, name)| format!("{}{name}", bytes / unit))
     }
 
     fn valid() -> String {
@@ -330,7 +333,7 @@ macro_rules! settings {
 settings! {
     /// Length of a window.
     window: NonZeroUsize = NonZeroUsize::new(32768).unwrap(), "TOKENS";
-    /// Shortest distance that counts as far; auto is a quarter of the window.
+    /// Shortest distance that counts as far; auto is a quarter of the tokens that are scored together, whatever window says.
     min_distance: Option<usize> = None, "TOKENS";
     /// First positions that never count as far; auto is 0 for the first layer and 4 for deeper ones.
     sink_tokens: Option<usize> = None, "TOKENS";
@@ -388,7 +391,7 @@ settings! {
     seed: u64 = 0, "NUMBER";
     /// Whether a calibration says what each head is worth, too.
     heads: bool = false, "CHOICE";
-    /// Output or layer of a model with several attention maps, by name or index; auto is the first.
+    /// One layer of a package that holds several, by its number; auto is all. Of a model of another exporter, an attention map by name or index; auto is the first.
     layer: Option<String> = None, "LAYER";
     /// Threads to compute on; auto is one for each core.
     threads: Option<NonZeroUsize> = None, "THREADS";
@@ -477,6 +480,8 @@ fn find(key: &str) -> Result<&'static Setting> {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     #[test]
@@ -486,6 +491,34 @@ mod tests {
             config.set(setting.key, &setting.default()).unwrap();
         }
         assert_eq!(config, Config::default());
+    }
+
+    /// Texts that some setting takes.
+    fn value() -> impl Strategy<Value = String> {
+        let names = SETTINGS.iter().map(|setting| (setting.valid)()).collect::<Vec<_>>().join(", ");
+        let names: Vec<_> = names.split(", ").map(str::to_owned).collect();
+        prop_oneof![
+            prop::sample::select(names),
+            "-?[0-9]{1,20}(\\.[0-9]{1,17})?(e-?[0-9]{1,3})?",
+            "[0-9]{1,12}(\\.[0-9]{1,9})? ?([kKmMgGtTpP]i?)?[bB]?",
+            "[a-z]{1,5}=[a-z=0-9]{0,5}(,[a-z]{1,5}=[a-z0-9]{1,5}){0,2}",
+            "[a-z./]{1,12}",
+            any::<String>(),
+        ]
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(4000))]
+        #[test]
+        fn what_a_setting_reads_back_is_what_was_set(value in value()) {
+            for setting in SETTINGS {
+                let (mut config, mut again) = (Config::default(), Config::default());
+                if config.set(setting.key, &value).is_ok() {
+                    again.set(setting.key, &config.get(setting.key).unwrap()).unwrap();
+                    prop_assert_eq!(&again, &config, "{} of {:?}", setting.key, value);
+                }
+            }
+        }
     }
 
     #[test]

@@ -4,8 +4,8 @@ use ndarray::ArrayView3;
 use serde::{Deserialize, Serialize};
 
 use crate::attention::{
-    Estimate, FarMass, FarRegion, InstructionSet, PackedKeys, Precision, ProfiledMass, StreamingAttention,
-    distance_bucket, map_far_mass,
+    Estimate, FarMass, FarRegion, InstructionSet, PackedKeys, Precision, ProfiledMass, StreamingAttention, check_heads,
+    check_map, distance_bucket, map_far_mass,
 };
 use crate::choice::Choice;
 use crate::error::{Error, ErrorKind, Result};
@@ -66,6 +66,9 @@ pub struct Score {
     pub dependency_strength_error: f64,
     /// Standard error of `DU`; 0 where all rows are known.
     pub distribution_uniformity_error: f64,
+    /// Tokens at the end of the window past the positions that the model was trained for, whose attention is a guess; 0 where
+    /// there are none, and where the model does not tell.
+    pub untrained_tokens: usize,
     /// How much attention reaches how far back; `None` where it was not asked for.
     pub profile: Option<DistanceProfile>,
 }
@@ -109,7 +112,7 @@ impl Score {
     /// Scores a window from its attention map `[heads, L, L]` of softmax weights; row `n` holds what token `n` gives.
     ///
     /// # Errors
-    /// [`ErrorKind::InvalidArgument`] where the map is not square, and those of [`Score::new`].
+    /// [`ErrorKind::InvalidArgument`] where the map is not square, and those of [`check_map`] and [`Score::new`].
     pub fn from_map(map: ArrayView3<f32>, far: FarRegion, domain: VarianceDomain) -> Result<Self> {
         let (_, rows, columns) = map.dim();
         if rows != columns {
@@ -117,6 +120,7 @@ impl Score {
             return Err(Error::new(ErrorKind::InvalidArgument, message));
         }
         check_length(rows)?;
+        check_map(map)?;
         Self::new(&map_far_mass(map, far), rows, far, domain)
     }
 
@@ -138,12 +142,17 @@ impl Score {
     ) -> Result<Self> {
         let length = keys.dim().1;
         check_length(length)?;
+        // What holds nothing may be as long as no memory is.
+        check_heads(queries.dim(), keys.dim())?;
         let attention = StreamingAttention::new(PackedKeys::new(keys), scale, far, instruction_set)?;
         let attention = attention.with_precision(precision);
         let rows: Vec<_> = (0..length).collect();
         let far_masses = attention.far_masses(queries, &rows)?;
         let heads: Vec<_> = far_masses.outer_iter().map(|rows| rows.iter().copied().sum()).collect();
-        Self::new(&heads, length, far, domain)
+        Self::new(&heads, length, far, domain).map_err(|error| match error.kind() {
+            ErrorKind::NonFinite => error.at("queries, keys or scale are not finite, or too large"),
+            _ => error,
+        })
     }
 
     /// Scores a window of `length` tokens from the far mass of each head.
@@ -184,6 +193,7 @@ impl Score {
             rows: length,
             dependency_strength_error: 0.0,
             distribution_uniformity_error: 0.0,
+            untrained_tokens: 0,
             profile: None,
         })
     }
@@ -257,7 +267,7 @@ pub(crate) fn check_length(length: usize) -> Result<()> {
 /// Refuses heads of which a sum is NaN or infinite.
 fn check_finite<Head>(heads: &[Head], sum: impl Fn(&Head) -> f64) -> Result<()> {
     let Some(head) = heads.iter().position(|head| !sum(head).is_finite()) else { return Ok(()) };
-    let message = format!("head {head} gave NaN or infinite attention: the model's weights are damaged");
+    let message = format!("head {head} gave NaN or infinite attention");
     Err(Error::new(ErrorKind::NonFinite, message))
 }
 

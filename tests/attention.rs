@@ -1,11 +1,12 @@
 //! The streaming kernel and the map against plain sums in double precision.
 
-use longattn::Cancel;
 use longattn::attention::{
     DISTANCE_BUCKETS, FarMass, FarRegion, InstructionSet, PackedKeys, Precision, ProfiledMass, StreamingAttention,
     bucket_start, distance_bucket, estimate, map_far_mass, map_profiled_mass, normalized_map_far_mass,
     reference_far_mass, rows_to_draw,
 };
+use longattn::score::{Score, VarianceDomain};
+use longattn::{Cancel, ErrorKind};
 use ndarray::{Array2, Array3, s};
 use proptest::prelude::*;
 
@@ -397,4 +398,44 @@ fn shapes_that_contradict_are_refused() {
     assert!(refused((4, 2, 8), &[1, 1]).contains("must rise"));
     assert!(refused((4, 1, 8), &[10]).contains("10 keys"));
     assert_eq!(streaming.far_masses(Array3::zeros((4, 0, 8)).view(), &[]).unwrap().dim(), (4, 0));
+}
+
+#[test]
+fn maps_that_are_no_softmax_are_refused() {
+    let far = FarRegion { min_distance: 1, sink_tokens: 0 };
+    let score = |map: &Array3<f32>| Score::from_map(map.view(), far, VarianceDomain::Map);
+    let causal =
+        Array3::from_shape_fn((2, 8, 8), |(_, row, column)| if column <= row { 1.0 / (row + 1) as f32 } else { 0.0 });
+    let changed = |row: usize, column: usize, weight: f32| {
+        let mut map = causal.clone();
+        map[[1, row, column]] = weight;
+        score(&map)
+    };
+    assert!(score(&causal).is_ok());
+    assert!(score(&Array3::from_elem((2, 8, 8), 0.125)).is_ok(), "that of an encoder");
+    assert!(changed(2, 5, f32::NAN).is_ok(), "what is above the diagonal is not read");
+    assert!(score(&causal.mapv(|weight| half::f16::from_f32(weight).to_f32())).is_ok());
+    assert_eq!(score(&(&causal * 7.0)).unwrap_err().kind(), ErrorKind::InvalidArgument);
+    assert_eq!(score(&(&causal * 0.5)).unwrap_err().kind(), ErrorKind::InvalidArgument);
+    assert_eq!(changed(5, 5, f32::NAN).unwrap_err().kind(), ErrorKind::NonFinite);
+    let negative = changed(5, 5, -0.01).unwrap_err();
+    assert!(negative.to_string().contains("row 5 of head 1"), "{negative}");
+}
+
+#[test]
+fn numbers_of_the_caller_are_not_blamed_on_a_model() {
+    let far = FarRegion { min_distance: 1, sink_tokens: 0 };
+    let keys = Array3::from_elem((1, 8, 4), 0.5);
+    let mut queries = keys.clone();
+    let score = |queries: &Array3<f32>, keys: &Array3<f32>| {
+        let (queries, keys) = (queries.view(), keys.view());
+        Score::from_query_key(queries, keys, 0.5, far, VarianceDomain::Map, InstructionSet::Auto, Precision::Float32)
+    };
+    assert!(score(&queries, &keys).is_ok());
+    queries[[0, 3, 1]] = f32::NAN;
+    let error = score(&queries, &keys).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::NonFinite);
+    assert!(error.to_string().contains("queries") && !error.to_string().contains("model"), "{error}");
+    let nothing = Array3::zeros((1, usize::MAX >> 4, 0));
+    assert_eq!(score(&nothing, &nothing).unwrap_err().kind(), ErrorKind::InvalidArgument);
 }

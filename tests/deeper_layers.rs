@@ -63,9 +63,13 @@ impl Package {
     }
 
     fn open(&self, settings: &[(&str, &str)]) -> Scorer {
+        self.try_open(settings).unwrap()
+    }
+
+    fn try_open(&self, settings: &[(&str, &str)]) -> Result<Scorer, Error> {
         let mut config = Config { onnxruntime: Some(common::onnxruntime()), ..Config::default() };
         settings.iter().for_each(|(key, value)| config.set(key, value).unwrap());
-        Scorer::open(&self.0.path().join("package"), &config).unwrap()
+        Scorer::open(&self.0.path().join("package"), &config)
     }
 }
 
@@ -274,5 +278,45 @@ fn layers_that_cannot_be_exported_are_refused() {
         let error = of_config(config.replacen(part, other, 1));
         assert_eq!(error.kind(), ErrorKind::Unsupported);
         assert!(error.to_string().contains(says), "{error}");
+    }
+}
+
+#[test]
+fn one_of_several_layers_scores_as_alone() {
+    let source = checkpoint("qwen3-deep");
+    let ids: Vec<u32> = (0..48).map(|id| id * 7 % 40).collect();
+    for contract in [Contract::QueryKey, Contract::Attentions, Contract::Statistics] {
+        let package = |layers: Vec<usize>| {
+            Package::of(&source, &ExportOptions { contract, layers: Layers::These(layers), ..tiny(0) })
+        };
+        let together = package(vec![0, 2]);
+        for layer in [0, 2] {
+            let scorer = together.open(&[("layer", &layer.to_string())]);
+            let expected = package(vec![layer]).open(&[]).score_tokens(&ids).unwrap();
+            let score = scorer.score_tokens(&ids).unwrap();
+            assert_eq!((score.far, scorer.description().heads), (expected.far, Some(expected.heads.len())));
+            assert_eq!(scorer.description().metadata.as_ref().unwrap().layers, [layer]);
+            let apart = common::apart(&score, &expected);
+            assert!(apart <= 1e-5, "{}, layer {layer}: {apart:.1e} apart", contract.name());
+            let sinks = scorer.score_sinks(&ids, &[score.far.sink_tokens], &Cancel::default()).unwrap().scores;
+            assert_eq!(sinks[0].dependency_strength, score.dependency_strength);
+        }
+        for layer in ["1", "17", "banana", "-1"] {
+            let error = together.try_open(&[("layer", layer)]).err().unwrap();
+            assert_eq!(error.kind(), ErrorKind::InvalidSetting, "{}, {layer}", contract.name());
+            assert!(error.to_string().contains("the package holds 0, 2"), "{error}");
+        }
+    }
+}
+
+#[test]
+fn windows_beyond_the_trained_positions_say_so_in_their_scores() {
+    let package = Package::of(&checkpoint("llama-deep"), &tiny(LAST));
+    let scorer = package.open(&[]);
+    let ids: Vec<u32> = (0..100).map(|id| id * 7 % 40).collect();
+    for (length, untrained) in [(64, 0), (65, 1), (100, 36)] {
+        assert_eq!(scorer.score_tokens(&ids[..length]).unwrap().untrained_tokens, untrained);
+        let sinks = scorer.score_sinks(&ids[..length], &[0, 4], &Cancel::default()).unwrap();
+        assert!(sinks.scores.iter().all(|score| score.untrained_tokens == untrained));
     }
 }

@@ -279,3 +279,48 @@ fn a_window_keeps_its_bytes() {
     }
     assert_eq!(scorer.tokenize("").unwrap().bytes(&(0..0)), 0..0);
 }
+
+#[test]
+fn weights_that_are_cut_while_they_are_in_use_are_an_error() {
+    let (_directory, package) = package();
+    let scorer = open(&package).unwrap();
+    let ids: Vec<u32> = (0..300).map(|id| id * 151 % 49152).collect();
+    let expected = scorer.score_tokens(&ids).unwrap();
+    let weights = fs::File::options().write(true).open(package.join("model.onnx.data")).unwrap();
+    let length = weights.metadata().unwrap().len();
+    weights.set_len(length / 2).unwrap();
+    let error = scorer.score_tokens(&ids).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Runtime);
+    assert!(error.to_string().contains("model.onnx.data was cut"), "{error}");
+    weights.set_len(length + 1).unwrap();
+    assert!(scorer.score_tokens(&[]).is_err());
+    assert_eq!(expected.heads.len(), 9);
+}
+
+#[test]
+fn too_many_threads_are_refused() {
+    let error = Scorer::open(&common::scorer_package(), &config(&[("threads", "20000")])).err().unwrap();
+    assert_eq!(error.kind(), ErrorKind::InvalidSetting);
+    assert!(error.to_string().contains("threads cannot be 20000"), "{error}");
+}
+
+/// Opens a package with few file descriptors, in a process of its own.
+#[test]
+#[ignore = "the next test runs it"]
+fn opened_without_descriptors() {
+    let files: Vec<_> = std::iter::from_fn(|| fs::File::open("/dev/null").ok()).take(1 << 16).collect();
+    let error = open(Path::new(&std::env::var("LONGATTN_TEST_PACKAGE").unwrap())).err().unwrap();
+    drop(files);
+    println!("{:?}: {error}", error.kind());
+}
+
+#[test]
+fn a_lack_of_descriptors_is_no_damage() {
+    let program = std::env::current_exe().unwrap();
+    let inner =
+        format!("ulimit -n 64; exec {} --exact opened_without_descriptors --ignored --nocapture", program.display());
+    let mut shell = std::process::Command::new("sh");
+    let output = shell.args(["-c", &inner]).env("LONGATTN_TEST_PACKAGE", common::scorer_package()).output().unwrap();
+    let told = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert!(told.contains("Too many open files") && !told.contains("InvalidModel"), "{told}");
+}

@@ -5,6 +5,41 @@ use rayon::prelude::*;
 
 use super::profile::runs_by_bucket;
 use super::{FarMass, FarRegion, ProfiledMass};
+use crate::error::{Error, ErrorKind, Result};
+
+/// How far from 1 the sum of a row may be: bfloat16 rounds a weight by up to 0.4 %, and float16 drops very small ones.
+const SUM_TOLERANCE: f32 = 0.02;
+
+/// Checks that a map `[heads, L, L]` holds softmax weights: none is negative, and those of a row sum to 1, up to the diagonal or,
+/// as in encoders, in all.
+///
+/// # Errors
+/// [`ErrorKind::NonFinite`] for NaN or infinity up to the diagonal, [`ErrorKind::InvalidArgument`] for other weights.
+pub fn check_map(map: ArrayView3<f32>) -> Result<()> {
+    let check_row = |head: usize, row: usize, weights: ArrayView1<f32>| {
+        let is_near_one = |sum: f32| (sum - 1.0).abs() <= SUM_TOLERANCE;
+        let seen = weights.slice(s![..=row]);
+        let sum = seen.sum();
+        if !sum.is_finite() {
+            let message = format!("head {head} gave NaN or infinite attention, from row {row}");
+            return Err(Error::new(ErrorKind::NonFinite, message));
+        }
+        if let Some(weight) = seen.iter().find(|weight| **weight < 0.0) {
+            let message = format!("row {row} of head {head} holds {weight}, and no weight of a softmax is negative");
+            return Err(Error::new(ErrorKind::InvalidArgument, message));
+        }
+        if is_near_one(sum) || is_near_one(weights.sum()) {
+            return Ok(());
+        }
+        let message = format!("row {row} of head {head} sums to {sum}, where the weights of a softmax sum to 1");
+        Err(Error::new(ErrorKind::InvalidArgument, message))
+    };
+    let check_head = |(head, rows): (usize, ArrayView2<f32>)| {
+        rows.outer_iter().enumerate().try_for_each(|(row, weights)| check_row(head, row, weights))
+    };
+    let heads: Vec<_> = map.axis_iter(Axis(0)).enumerate().collect();
+    heads.into_par_iter().map(check_head).collect::<Vec<_>>().into_iter().collect()
+}
 
 /// The far mass of every head of a map `[heads, L, L]` of softmax weights; row `n` holds what token `n` gives.
 ///

@@ -23,10 +23,11 @@ use std::ops::{AddAssign, Range};
 use serde::{Deserialize, Serialize};
 
 pub use kernel::{InstructionSet, Precision};
-pub use map::{map_far_mass, map_profiled_mass, normalized_map_far_mass};
+pub use map::{check_map, map_far_mass, map_profiled_mass, normalized_map_far_mass};
 pub use profile::{DISTANCE_BUCKETS, ProfiledMass, bucket_start, distance_bucket};
 pub use reference::reference_far_mass;
 pub use sampling::{Estimate, estimate, rows_to_draw};
+pub(crate) use streaming::check_heads;
 pub use streaming::{PackedKeys, StreamingAttention};
 
 /// Which entries of an attention map count as far.

@@ -260,15 +260,9 @@ impl StreamingAttention {
     }
 
     fn check(&self, queries: &ArrayView3<f32>, rows: &[usize]) -> Result<()> {
-        let (heads, row_count, head_size) = queries.dim();
-        let (key_heads, length, key_size) = self.keys.dim();
+        check_heads(queries.dim(), self.keys.dim())?;
+        let (row_count, length) = (queries.dim().1, self.keys.dim().1);
         let wrong = |message: String| Err(Error::new(ErrorKind::InvalidArgument, message));
-        if key_heads == 0 || heads == 0 || heads % key_heads != 0 {
-            return wrong(format!("{heads} query heads cannot share {key_heads} key heads"));
-        }
-        if head_size != key_size || head_size == 0 {
-            return wrong(format!("queries have head size {head_size} and keys {key_size}"));
-        }
         if row_count != rows.len() {
             return wrong(format!("{row_count} queries cannot stand at {} positions", rows.len()));
         }
@@ -277,6 +271,19 @@ impl StreamingAttention {
         }
         Ok(())
     }
+}
+
+/// Refuses queries `[heads, any, head_size]` that cannot attend to keys `[key_value_heads, any, head_size]`.
+pub(crate) fn check_heads(queries: (usize, usize, usize), keys: (usize, usize, usize)) -> Result<()> {
+    let ((heads, _, head_size), (key_heads, _, key_size)) = (queries, keys);
+    let wrong = |message: String| Err(Error::new(ErrorKind::InvalidArgument, message));
+    if key_heads == 0 || heads == 0 || heads % key_heads != 0 {
+        return wrong(format!("{heads} query heads cannot share {key_heads} key heads"));
+    }
+    if head_size != key_size || head_size == 0 {
+        return wrong(format!("queries have head size {head_size} and keys {key_size}"));
+    }
+    Ok(())
 }
 
 /// The same numbers with those of each query side by side.

@@ -175,7 +175,7 @@ fn size(entry: &DirEntry) -> Result<Option<u64>, String> {
     if !entry.file_type().is_file() {
         return Ok(None);
     }
-    entry.metadata().map(|metadata| Some(metadata.len())).map_err(|error| read_failure(&error.into()))
+    entry.metadata().map(|metadata| Some(metadata.len())).map_err(|error| read_failure(&cause(error)))
 }
 
 /// What is wrong with one entry of a folder, such as a link to nowhere; an error where every other would fail like it.
@@ -183,11 +183,16 @@ fn trouble(folder: &Path, error: walkdir::Error) -> Result<String> {
     if let Some(ancestor) = error.loop_ancestor() {
         return Ok(format!("cannot be read: a loop, since it links to {}, which it is in", ancestor.display()));
     }
-    let cause = io::Error::from(error);
+    let cause = cause(error);
     match is_shortage(&cause) {
         true => Err(unreadable(folder, cause)),
         false => Ok(read_failure(&cause)),
     }
+}
+
+/// The cause alone, without the path that walkdir puts before it.
+fn cause(error: walkdir::Error) -> io::Error {
+    error.into_io_error().unwrap_or_else(|| io::ErrorKind::Other.into())
 }
 
 fn check_some_file(folder: &Path, files: &[InputFile]) -> Result<()> {

@@ -174,19 +174,25 @@ fn joined(ranges: &[Range<u64>]) -> Vec<Range<u64>> {
 }
 
 /// Copies ranges of whole lines, and tells how many lines these are.
-fn copy_lines(mut file: &File, ranges: &[Range<u64>], target: &mut impl Write) -> io::Result<u64> {
+fn copy_lines(file: &File, ranges: &[Range<u64>], target: &mut impl Write) -> io::Result<u64> {
+    let mut reader = BufReader::new(file);
     let mut count = 0;
     let mut line = Vec::new();
     for range in ranges {
-        file.seek(SeekFrom::Start(range.start))?;
-        let mut lines = BufReader::new(file).take(range.end - range.start);
+        let no_lines = || {
+            let message = format!("the bytes {} to {} are no whole lines", range.start, range.end);
+            io::Error::new(io::ErrorKind::InvalidData, message)
+        };
+        reader.seek(SeekFrom::Start(range.start.saturating_sub(1)))?;
+        if range.start > 0 && reader.by_ref().bytes().next().transpose()? != Some(b'\n') {
+            return Err(no_lines());
+        }
+        let mut lines = reader.by_ref().take(range.end - range.start);
         while lines.limit() > 0 {
             line.clear();
             lines.read_until(b'\n', &mut line)?;
             if !line.ends_with(b"\n") {
-                let message =
-                    format!("there is no whole line at the end of the bytes {} to {}", range.start, range.end);
-                return Err(io::Error::new(io::ErrorKind::InvalidData, message));
+                return Err(no_lines());
             }
             target.write_all(&line)?;
             count += 1;

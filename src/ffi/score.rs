@@ -7,6 +7,7 @@ use super::guard;
 use crate::attention::{DISTANCE_BUCKETS, FarRegion};
 use crate::config::Config;
 use crate::error::{Error, ErrorKind, Result};
+use crate::process::in_parallel;
 use crate::score::{DistanceProfile, HeadScore, Score};
 
 /// Buckets that a distance profile has room for. They are enough for windows of any length: the last holds whatever is
@@ -38,8 +39,11 @@ pub struct longattn_score {
     pub dependency_strength_error: f64,
     /// Standard error of DU; 0 where all rows are known.
     pub distribution_uniformity_error: f64,
+    /// Tokens at the end of the window past the positions that the model was trained for, whose attention is a guess; 0 where
+    /// there are none, and where the model does not tell.
+    pub untrained_tokens: u64,
     /// 0 until a later version gives it a meaning.
-    pub reserved: [u64; 4],
+    pub reserved: [u64; 3],
 }
 
 /// What one head says of a window.
@@ -79,7 +83,8 @@ impl From<&Score> for longattn_score {
             rows: score.rows as u64,
             dependency_strength_error: score.dependency_strength_error,
             distribution_uniformity_error: score.distribution_uniformity_error,
-            reserved: [0; 4],
+            untrained_tokens: score.untrained_tokens as u64,
+            reserved: [0; 3],
         }
     }
 }
@@ -141,8 +146,9 @@ impl ScoreOutput {
 /// is 0) and variance_domain. `heads_out` is as in longattn_scorer_score(). Any threads may call it at once; it
 /// computes on a pool of one thread for each core that all calls share.
 ///
-/// LONGATTN_STATUS_TOO_SHORT for a `length` below 2, LONGATTN_STATUS_NON_FINITE for NaN or infinity among the far
-/// entries, LONGATTN_STATUS_INVALID_ARGUMENT for no heads or for sizes that no memory can have.
+/// LONGATTN_STATUS_TOO_SHORT for a `length` below 2, LONGATTN_STATUS_NON_FINITE for NaN or infinity up to the diagonal,
+/// LONGATTN_STATUS_INVALID_ARGUMENT for no heads, for rows whose weights are negative or do not sum to 1, within 0.02, and for
+/// sizes that no memory can have.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn longattn_score_map(
     map: *const f32,
@@ -165,7 +171,8 @@ pub unsafe extern "C" fn longattn_score_map(
         };
         output.check_heads(heads)?;
         let config = settings(config);
-        output.set(&Score::from_map(map, far_region(&config, length), config.variance_domain)?)
+        let far = far_region(&config, length);
+        output.set(&in_parallel(|| Score::from_map(map, far, config.variance_domain))??)
     };
     // SAFETY: the header asks for NULL or a place to write to.
     unsafe { guard(error, call) }
@@ -213,7 +220,8 @@ pub unsafe extern "C" fn longattn_score_query_key(
         let far = far_region(&config, length);
         let Config { variance_domain, instruction_set, precision, .. } = config;
         let precision = precision.unwrap_or_default();
-        output.set(&Score::from_query_key(queries, keys, scale, far, variance_domain, instruction_set, precision)?)
+        let score = || Score::from_query_key(queries, keys, scale, far, variance_domain, instruction_set, precision);
+        output.set(&in_parallel(score)??)
     };
     // SAFETY: the header asks for NULL or a place to write to.
     unsafe { guard(error, call) }

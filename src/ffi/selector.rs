@@ -84,13 +84,19 @@ pub unsafe extern "C" fn longattn_selector_add(
             id,
             category,
             token_count: score.token_count,
-            far: Some(FarRegion { min_distance: score.min_distance as usize, sink_tokens: score.sink_tokens as usize }),
+            far: far_region(score),
             dependency_strength: score.dependency_strength,
             distribution_uniformity: score.distribution_uniformity,
         })
     };
     // SAFETY: the header asks for NULL or a place to write to.
     unsafe { guard(error, call) }
+}
+
+/// Callers that know of a score only what a selection ranks by leave the rest 0.
+fn far_region(score: &longattn_score) -> Option<FarRegion> {
+    let far = FarRegion { min_distance: score.min_distance as usize, sink_tokens: score.sink_tokens as usize };
+    (far.min_distance > 0).then_some(far)
 }
 
 /// The number of windows in all categories. For NULL, 0.

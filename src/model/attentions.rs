@@ -8,10 +8,11 @@ use ndarray::{Array, Dimension, Ix4, s};
 use ort::session::SessionInputValue;
 use ort::value::{PrimitiveTensorElementType, Tensor, TensorElementType};
 
-use super::metadata::Contract;
+use super::layer::Layer;
+use super::metadata::{Contract, Metadata};
 use super::session::{Graph, Port, floats};
 use super::verify::Comparison;
-use crate::attention::{FarMass, FarRegion, map_far_mass, map_profiled_mass, normalized_map_far_mass};
+use crate::attention::{FarMass, FarRegion, check_map, map_far_mass, map_profiled_mass, normalized_map_far_mass};
 use crate::cancel::Cancel;
 use crate::config::Config;
 use crate::error::{Error, ErrorKind, Result};
@@ -23,8 +24,10 @@ const MAPS_AT_ONCE: u64 = 2;
 pub(super) struct Attentions {
     /// The output that holds the scored layer's map.
     output: String,
-    /// Query heads of that layer.
-    pub(super) heads: usize,
+    /// The layer that is scored, where that output holds several.
+    layer: Option<Layer>,
+    /// Query heads in that output.
+    heads: usize,
     memory_limit: ByteSize,
     /// Whether scores carry a distance profile.
     profile: bool,
@@ -32,8 +35,10 @@ pub(super) struct Attentions {
 
 impl Attentions {
     /// Picks the output to score and learns its heads from a run over two tokens.
-    pub(super) fn new(graph: &Graph, config: &Config) -> Result<Self> {
-        let output = choose_output(&graph.outputs, config.layer.as_deref())?;
+    pub(super) fn new(graph: &Graph, config: &Config, metadata: Option<&Metadata>) -> Result<Self> {
+        let setting = config.layer.as_deref();
+        let layer = metadata.map_or(Ok(None), |metadata| Layer::chosen(setting, metadata))?;
+        let output = choose_output(&graph.outputs, setting.filter(|_| metadata.is_none()))?;
         let map = run(graph, &output, &[0, 1], &Cancel::default())?;
         let (_, heads, rows, columns) = map.dim();
         let row_sums = map.slice(s![0, .., 1, ..]).sum_axis(ndarray::Axis(1));
@@ -41,7 +46,12 @@ impl Attentions {
             let message = format!("the output {output:?} holds no softmax weights [batch, heads, tokens, tokens]");
             return Err(Error::new(ErrorKind::InvalidModel, message));
         }
-        Ok(Self { output, heads, memory_limit: config.memory_limit, profile: config.profile })
+        Ok(Self { output, layer, heads, memory_limit: config.memory_limit, profile: config.profile })
+    }
+
+    /// Query heads that are scored.
+    pub(super) fn scored_heads(&self) -> usize {
+        Layer::heads(self.layer, self.heads).len()
     }
 
     /// Scores a window of token ids.
@@ -64,8 +74,15 @@ impl Attentions {
 
     /// Scores a window by its map.
     pub(super) fn score_map(&self, map: &Array<f32, Ix4>, far: FarRegion, domain: VarianceDomain) -> Result<Score> {
-        let (_, _, length, _) = map.dim();
-        let map = map.slice(s![0, .., .., ..]);
+        let (_, heads, length, _) = map.dim();
+        let map = map.slice(s![0, Layer::heads(self.layer, heads), .., ..]);
+        check_map(map).map_err(|error| match error.kind() {
+            ErrorKind::InvalidArgument => Error::new(
+                ErrorKind::InvalidModel,
+                format!("the output {:?} holds no softmax weights: {error}", self.output),
+            ),
+            _ => error,
+        })?;
         match self.profile {
             true => Score::from_profiled(&map_profiled_mass(map, far), length, far, domain),
             false => Score::new(&map_far_mass(map, far), length, far, domain),
@@ -138,7 +155,8 @@ fn choose_output(outputs: &[Port], layer: Option<&str>) -> Result<String> {
         let names: Vec<_> = outputs.iter().map(|port| port.name.as_str()).collect();
         let wanted = layer.map_or("no attention map".to_owned(), |layer| format!("no layer {layer:?}"));
         let message = format!("the model has {wanted} among its outputs {}", names.join(", "));
-        Error::new(ErrorKind::InvalidModel, message)
+        let kind = if layer.is_some() { ErrorKind::InvalidSetting } else { ErrorKind::InvalidModel };
+        Error::new(kind, message)
     })
 }
 

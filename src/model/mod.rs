@@ -6,6 +6,7 @@
 
 mod attentions;
 mod describe;
+mod layer;
 pub(crate) mod losses;
 pub mod metadata;
 mod native;

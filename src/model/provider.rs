@@ -191,13 +191,21 @@ pub(super) fn cannot_start(runtime: &Runtime, config: &Config, cause: &str) -> E
     Error::new(ErrorKind::Runtime, message)
 }
 
-/// Refuses settings that the provider has no use for.
+/// As many as large machines have cores; many more take minutes to start, or more than the system gives.
+const MOST_THREADS: usize = 1024;
+
+/// Refuses settings that the provider has no use for, and more threads than a process can have.
 ///
 /// # Errors
-/// [`ErrorKind::InvalidSetting`] for a device or options where it takes none.
+/// [`ErrorKind::InvalidSetting`] for too many threads, and for a device or options where it takes none.
 pub(super) fn check_settings(config: &Config) -> Result<()> {
-    let ExecutionProvider::BuiltIn(provider) = config.execution_provider else { return Ok(()) };
     let refuse = |message: String| Err(Error::new(ErrorKind::InvalidSetting, message));
+    if let Some(threads) = config.threads.filter(|threads| threads.get() > MOST_THREADS) {
+        return refuse(format!(
+            "threads cannot be {threads}: more than {MOST_THREADS} help nobody; auto is one for each core"
+        ));
+    }
+    let ExecutionProvider::BuiltIn(provider) = config.execution_provider else { return Ok(()) };
     if provider == BuiltIn::Cpu && !config.provider_options.pairs().is_empty() {
         return refuse("the execution provider cpu has no provider_options: set execution_provider too".to_owned());
     }

@@ -7,6 +7,7 @@ use bytesize::ByteSize;
 use ndarray::{Array, Array1, Array2, Array3, Axis, CowArray, Dimension, Ix3, arr0, s};
 use ort::value::{DynValue, Tensor};
 
+use super::layer::Layer;
 use super::metadata::{Contract, Metadata};
 use super::session::{Graph, floats};
 use super::verify::Comparison;
@@ -45,6 +46,8 @@ pub(super) struct QueryKey {
     /// Bytes of the queries and keys of a token, [`token_bytes`].
     pub(super) token_bytes: usize,
     pub(super) memory_limit: ByteSize,
+    /// The layer that is scored, where it is one of several.
+    pub(super) layer: Option<Layer>,
     /// Factor on the product of a query and a key; `None` for the usual `1/√head_size`.
     pub(super) attention_scale: Option<f64>,
     pub(super) logit_softcap: Option<f64>,
@@ -102,7 +105,7 @@ impl QueryKey {
     /// Asks the model for what it gives at once of a window.
     pub(super) fn open<'a>(&self, graph: &'a Graph, ids: &'a [u32], cancel: &'a Cancel) -> Result<Window<'a>> {
         self.check_memory(ids.len())?;
-        Window::open(graph, ids, cancel)
+        Window::open(graph, ids, self.layer, cancel)
     }
 
     /// Scores an open window.
@@ -150,7 +153,7 @@ impl QueryKey {
     ) -> Result<Vec<Comparison>> {
         self.check_memory(ids.len())?;
         let positions: Vec<_> = (0..ids.len()).collect();
-        let window = Window::open(graph, ids, cancel)?;
+        let window = Window::open(graph, ids, self.layer, cancel)?;
         let keys = window.keys(0..ids.len())?;
         let queries = window.queries(&positions)?;
         let scale = self.scale(keys.dim().2);
@@ -205,14 +208,18 @@ pub(super) enum Window<'a> {
 type Half<'a> = (&'a [u32], &'a [usize]);
 
 impl<'a> Window<'a> {
-    fn open(graph: &'a Graph, ids: &'a [u32], cancel: &'a Cancel) -> Result<Self> {
+    fn open(graph: &'a Graph, ids: &'a [u32], layer: Option<Layer>, cancel: &'a Cancel) -> Result<Self> {
         if graph.inputs.iter().all(|port| port.name != WINDOW_INPUT) {
             return Ok(Self::Parts { graph, ids, cancel });
         }
         let inputs = vec![(WINDOW_INPUT.to_owned(), integers(ids.iter().map(|id| i64::from(*id)))?.into())];
         let values = graph.run(inputs, OUTPUTS, cancel)?;
-        let [keys, queries] = [0, 1].map(|index| vectors(OUTPUTS[index], &values[index], ids.len()));
-        Ok(Self::Whole { keys: keys?, queries: queries? })
+        let of_layer = |index: usize| {
+            let all = vectors(OUTPUTS[index], &values[index], ids.len())?;
+            let heads = Layer::heads(layer, all.dim().0);
+            Ok(if heads.len() == all.dim().0 { all } else { all.slice(s![heads, .., ..]).to_owned() })
+        };
+        Ok(Self::Whole { keys: of_layer(0)?, queries: of_layer(1)? })
     }
 
     fn length(&self) -> usize {

@@ -3,8 +3,10 @@
 use std::cell::RefCell;
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
-use std::process::Command;
-use std::sync::{Arc, Mutex};
+use std::process::{self, Command};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, TryLockError};
+use std::time::{Duration, Instant};
+use std::{env, iter, thread};
 
 use ort::environment::Environment;
 use ort::logging::LogLevel;
@@ -18,6 +20,9 @@ const SYSTEM_NAMES: [&str; 2] = ["libonnxruntime.so", "libonnxruntime.so.1"];
 /// Prints the directory of the `onnxruntime` package without importing it.
 const PYTHON_LOOKUP: &str = "import importlib.util; spec = importlib.util.find_spec('onnxruntime'); \
      print(spec.submodule_search_locations[0] if spec else '')";
+
+/// How long a child of `fork()` waits for the lock on [`LOADED`], which a thread that it does not have may hold for ever.
+const PATIENCE: Duration = Duration::from_secs(1);
 
 /// ONNX Runtime as it was loaded, kept for the life of the process.
 static LOADED: Mutex<Option<Runtime>> = Mutex::new(None);
@@ -41,7 +46,7 @@ pub(super) struct Runtime {
 /// [`ErrorKind::Runtime`] where ONNX Runtime cannot be found or loaded, or where `setting` names another library than
 /// the one that this process has loaded already.
 pub(super) fn runtime(setting: Option<&Path>) -> Result<Runtime> {
-    let mut loaded = LOADED.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
+    let mut loaded = lock_loaded()?;
     if let Some(loaded) = loaded.as_ref() {
         return match setting {
             Some(other) if !same_file(other, &loaded.path) => Err(Error::new(
@@ -57,6 +62,31 @@ pub(super) fn runtime(setting: Option<&Path>) -> Result<Runtime> {
     }
     let found = load(setting)?;
     Ok(loaded.insert(found).clone())
+}
+
+/// What was loaded, for this thread alone.
+///
+/// # Errors
+/// [`ErrorKind::Runtime`] in a child of `fork()` where the lock cannot be had.
+fn lock_loaded() -> Result<MutexGuard<'static, Option<Runtime>>> {
+    static FIRST_PROCESS: OnceLock<u32> = OnceLock::new();
+    let is_first = *FIRST_PROCESS.get_or_init(process::id) == process::id();
+    let begun = Instant::now();
+    loop {
+        match LOADED.try_lock() {
+            Ok(loaded) => return Ok(loaded),
+            Err(TryLockError::Poisoned(poisoned)) => return Ok(poisoned.into_inner()),
+            Err(TryLockError::WouldBlock) if is_first => {
+                return Ok(LOADED.lock().unwrap_or_else(|poisoned| poisoned.into_inner()));
+            }
+            Err(TryLockError::WouldBlock) if begun.elapsed() < PATIENCE => thread::sleep(PATIENCE / 100),
+            Err(TryLockError::WouldBlock) => {
+                let message = "this process was made by fork() while its parent was loading ONNX Runtime, and cannot use it: \
+                               fork before or after that, or start a new program";
+                return Err(Error::new(ErrorKind::Runtime, message));
+            }
+        }
+    }
 }
 
 /// Does something that may fail, and adds to its error what ONNX Runtime logs meanwhile: that a library cannot be loaded
@@ -88,8 +118,7 @@ fn hear(message: &str) {
 
 /// The file that ONNX Runtime was loaded from, if it was.
 pub fn loaded_from() -> Option<PathBuf> {
-    let loaded = LOADED.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
-    loaded.as_ref().map(|loaded| loaded.path.clone())
+    lock_loaded().ok()?.as_ref().map(|loaded| loaded.path.clone())
 }
 
 /// The version of the ONNX Runtime that was loaded, if one was, such as `1.31.1`.
@@ -103,7 +132,7 @@ pub fn loaded_version() -> Option<String> {
 /// # Errors
 /// [`ErrorKind::Runtime`].
 pub(super) fn check_version(least: &str) -> Result<()> {
-    let loaded = LOADED.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
+    let loaded = lock_loaded()?;
     let Some(loaded) = loaded.as_ref().filter(|loaded| numbers(&loaded.native.version()) < numbers(least)) else {
         return Ok(());
     };
@@ -128,7 +157,7 @@ fn same_file(a: &Path, b: &Path) -> bool {
 
 fn load(setting: Option<&Path>) -> Result<Runtime> {
     // What was asked for by name is never replaced by something else.
-    let variable = std::env::var_os("ORT_DYLIB_PATH").filter(|path| !path.is_empty());
+    let variable = env::var_os("ORT_DYLIB_PATH").filter(|path| !path.is_empty());
     if let Some(path) = setting {
         return load_file(path).map_err(|cause| explicit("the setting onnxruntime", &cause));
     }
@@ -137,27 +166,14 @@ fn load(setting: Option<&Path>) -> Result<Runtime> {
     }
 
     let mut tried = vec!["the setting onnxruntime and ORT_DYLIB_PATH are not set".to_owned()];
-    for directory in library_directories() {
-        match library_in(&directory) {
-            Some(path) => match load_file(&path) {
-                Ok(loaded) => return Ok(loaded),
-                Err(cause) => tried.push(cause),
-            },
-            None => tried.push(format!("{} has no libonnxruntime.so", directory.display())),
-        }
-    }
-    for name in SYSTEM_NAMES {
-        match load_file(Path::new(name)) {
+    let loaded_already = mapped("libonnxruntime.so").map(Ok).into_iter();
+    let candidates = loaded_already.chain(library_directories().map(|directory| library_in(&directory)));
+    let candidates = candidates.chain(system_libraries()).chain(iter::once_with(python_library));
+    for candidate in candidates {
+        match candidate.and_then(|path| load_file(&path)) {
             Ok(loaded) => return Ok(loaded),
             Err(cause) => tried.push(cause),
         }
-    }
-    match python_library() {
-        Ok(path) => match load_file(&path) {
-            Ok(loaded) => return Ok(loaded),
-            Err(cause) => tried.push(cause),
-        },
-        Err(cause) => tried.push(cause),
     }
     let message = format!(
         "ONNX Runtime was not found. Tried:\n  {}\nInstall it with `pip install onnxruntime`, or download a release \
@@ -173,8 +189,8 @@ fn explicit(source: &str, cause: &str) -> Error {
 }
 
 fn load_file(path: &Path) -> Result<Runtime, String> {
-    // A bare name is for the system's loader, anything else is relative to the working directory.
-    let path = if path.parent() == Some(Path::new("")) && !path.exists() {
+    // A bare name is for the system's loader, and never a file of the working directory.
+    let path = if path.file_name() == Some(path.as_os_str()) {
         path.to_owned()
     } else {
         path.canonicalize().map_err(|cause| format!("{}: {cause}", path.display()))?
@@ -188,44 +204,55 @@ fn load_file(path: &Path) -> Result<Runtime, String> {
 }
 
 /// Where a library lies that was installed beside this one.
-fn library_directories() -> Vec<PathBuf> {
-    let beside_library = mapped_library().and_then(|path| path.parent().map(Path::to_owned));
-    let executable = std::env::current_exe().ok();
-    let beside_executable = executable.as_deref().and_then(Path::parent).map(Path::to_owned);
-    [beside_library, beside_executable].into_iter().flatten().collect()
+fn library_directories() -> impl Iterator<Item = PathBuf> {
+    let files = [mapped("liblongattn.so"), env::current_exe().ok()];
+    files.into_iter().flatten().filter_map(|file| file.parent().map(Path::to_owned))
 }
 
-/// The file of `liblongattn.so` where this code was loaded from one.
-fn mapped_library() -> Option<PathBuf> {
+/// The file that this process has loaded whose name begins so.
+fn mapped(name: &str) -> Option<PathBuf> {
     let maps = std::fs::read_to_string("/proc/self/maps").ok()?;
     let mut paths = maps.lines().filter_map(|line| line.find('/').map(|start| Path::new(&line[start..])));
-    let is_ours = |path: &&Path| file_name(path).starts_with("liblongattn.so");
-    paths.find(is_ours).map(Path::to_owned)
+    paths.find(|path| file_name(path).starts_with(name)).map(Path::to_owned)
 }
 
 fn file_name(path: &Path) -> &str {
     path.file_name().and_then(OsStr::to_str).unwrap_or_default()
 }
 
-fn library_in(directory: &Path) -> Option<PathBuf> {
+fn library_in(directory: &Path) -> Result<PathBuf, String> {
     let is_library = |path: &PathBuf| {
         let name = file_name(path);
         name == "libonnxruntime.dylib" || name == "onnxruntime.dll" || name.starts_with("libonnxruntime.so")
     };
-    let entries = std::fs::read_dir(directory).ok()?;
+    let entries = directory.read_dir().into_iter().flatten().flatten();
     // The shortest name is the link that points to the current version.
-    entries.flatten().map(|entry| entry.path()).filter(is_library).min()
+    let library = entries.map(|entry| entry.path()).filter(is_library).min();
+    library.ok_or_else(|| format!("{} has no libonnxruntime.so", directory.display()))
 }
 
+/// What the system's loader may find.
+fn system_libraries() -> impl Iterator<Item = Result<PathBuf, String>> {
+    let path = env::var_os("LD_LIBRARY_PATH").unwrap_or_default();
+    // An empty directory is the working one too.
+    let is_relative = !path.is_empty() && path.to_string_lossy().split([':', ';']).any(|part| !part.starts_with('/'));
+    let library = move |name: &str| match is_relative {
+        true => Err(format!("{name}: LD_LIBRARY_PATH leads the system's loader to the working directory")),
+        false => Ok(name.into()),
+    };
+    SYSTEM_NAMES.into_iter().map(library)
+}
+
+/// The library of the `onnxruntime` package of the Python on the PATH.
 fn python_library() -> Result<PathBuf, String> {
-    let output = Command::new("python3").args(["-c", PYTHON_LOOKUP]).output();
+    // Python looks for packages in its working directory, which must not be ours.
+    let output = Command::new("python3").args(["-c", PYTHON_LOOKUP]).current_dir("/").output();
     let output = output.map_err(|cause| format!("python3 does not run: {cause}"))?;
     let package = String::from_utf8_lossy(&output.stdout).trim().to_owned();
     if package.is_empty() {
         return Err("the Python on the PATH has no package onnxruntime".to_owned());
     }
-    let directory = Path::new(&package).join("capi");
-    library_in(&directory).ok_or_else(|| format!("{} has no libonnxruntime.so", directory.display()))
+    library_in(&Path::new(&package).join("capi"))
 }
 
 #[cfg(test)]

@@ -8,6 +8,7 @@ use rayon::prelude::*;
 use rayon::{ThreadPool, ThreadPoolBuilder};
 
 use super::attentions::{self, Attentions};
+use super::layer::Layer;
 use super::losses::Losses;
 use super::metadata::{Contract, Metadata};
 use super::native::Placement;
@@ -38,7 +39,8 @@ pub struct Description {
     pub model_bytes: u64,
     /// How the model gives its attention.
     pub contract: Contract,
-    /// What the model says of itself; `None` for a bare model of another exporter.
+    /// What the model says of itself; `None` for a bare model of another exporter. Where the setting `layer` chose one of its
+    /// layers, that is the only one.
     pub metadata: Option<Metadata>,
     /// Query heads of all scored layers, where the model tells.
     pub heads: Option<usize>,
@@ -124,7 +126,8 @@ pub struct Scorer {
 enum Model {
     QueryKey(QueryKey),
     Attentions(Attentions),
-    Statistics,
+    /// The layer that is scored, where it is one of several.
+    Statistics(Option<Layer>),
 }
 
 impl Scorer {
@@ -146,16 +149,25 @@ impl Scorer {
             false => None,
         };
         let graph = Graph::open(&model_file, config)?;
-        let metadata =
+        let mut metadata =
             Metadata::from_properties(|key| graph.property(key)).map_err(|error| error.at(package.display()))?;
         if let Some(least) = metadata.as_ref().and_then(|metadata| metadata.least_onnxruntime.as_deref()) {
             runtime::check_version(least).map_err(|error| error.at(package.display()))?;
         }
         let contract = contract(&graph, metadata.as_ref()).map_err(|error| error.at(package.display()))?;
+        let layer = match &metadata {
+            Some(metadata) => Layer::chosen(config.layer.as_deref(), metadata)?,
+            None if config.layer.is_none() || contract == Contract::Attentions => None,
+            None => {
+                let message = "layer can be auto alone: the model does not tell which layers it holds";
+                return Err(Error::new(ErrorKind::InvalidSetting, message));
+            }
+        };
         let model = match contract {
             Contract::QueryKey => Model::QueryKey(QueryKey {
                 token_bytes: metadata.as_ref().map_or(0, query_key::token_bytes),
                 memory_limit: config.memory_limit,
+                layer,
                 attention_scale: metadata.as_ref().map(|metadata| metadata.attention_scale),
                 logit_softcap: metadata.as_ref().and_then(|metadata| metadata.logit_softcap),
                 instruction_set: config.instruction_set,
@@ -163,17 +175,20 @@ impl Scorer {
                 rows: config.rows,
                 profile: config.profile,
             }),
-            Contract::Attentions => Model::Attentions(Attentions::new(&graph, config)?),
+            Contract::Attentions => Model::Attentions(Attentions::new(&graph, config, metadata.as_ref())?),
             Contract::Statistics if config.profile => {
                 let message = "a model of the contract statistics gives no distance profile: leave the setting profile at \
                                false, or export the checkpoint with --contract query-key";
                 return Err(Error::new(ErrorKind::InvalidSetting, message));
             }
-            Contract::Statistics => Model::Statistics,
+            Contract::Statistics => Model::Statistics(layer),
         };
+        if let (Some(metadata), Some(layer)) = (&mut metadata, layer) {
+            metadata.layers = vec![metadata.layers[layer.place()]];
+        }
         let heads = match &model {
-            Model::QueryKey(_) | Model::Statistics => metadata.as_ref().map(Metadata::scored_heads),
-            Model::Attentions(attentions) => Some(attentions.heads),
+            Model::QueryKey(_) | Model::Statistics(_) => metadata.as_ref().map(Metadata::scored_heads),
+            Model::Attentions(attentions) => Some(attentions.scored_heads()),
         };
         let tells_losses = metadata.as_ref().is_some_and(|metadata| metadata.losses);
         let losses = tells_losses.then(|| Losses::new(&model_file, config));
@@ -308,7 +323,7 @@ impl Scorer {
         let region = |sink_tokens: &usize| FarRegion { sink_tokens: *sink_tokens, ..self.far_region(ids.len()) };
         let regions: Vec<_> = sink_tokens.iter().map(region).collect();
         let domain = self.config.variance_domain;
-        self.pool.get()?.install(|| match &self.model {
+        let mut scores = self.pool.get()?.install(|| match &self.model {
             Model::QueryKey(model) => SinkScores::measure(
                 || model.open(&self.graph, &ids, cancel),
                 |window, far| model.score_window(window, far, domain, cancel),
@@ -319,12 +334,16 @@ impl Scorer {
                 |map, far| model.score_map(map, far, domain),
                 &regions,
             ),
-            Model::Statistics => SinkScores::measure(
-                || statistics::scores(&self.graph, &ids, &regions, domain, cancel),
+            Model::Statistics(layer) => SinkScores::measure(
+                || statistics::scores(&self.graph, &ids, &regions, domain, *layer, cancel),
                 |scores, far| Ok(scores.iter().find(|score| score.far == far).expect("a score of each region").clone()),
                 &regions,
             ),
-        })
+        });
+        if let Ok(scores) = &mut scores {
+            scores.scores.iter_mut().for_each(|score| self.tell_untrained(score));
+        }
+        scores.map_err(blame_weights)
     }
 
     /// Checks that settings of `sink_tokens` leave something far in a window of `length` tokens.
@@ -420,6 +439,7 @@ impl Scorer {
     }
 
     fn telling_losses(&self) -> Result<&Losses> {
+        self.pool.get()?;
         self.losses.as_ref().ok_or_else(|| {
             let message = format!(
                 "{} has no losses beside it, so windows have no information gain: export the checkpoint with --gain",
@@ -449,7 +469,7 @@ impl Scorer {
             Model::QueryKey(model) => model.memory_share(length),
             Model::Attentions(attentions) => attentions.memory_share(length),
             // The model scores one window after the other.
-            Model::Statistics => 0.0,
+            Model::Statistics(_) => 0.0,
         }
     }
 
@@ -471,7 +491,7 @@ impl Scorer {
         let comparisons = self.pool.get()?.install(|| match &self.model {
             Model::QueryKey(model) => model.verify(&self.graph, &ids, far, domain, cancel),
             Model::Attentions(model) => model.verify(&self.graph, &ids, far, domain, cancel),
-            Model::Statistics => {
+            Model::Statistics(_) => {
                 statistics::verify(&self.graph, self.description.metadata.as_ref(), &ids, far, domain, cancel)
             }
         })?;
@@ -482,11 +502,22 @@ impl Scorer {
         let ids = self.window(ids, self.config.window.get())?;
         let far = self.far_region(ids.len());
         let domain = self.config.variance_domain;
-        self.pool.get()?.install(|| match &self.model {
+        let score = self.pool.get()?.install(|| match &self.model {
             Model::QueryKey(model) => model.on(rows).score(&self.graph, &ids, far, domain, cancel),
             Model::Attentions(model) => model.score(&self.graph, &ids, far, domain, cancel),
-            Model::Statistics => Ok(statistics::scores(&self.graph, &ids, &[far], domain, cancel)?.swap_remove(0)),
-        })
+            Model::Statistics(layer) => {
+                Ok(statistics::scores(&self.graph, &ids, &[far], domain, *layer, cancel)?.swap_remove(0))
+            }
+        });
+        let mut score = score.map_err(blame_weights)?;
+        self.tell_untrained(&mut score);
+        Ok(score)
+    }
+
+    /// Says in a score how much of its window the model was not trained for.
+    fn tell_untrained(&self, score: &mut Score) {
+        let trained = self.description.metadata.as_ref().map_or(usize::MAX, |metadata| metadata.max_positions);
+        score.untrained_tokens = score.token_count.saturating_sub(trained);
     }
 
     /// Token ids as one window of at most `window` tokens that can be scored: framed, truncated and checked.
@@ -564,6 +595,13 @@ impl Scorer {
                 Err(Error::new(ErrorKind::InvalidArgument, message))
             }
         }
+    }
+}
+
+fn blame_weights(error: Error) -> Error {
+    match error.kind() {
+        ErrorKind::NonFinite => error.at("the model's weights are damaged"),
+        _ => error,
     }
 }
 

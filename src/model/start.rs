@@ -1,5 +1,6 @@
 //! How a session starts, and why not.
 
+use std::fs::File;
 use std::path::Path;
 
 use ndarray::{Array2, arr2};
@@ -56,6 +57,9 @@ fn cannot_load(runtime: &Runtime, path: &Path, config: &Config, cause: &str) -> 
         let hint = "the file may be truncated or no ONNX model; export it again";
         Error::new(ErrorKind::InvalidModel, format!("{} cannot be loaded: {cause}; {hint}", path.display()))
     };
+    if let Some(error) = lack_of_resources(path, cause) {
+        return error;
+    }
     if config.execution_provider == ExecutionProvider::CPU {
         return damaged(cause);
     }
@@ -70,6 +74,26 @@ fn cannot_load(runtime: &Runtime, path: &Path, config: &Config, cause: &str) -> 
     let provider = config.execution_provider.name();
     let message = format!("the execution provider {provider} cannot run {}: {cause}", path.display());
     Error::new(ErrorKind::Runtime, message)
+}
+
+/// What a machine lacks that cannot load even a whole model.
+fn lack_of_resources(path: &Path, cause: &str) -> Option<Error> {
+    if let Err(cause) = File::open(path) {
+        return Some(Error::io(format!("read {}", path.display()), cause));
+    }
+    let cause_has = |words: &&str| cause.to_lowercase().contains(words);
+    let lacking = [
+        "too many open files",
+        "allocate memory",
+        "bad_alloc",
+        "bad allocation",
+        "out of memory",
+        "resource temporarily",
+    ];
+    lacking.iter().any(|words| cause_has(words)).then(|| {
+        let hint = "the machine, or a limit of this process, has no more memory, files or threads to give";
+        Error::new(ErrorKind::Runtime, format!("{} cannot be loaded: {cause}; {hint}", path.display()))
+    })
 }
 
 /// `y = x · [[1, 2], [3, 4]]` for a row `x` of two numbers; `onnx.parser.parse_model` makes it of

@@ -3,6 +3,7 @@
 use ndarray::{Ix3, arr0};
 use ort::value::DynValue;
 
+use super::layer::Layer;
 use super::metadata::{Contract, Metadata};
 use super::query_key::{integers, tensor, vectors};
 use super::runner::Inputs;
@@ -22,11 +23,14 @@ pub(super) fn scores(
     ids: &[u32],
     regions: &[FarRegion],
     domain: VarianceDomain,
+    layer: Option<Layer>,
     cancel: &Cancel,
 ) -> Result<Vec<Score>> {
     let values = graph.run(inputs(ids, regions)?, OUTPUTS, cancel)?;
     let settings = far_masses(&values, regions.len())?;
-    let score = |(far, heads): (&FarRegion, Vec<FarMass>)| Score::new(&heads, ids.len(), *far, domain);
+    let score = |(far, heads): (&FarRegion, Vec<FarMass>)| {
+        Score::new(&heads[Layer::heads(layer, heads.len())], ids.len(), *far, domain)
+    };
     regions.iter().zip(settings).map(score).collect()
 }
 

@@ -4,6 +4,7 @@
 //! them ranked and owned; [`Selector::sorted`] ranks category by category, and names windows by their ordinals alone.
 
 mod adaptive;
+mod forecast;
 mod ranking;
 mod selector;
 
@@ -13,6 +14,7 @@ use crate::attention::FarRegion;
 use crate::choice::Choice;
 
 pub use adaptive::{MOST_CONFIDENCE, StandardErrors, in_doubt};
+pub use forecast::{Forecast, Rounds, forecast};
 pub use ranking::{Duplicate, Ranking, Sorted, Standing, long_distance_dependency_scores};
 pub use selector::Selector;
 

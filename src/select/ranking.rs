@@ -355,6 +355,68 @@ mod tests {
     }
 
     #[test]
+    fn the_first_of_duplicates_is_kept() {
+        let given = [("b", 0.3), ("a", 0.1), ("b", 0.9), ("c", 0.2), ("a", 0.8), ("b", 0.7)];
+        let selector = selector(&given.map(|(id, strength)| candidate(id, strength, 0.0)));
+        let mut sorted = selector.sorted();
+        let duplicates = sorted.remove_duplicates().into_iter().map(|twins| (twins.ordinal, twins.first));
+        assert_eq!(duplicates.collect::<Vec<_>>(), [(2, 0), (4, 1), (5, 0)]);
+        let ranking = sorted.rankings(&Method::new(Standardize::ZScore, 0.5, Cut::Count(2))).next().unwrap().unwrap();
+        let ordinals = |windows: &[Standing]| windows.iter().map(|window| window.ordinal).collect::<Vec<_>>();
+        assert_eq!((ordinals(&ranking.windows), ordinals(ranking.selected())), (vec![0, 3, 1], vec![0, 3]));
+    }
+
+    #[test]
+    fn windows_measured_differently_do_not_compete() {
+        let measured = |id, token_count, far: Option<(usize, usize)>| Candidate {
+            token_count,
+            far: far.map(|(min_distance, sink_tokens)| FarRegion { min_distance, sink_tokens }),
+            ..candidate(id, 0.1, -0.1)
+        };
+        let method = Method::new(Standardize::ZScore, 0.5, Cut::Count(1));
+        let refused = |a, b| {
+            let error = selector(&[a, b]).rank(&method).err()?;
+            assert_eq!(error.kind(), ErrorKind::InvalidArgument);
+            Some(error.to_string())
+        };
+        let window = || measured("a", 4096, Some((1024, 4)));
+        let message = refused(measured("b", 3, Some((0, 4))), window()).unwrap();
+        assert!(message.contains("books") && message.contains("b with 3 tokens and a with 4096"), "{message}");
+        assert!(
+            refused(window(), measured("b", 4096, Some((512, 4))))
+                .unwrap()
+                .contains("512 tokens as minimum distance and a with 1024")
+        );
+        assert!(refused(window(), measured("b", 4096, Some((1024, 0)))).unwrap().contains("0 sink tokens"));
+        // Tokenized again, or not known.
+        assert_eq!(refused(window(), measured("b", 4091, Some((1022, 4)))), None);
+        assert_eq!(refused(window(), measured("b", 0, None)), None);
+        let allowed = Method { mixed_lengths: MixedLengths::Allow, ..method };
+        selector(&[measured("b", 3, None), window()]).rank(&allowed).unwrap();
+    }
+
+    #[test]
+    fn the_first_form_is_still_read() {
+        let json = r#"{"version":1,"candidates":[{"id":"a","category":"books","token_count":100,
+            "dependency_strength":0.1,"distribution_uniformity":-4.0}]}"#;
+        assert_eq!(Selector::from_json(json).unwrap(), selector(&[candidate("a", 0.1, -4.0)]));
+    }
+
+    #[test]
+    fn ordinals_stay_through_merging_json_and_new_scores() {
+        let mut first = selector(&[candidate("b", 0.1, -4.0)]);
+        let far = Some(FarRegion { min_distance: 25, sink_tokens: 4 });
+        let other = Candidate { category: "code".to_owned(), far, ..candidate("a", 0.2, -3.0) };
+        first.merge(selector(&[other.clone(), candidate("c", 0.3, -2.0)]));
+        let mut merged = Selector::from_json(&first.to_json()).unwrap();
+        assert_eq!(merged, first);
+        assert_eq!(merged.candidate(1).to_owned(), other);
+        merged.rescore(2, 0.5, -1.0).unwrap();
+        assert_eq!(merged.candidate(2).to_owned(), candidate("c", 0.5, -1.0));
+        assert_eq!(merged.rescore(0, f64::NAN, 0.0).unwrap_err().kind(), ErrorKind::NonFinite);
+    }
+
+    #[test]
     fn json_that_is_no_selector_is_refused() {
         let kind = |json: &str| Selector::from_json(json).unwrap_err().kind();
         assert_eq!(kind(""), ErrorKind::InvalidRecord);

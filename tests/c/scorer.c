@@ -125,6 +125,15 @@ static void windows_that_cannot_be_scored_are_refused(void) {
     FAILS(CANCELLED, "cancelled", longattn_scorer_score(scorer, &input, cancel, NULL, 0, &score, &error));
     longattn_cancel_free(cancel);
     longattn_cancel_free(NULL);
+
+    longattn_cancel *deadline = longattn_cancel_new();
+    longattn_cancel_set_deadline(NULL, 0);
+    longattn_cancel_set_deadline(deadline, UINT64_MAX);
+    CHECK(!longattn_cancel_is_requested(deadline));
+    longattn_cancel_set_deadline(deadline, 0);
+    CHECK(longattn_cancel_is_requested(deadline));
+    FAILS(CANCELLED, "deadline", longattn_scorer_score(scorer, &input, deadline, NULL, 0, &score, &error));
+    longattn_cancel_free(deadline);
     CHECK(same(score, untouched));
     longattn_scorer_free(bare);
     longattn_scorer_free(scorer);

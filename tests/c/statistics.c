@@ -130,6 +130,8 @@ static void wrong_maps_are_refused(void) {
           longattn_score_map(numbers, 1, (size_t)1 << 31, NULL, NULL, 0, &score, &error));
     FAILS(INVALID_ARGUMENT, "no memory is that large",
           longattn_score_map(numbers, SIZE_MAX, SIZE_MAX, NULL, NULL, 0, &score, &error));
+    map[1][LENGTH - 1][0] += 6;
+    FAILS(INVALID_ARGUMENT, "sums to 7", longattn_score_map(numbers, HEADS, LENGTH, NULL, NULL, 0, &score, &error));
     map[1][LENGTH - 1][0] = NAN;
     FAILS(NON_FINITE, "head 1", longattn_score_map(numbers, HEADS, LENGTH, NULL, NULL, 0, &score, &error));
     map[1][LENGTH - 1][0] = INFINITY;
@@ -160,6 +162,10 @@ static void wrong_queries_and_keys_are_refused(void) {
           longattn_score_query_key(q, 4, NULL, 0, LENGTH, 8, SCALE, NULL, NULL, 0, &score, &error));
     FAILS(INVALID_ARGUMENT, "head size 0",
           longattn_score_query_key(q, 4, k, 2, LENGTH, 0, SCALE, NULL, NULL, 0, &score, &error));
+    FAILS(INVALID_ARGUMENT, "head size 0",
+          longattn_score_query_key(q, 4, k, 2, SIZE_MAX / 16, 0, SCALE, NULL, NULL, 0, &score, &error));
+    FAILS(INVALID_ARGUMENT, "cannot share",
+          longattn_score_query_key(q, 0, k, 0, SIZE_MAX / 16, 8, SCALE, NULL, NULL, 0, &score, &error));
     FAILS(TOO_SHORT, "0 tokens", longattn_score_query_key(q, 4, k, 2, 0, 8, SCALE, NULL, NULL, 0, &score, &error));
     FAILS(TOO_SHORT, "1 tokens", longattn_score_query_key(q, 4, k, 2, 1, 8, SCALE, NULL, NULL, 0, &score, &error));
     FAILS(INVALID_ARGUMENT, "no memory is that large",

@@ -77,8 +77,9 @@ class SelectionTest {
                 windows.add(RowFactory.create(category, id, tokens, strength, uniformity));
                 selector.add(id, category, tokens, strength, uniformity);
             }
-            for (String settings : List.of("", "standardize=min-max alpha=-0.7 token_budget=100000",
-                    "token_budget=18446744073709551615")) {
+            for (String settings : List.of("mixed_lengths=allow",
+                    "mixed_lengths=allow standardize=min-max alpha=-0.7 token_budget=100000",
+                    "mixed_lengths=allow token_budget=18446744073709551615")) {
                 List<List<Object>> expected = new ArrayList<>();
                 for (Ranked window : selector.finish(Case.settings(settings))) {
                     expected.add(List.of(window.category(), window.id(), window.tokenCount(), window.dependencyStrength(),
