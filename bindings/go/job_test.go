@@ -105,7 +105,8 @@ func TestACancelledJobGoesOn(t *testing.T) {
 	_, err = longattn.OpenJob(scorer, []string{input}, directory)
 	expectError(t, err, longattn.ErrInvalidArgument, "has results already")
 	summary := succeed(openJob(t, input, directory, longattn.With("earlier_results", "resume")).Run(background()))(t)
-	if summary.Windows != 12000 || summary.WindowsKnown == 0 || summary.WindowsKnown == 12000 || summary.TokensScored != 600000 {
+	if summary.Windows != 12000 || summary.WindowsKnown == 0 || summary.WindowsKnown == 12000 ||
+		summary.TokensScored < 50*(12000-summary.WindowsKnown) {
 		t.Error(summary)
 	}
 }

@@ -52,6 +52,10 @@ type Score struct {
 
 	DependencyStrengthError     float64 // standard error of DS; 0 where all rows are known
 	DistributionUniformityError float64 // standard error of DU; 0 where all rows are known
+
+	// Tokens at the end of the window past the positions that the model was trained for, whose attention is a guess; 0 where
+	// the model does not tell.
+	UntrainedTokens uint64
 }
 
 // A HeadScore is what one head says of a window.
@@ -371,6 +375,7 @@ func scoreOf(score *C.longattn_score) Score {
 		DistributionUniformity:      float64(score.distribution_uniformity),
 		DependencyStrengthError:     float64(score.dependency_strength_error),
 		DistributionUniformityError: float64(score.distribution_uniformity_error),
+		UntrainedTokens:             uint64(score.untrained_tokens),
 	}
 }
 
@@ -386,6 +391,7 @@ func (s Score) native() C.longattn_score {
 		distribution_uniformity:       C.double(s.DistributionUniformity),
 		dependency_strength_error:     C.double(s.DependencyStrengthError),
 		distribution_uniformity_error: C.double(s.DistributionUniformityError),
+		untrained_tokens:              C.uint64_t(s.UntrainedTokens),
 	}
 }
 

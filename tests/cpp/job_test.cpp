@@ -101,7 +101,7 @@ TEST_F(Job, GoesOnWhereItWasCancelled) {
     EXPECT_EQ(found.windows, 12000U);
     EXPECT_GT(found.windows_known, 0U);
     EXPECT_LT(found.windows_known, 12000U);
-    EXPECT_EQ(found.tokens_scored, 12000U * 50);
+    EXPECT_GE(found.tokens_scored, (12000 - found.windows_known) * 50);
 }
 
 TEST_F(Job, ThrowsWhatItsObserverThrows) {

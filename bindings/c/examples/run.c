@@ -23,9 +23,9 @@ static void interrupted(int signal) {
 }
 
 /* Ends the program where a call failed. */
-static void check(longattn_status status, longattn_error *error) {
+static void check(longattn_status status, longattn_error *const *error) {
     if (status == LONGATTN_STATUS_OK) return;
-    fprintf(stderr, "%s\n", longattn_error_message(error, NULL));
+    fprintf(stderr, "%s\n", longattn_error_message(*error, NULL));
     exit(status == LONGATTN_STATUS_CANCELLED ? 130 : 1);
 }
 
@@ -53,7 +53,7 @@ static void set(longattn_config *config, const char *flag, const char *value) {
     size_t length = 0;
     for (flag += 2; *flag != '\0' && length < sizeof key; flag++) key[length++] = *flag == '-' ? '_' : *flag;
     longattn_error *error = NULL;
-    check(longattn_config_set(config, key, length, value, strlen(value), &error), error);
+    check(longattn_config_set(config, key, length, value, strlen(value), &error), &error);
 }
 
 /* What became of everything, and of each category. */
@@ -61,7 +61,7 @@ static void show_result(const longattn_job *job, const longattn_summary *summary
     for (size_t index = 0; index < longattn_job_category_count(job); index++) {
         longattn_job_category category;
         longattn_error *error = NULL;
-        check(longattn_job_category_get(job, index, &category, &error), error);
+        check(longattn_job_category_get(job, index, &category, &error), &error);
         printf("%.*s: %" PRIu64 " of %" PRIu64 " windows\n", (int)category.name_length, category.name, category.selected,
                category.windows);
     }
@@ -93,12 +93,12 @@ int main(int argc, char **argv) {
 
     longattn_error *error = NULL;
     longattn_scorer *scorer = NULL;
-    check(longattn_scorer_open(argv[1], strlen(argv[1]), config, &scorer, &error), error);
+    check(longattn_scorer_open(argv[1], strlen(argv[1]), config, &scorer, &error), &error);
     longattn_job *job = NULL;
-    check(longattn_job_open(scorer, inputs, input_count, argv[2], strlen(argv[2]), config, &job, &error), error);
+    check(longattn_job_open(scorer, inputs, input_count, argv[2], strlen(argv[2]), config, &job, &error), &error);
     longattn_observer observer = {.progress = show_progress, .reject = show_reject, .notice = show_notice};
     longattn_summary summary;
-    check(longattn_job_run(job, &observer, cancel, &summary, &error), error);
+    check(longattn_job_run(job, &observer, cancel, &summary, &error), &error);
     fprintf(stderr, "\n");
     show_result(job, &summary);
 

@@ -15,6 +15,7 @@ public final class Score {
     private final long rows;
     private final double dependencyStrengthError;
     private final double distributionUniformityError;
+    private final long untrainedTokens;
 
     Score(Pointer score) {
         tokenCount = score.getLong(0);
@@ -26,6 +27,7 @@ public final class Score {
         rows = score.getLong(48);
         dependencyStrengthError = score.getDouble(56);
         distributionUniformityError = score.getDouble(64);
+        untrainedTokens = score.getLong(72);
     }
 
     /** Writes what a selection reads of a score. */
@@ -88,5 +90,14 @@ public final class Score {
     /** {@return the standard error of DU; 0 where all rows are known} */
     public double distributionUniformityError() {
         return distributionUniformityError;
+    }
+
+    /**
+     * Tokens at the end of the window past the positions that the model was trained for, whose attention is a guess.
+     *
+     * @return their number; 0 where the model does not tell
+     */
+    public long untrainedTokens() {
+        return untrainedTokens;
     }
 }
