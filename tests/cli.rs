@@ -245,9 +245,9 @@ fn a_killed_run_goes_on_where_it_stopped() {
 
     // What a kill leaves: some whole lines, and one that was being written.
     fs::create_dir(workplace.path("killed")).unwrap();
-    fs::copy(workplace.path("whole/run.json"), workplace.path("killed/run.json")).unwrap();
-    let text = fs::read_to_string(workplace.path("whole/scores.jsonl")).unwrap();
-    workplace.write("killed/scores.jsonl", &text[..text.len() / 2]);
+    fs::copy(workplace.path("whole/job.json"), workplace.path("killed/job.json")).unwrap();
+    let journal = fs::read_to_string(workplace.path("whole/journal.jsonl")).unwrap();
+    workplace.write("killed/journal.jsonl", &journal[..journal.len() / 2]);
     let refused = workplace.fail(&format!("{arguments} -o killed"));
     assert!(refused.contains("--resume") && refused.contains("--overwrite"), "{refused}");
     let told = workplace.succeed(&format!("{arguments} -o killed --resume"));
@@ -260,7 +260,7 @@ fn a_killed_run_goes_on_where_it_stopped() {
     assert_eq!(workplace.lines("killed/selected.jsonl").len(), 2);
     let another_window = arguments.replace("512", "256");
     let refused = workplace.fail(&format!("{another_window} -o killed --resume"));
-    assert!(refused.contains("cannot be resumed"), "{refused}");
+    assert!(refused.contains("cannot be gone on with: window was 512 and is 256"), "{refused}");
 }
 
 #[test]
@@ -273,8 +273,11 @@ fn a_kill_in_the_middle_loses_no_finished_window() {
         workplace.write(&format!("corpus/code/{copy}.rs"), format!("// {copy}\n{code}"));
     }
     let mut child = workplace.command(arguments).stderr(Stdio::null()).spawn().unwrap();
-    let scores = workplace.path("killed/scores.jsonl");
-    let finished = || fs::read(&scores).unwrap_or_default().iter().filter(|byte| **byte == b'\n').count();
+    let journal = workplace.path("killed/journal.jsonl");
+    let finished = || {
+        let lines = fs::read_to_string(&journal).unwrap_or_default();
+        lines.split_inclusive('\n').filter(|line| line.starts_with("{\"window\"") && line.ends_with('\n')).count()
+    };
     while finished() == 0 {
         assert!(child.try_wait().unwrap().is_none(), "the run ended before it could be killed");
         std::thread::yield_now();
@@ -288,7 +291,7 @@ fn a_kill_in_the_middle_loses_no_finished_window() {
     };
     let told = workplace.succeed(&format!("{arguments} --resume"));
     assert!(told.contains(&format!("{windows} scored by an earlier run")), "{told}");
-    let ids: Vec<_> = workplace.lines("killed/scores.jsonl");
+    let ids = workplace.lines("killed/scores.jsonl");
     assert_eq!(texts(&ids, "id").into_iter().collect::<HashSet<_>>().len(), ids.len());
 }
 

@@ -557,7 +557,7 @@ fn reading_goes_on_at_any_document() {
             let mut documents = corpus.read(0).unwrap();
             documents.skip_to(all[start].offset, all[start].line).unwrap();
             assert_eq!(documents.next().unwrap().unwrap(), all[start]);
-            let later = (start + 1).max(1500).min(2000);
+            let later = (start + 1).clamp(1500, 2000);
             if later > start {
                 documents.skip_to(all[later].offset, all[later].line).unwrap();
                 assert!(documents.by_ref().map(Result::unwrap).eq(all[later..].iter().cloned()));
@@ -777,7 +777,7 @@ fn run_out_of_descriptors() {
     let held: Vec<_> = std::iter::from_fn(|| fs::File::open(&path).ok()).collect();
     let reject = corpus.read(0).err().expect("no descriptor is left");
     assert!(reject.reason.contains("ulimit -n") && !reject.reason.contains("damaged"), "{reject}");
-    let error = Corpus::open(&[path.parent().unwrap()], Fields::default(), &[]).err().expect("an error, not a reject");
+    let error = Corpus::open(&[path.parent().unwrap()], Fields::default(), &[]).expect_err("an error, not a reject");
     assert_eq!(error.kind(), ErrorKind::Io);
     drop(held);
     assert!(corpus.read(0).unwrap().finish().is_ok());

@@ -12,46 +12,81 @@ use super::observer::{Progress, Stage};
 use super::reading::Unit;
 use super::summary::Summary;
 use super::table::{Table, WindowRow};
+use crate::cancel::Cancel;
 use crate::choice::Choice;
-use crate::config::{Config, Rows};
+use crate::config::{Config, DEFAULT_RATIO, Rows};
 use crate::corpus::{Corpus, Reject};
 use crate::error::{Error, ErrorKind, Result};
 use crate::model::{self, Contract, Input, Scorer};
-use crate::select::in_doubt;
+use crate::select::{Cut, Method, Rounds, Selector, StandardErrors, forecast, in_doubt};
 
 /// One row in so many is the first number of rows unless the setting `rows` says another.
 const FIRST_SHARE: usize = 16;
 
-/// How many times as many rows a window gets from one of its rounds to the next.
-const STEP: usize = 4;
-
 /// Tokens whose windows are scored in one go.
 const BATCH_TOKENS: usize = 1 << 16;
 
-/// The rows of the first scores.
-pub(super) fn first_rows(config: &Config, window: NonZeroUsize) -> Rows {
-    match config.rows {
-        Rows::All => Rows::Sample(window.div_ceil(NonZeroUsize::new(FIRST_SHARE).expect("not 0"))),
-        rows => rows,
+/// The rounds of an adaptive job. The first is on as many rows as the setting says, or on one in so many.
+pub(super) fn rounds(scorer: &Scorer) -> Rounds {
+    let config = scorer.config();
+    let length = config.window.get();
+    let first = match config.rows {
+        Rows::All => length.div_ceil(FIRST_SHARE),
+        Rows::Sample(rows) => rows.get(),
+    };
+    Rounds::new(length, scorer.far_region(length), first)
+}
+
+/// The setting for the rows of a round.
+pub(super) fn rows_of(rounds: &Rounds, round: u8) -> Rows {
+    match NonZeroUsize::new(rounds.asked(usize::from(round))) {
+        Some(asked) if usize::from(round) + 1 < rounds.count() => Rows::Sample(asked),
+        _ => Rows::All,
     }
 }
 
-/// The rows of the round after one; near to all, all cost little more and leave no doubt.
-fn next_rows(rows: u32, window: NonZeroUsize) -> Rows {
-    let next = NonZeroUsize::new((rows as usize).saturating_mul(STEP)).unwrap_or(NonZeroUsize::MAX);
-    if next.get() * 2 < window.get() { Rows::Sample(next) } else { Rows::All }
-}
-
-/// Windows whose first scores tell what rounds would cost.
+/// Windows whose first scores tell whether rounds pay.
 const PILOT: usize = 256;
 
-/// Whether exact scores of all windows are cheaper than rounds, by the first scores of some. No time plays a part, so that
-/// the answer is the same each time.
-pub(super) fn exact_is_cheaper(table: &Table, config: &Config) -> Result<bool> {
-    if table.windows.len() < PILOT {
-        return Ok(false);
+/// The first windows of a corpus, by which it is decided whether the others are scored in rounds. No time plays a part, so
+/// that the answer is the same each time.
+#[derive(Default)]
+pub(super) struct Pilot {
+    selector: Selector,
+    errors: Vec<StandardErrors>,
+    decided: bool,
+}
+
+impl Pilot {
+    /// Takes in one more window, unless there are enough.
+    pub fn add(&mut self, category: &str, row: &WindowRow) -> Result<()> {
+        if self.errors.len() == PILOT {
+            return Ok(());
+        }
+        let id = format!("{:03}", self.errors.len());
+        self.selector.add(row.candidate(&id, category))?;
+        self.errors.push(row.errors());
+        Ok(())
     }
-    Ok(false)
+
+    /// Whether it has just become clear that exact scores of all windows are cheaper.
+    pub fn favours_exact_scores(&mut self, rounds: &Rounds, config: &Config, cancel: &Cancel) -> Result<bool> {
+        if self.decided || self.errors.len() < PILOT {
+            return Ok(false);
+        }
+        self.decided = true;
+        let method = config.method()?;
+        // Of how many windows these are the first, nobody knows yet.
+        let cut = match method.cut {
+            Cut::Count(_) | Cut::TokenBudget(_) => Cut::Ratio(DEFAULT_RATIO),
+            cut => cut,
+        };
+        let method = Method { cut, ..method };
+        let reached = vec![0; self.errors.len()];
+        let confidence = config.confidence.get();
+        let forecast = forecast(&self.selector, &self.errors, &reached, rounds, &method, confidence, cancel)?;
+        Ok(!forecast.favours_rounds())
+    }
 }
 
 /// Refuses models whose rows cannot be computed one by one.
@@ -77,8 +112,7 @@ pub(super) struct Refining<'a> {
     pub ledger: &'a Ledger,
     pub kept: Kept,
     pub keeping: Keeping<'a>,
-    /// Rows of the first scores.
-    pub rows: Rows,
+    pub rounds: Rounds,
     /// All windows are scored on all rows, since that is cheaper.
     pub exact: bool,
     pub summary: &'a mut Summary,
@@ -89,37 +123,37 @@ impl Refining<'_> {
     /// interrupted call left are taken up where its rounds took them, so that a job gives the same result interrupted or
     /// not.
     pub fn run(&mut self, table: &mut Table) -> Result<()> {
-        // The rows that each window was last asked for.
-        let first = asked(self.rows);
-        let mut asked_of: Vec<u32> = table
-            .windows
-            .iter()
-            .zip(&table.errors)
-            .map(|(_, errors)| if errors.is_exact() { 0 } else { first })
-            .collect();
+        let mut reached = vec![0; table.windows.len()];
+        self.exact = self.exact || self.favours_exact_scores(table, &reached)?;
         loop {
             let doubted = self.in_doubt(table)?;
             if doubted.is_empty() {
                 return Ok(());
             }
-            let mut rounds: BTreeMap<u32, Vec<usize>> = BTreeMap::new();
+            let mut rounds: BTreeMap<u8, Vec<usize>> = BTreeMap::new();
             for ordinal in doubted {
-                let rows = if self.exact { Rows::All } else { next_rows(asked_of[ordinal], self.config.window) };
-                asked_of[ordinal] = asked(rows);
-                rounds.entry(asked(rows)).or_default().push(ordinal);
+                reached[ordinal] = if self.exact { u8::MAX } else { reached[ordinal] + 1 };
+                rounds.entry(reached[ordinal]).or_default().push(ordinal);
             }
             let mut rejected = Vec::new();
-            for (rows, ordinals) in rounds {
-                rejected.extend(self.round(table, rows, &ordinals)?);
+            for (round, ordinals) in rounds {
+                rejected.extend(self.round(table, rows_of(&self.rounds, round), &ordinals)?);
             }
             if !rejected.is_empty() {
                 rejected.sort_unstable();
                 let is_kept = |ordinal: usize| rejected.binary_search(&ordinal).is_err();
-                asked_of =
-                    (0..asked_of.len()).filter(|ordinal| is_kept(*ordinal)).map(|ordinal| asked_of[ordinal]).collect();
                 table.retain(is_kept)?;
+                let mut ordinals = 0..;
+                reached.retain(|_| ordinals.next().is_some_and(is_kept));
             }
         }
+    }
+
+    fn favours_exact_scores(&self, table: &Table, reached: &[u8]) -> Result<bool> {
+        let (method, confidence) = (self.config.method()?, self.config.confidence.get());
+        let (selector, errors, cancel) = (&table.selector, &table.errors, self.keeping.cancel);
+        let forecast = forecast(selector, errors, reached, &self.rounds, &method, confidence, cancel)?;
+        Ok(!forecast.favours_rounds() && forecast.exact > 0.0)
     }
 
     fn in_doubt(&self, table: &Table) -> Result<Vec<usize>> {
@@ -132,11 +166,11 @@ impl Refining<'_> {
     }
 
     /// Scores some windows on so many rows, and gives those that could not be.
-    fn round(&mut self, table: &mut Table, rows: u32, ordinals: &[usize]) -> Result<Vec<usize>> {
+    fn round(&mut self, table: &mut Table, rows: Rows, ordinals: &[usize]) -> Result<Vec<usize>> {
         let mut unknown = Vec::new();
         for ordinal in ordinals {
             let text = table.document(*ordinal).text;
-            match self.ledger.window(text, table.windows[*ordinal].number, rows) {
+            match self.ledger.window(text, table.windows[*ordinal].number, asked(rows)) {
                 Some(row) => table.rescore(*ordinal, &row)?,
                 None => unknown.push(*ordinal),
             }
@@ -144,8 +178,7 @@ impl Refining<'_> {
         if unknown.is_empty() {
             return Ok(Vec::new());
         }
-        let on = NonZeroUsize::new(rows as usize).map_or(Rows::All, Rows::Sample);
-        let told = match on {
+        let told = match rows {
             Rows::All => "all rows".to_owned(),
             Rows::Sample(count) => format!("{count} rows"),
         };
@@ -159,7 +192,7 @@ impl Refining<'_> {
             self.keeping.cancel.check()?;
             let total = Some(tokens.iter().sum());
             let progress = Progress { stage: Stage::Refining, done, total, ..Progress::default() };
-            rejected.extend(self.batch(table, on, batch, progress)?);
+            rejected.extend(self.batch(table, rows, batch, progress)?);
             done += batch_tokens.iter().sum::<u64>();
         }
         Ok(rejected)

@@ -119,6 +119,9 @@ pub(super) struct End {
 
 #[derive(Clone, Copy, Debug, Default, Serialize, Deserialize)]
 pub(super) struct Worked {
+    /// The call's number, from 1.
+    pub call: u64,
+    /// Since the last such entry of the call.
     pub seconds: f64,
     pub tokens: u64,
 }

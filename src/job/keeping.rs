@@ -3,6 +3,7 @@
 use std::num::NonZeroU64;
 use std::ops::{ControlFlow, Range};
 
+use super::adaptive::Pilot;
 use super::batches::{Scores, Sink, is_fatal};
 use super::entry::{self, Begin, End, Entry, Text};
 use super::ledger::Ledger;
@@ -18,6 +19,7 @@ use crate::digest::{Digest, Stamp};
 use crate::error::{Error, ErrorKind, Result};
 use crate::model::Scorer;
 use crate::score::Score;
+use crate::select::Rounds;
 
 /// What is kept of windows beside their scores.
 #[derive(Clone, Copy, Debug, Default)]
@@ -68,8 +70,11 @@ pub(super) struct JournalSink<'a> {
     pub asked: u32,
     pub kept: Kept,
     pub keeping: Keeping<'a>,
-    /// Says, once enough windows have scores, on which rows the others are scored.
-    pub plan: &'a mut dyn FnMut(&Table) -> Result<Option<Rows>>,
+    /// Of an adaptive job: the rounds, and what the first windows tell of them.
+    pub rounds: Option<Rounds>,
+    pub pilot: Pilot,
+    /// Of an adaptive job: all scores are to be exact.
+    pub exact: bool,
     pub found: Found,
 }
 
@@ -147,7 +152,14 @@ impl Sink for JournalSink<'_> {
 
     fn keep(&mut self) -> Result<ControlFlow<(), Option<Rows>>> {
         self.write()?;
-        (self.plan)(&self.found.table).map(ControlFlow::Continue)
+        let Some(rounds) = &self.rounds else { return Ok(ControlFlow::Continue(None)) };
+        if !self.pilot.favours_exact_scores(rounds, self.config, self.keeping.cancel)? {
+            return Ok(ControlFlow::Continue(None));
+        }
+        self.exact = true;
+        let observer = self.keeping.rejecting.observer;
+        observer.notice("exact scores of all windows are cheaper here than adaptive ones: scoring on all rows");
+        Ok(ControlFlow::Continue(Some(Rows::All)))
     }
 }
 
@@ -179,6 +191,7 @@ impl JournalSink<'_> {
         for Window { number, content } in windows {
             let scored = match content {
                 Content::Known(row) => {
+                    self.pilot.add(&record.category, &row)?;
                     self.found.file.counts.windows_known += 1;
                     self.found.file.windows.push(ScoredWindow { number, row });
                     continue;
@@ -186,7 +199,8 @@ impl JournalSink<'_> {
                 Content::Tokens { ids, token_start, bytes } => {
                     let score = scores.next().expect("a score for every window");
                     score.and_then(|score| {
-                        self.window(ScoredNow { text, number, rows, ids, token_start, bytes }, &score)
+                        let window = ScoredNow { text, number, rows, ids, token_start, bytes };
+                        self.window(&record.category, window, &score)
                     })
                 }
             };
@@ -227,7 +241,7 @@ impl JournalSink<'_> {
     }
 
     /// Takes in the score of a window.
-    fn window(&mut self, window: ScoredNow, score: &Score) -> Result<()> {
+    fn window(&mut self, category: &str, window: ScoredNow, score: &Score) -> Result<()> {
         let ScoredNow { text, number, rows, ids, token_start, bytes } = window;
         let information_gain = information_gain(self.scorer, self.kept, &ids, self.keeping.cancel)?;
         let has_tokens = self.kept.tokens && score.rows < score.token_count;
@@ -246,7 +260,9 @@ impl JournalSink<'_> {
         }));
         self.found.summary.tokens_scored += score.token_count as u64;
         self.found.unwritten.windows.push(self.found.file.windows.len());
-        self.found.file.windows.push(ScoredWindow { number, row: WindowRow::unwritten(score) });
+        let row = WindowRow::unwritten(score);
+        self.pilot.add(category, &row)?;
+        self.found.file.windows.push(ScoredWindow { number, row });
         Ok(())
     }
 

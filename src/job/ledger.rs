@@ -26,7 +26,6 @@ pub(super) struct Ledger {
     windows: Vec<KnownWindow>,
     texts: Vec<KnownText>,
     pub worked: Worked,
-    pub calls: u64,
     pub written: Option<Written>,
 }
 
@@ -135,7 +134,7 @@ impl Ledger {
                 Line::Worked(worked) => {
                     ledger.worked.seconds += worked.seconds;
                     ledger.worked.tokens += worked.tokens;
-                    ledger.calls += 1;
+                    ledger.worked.call = worked.call;
                 }
                 Line::Written(written) => ledger.written = Some(written),
                 Line::Reject(_) => ledger.rejects.push(offset),

@@ -51,7 +51,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::model::{Description, Scorer};
 use crate::report::{self, DocumentCounts, ModelSummary, Report};
 
-use adaptive::Refining;
+use adaptive::{Pilot, Refining};
 use batches::Batches;
 use entry::{Entry, Worked, Written};
 use identity::Identity;
@@ -157,6 +157,8 @@ struct Scored {
     summary: Summary,
     /// Of an adaptive job: all scores are to be exact.
     exact: bool,
+    /// Of an adaptive job: a selection has changed the scores.
+    refined: bool,
     begun: Instant,
     /// What of the work is in the journal already.
     told: Worked,
@@ -253,16 +255,6 @@ impl Job {
             pool: &self.pool,
             cancel,
         };
-        let mut exact = false;
-        let config = &self.config;
-        let mut plan = |table: &Table| {
-            if exact || !config.adaptive || !adaptive::exact_is_cheaper(table, config)? {
-                return Ok(None);
-            }
-            exact = true;
-            observer.notice("exact scores of all windows are cheaper here than adaptive ones: scoring on all rows");
-            Ok(Some(Rows::All))
-        };
         let rejecting = Rejecting { rejects: &mut rejects, observer, on_error: self.config.on_error };
         let keeping = Keeping { journal: &mut journal, rejecting, cancel };
         let mut sink = JournalSink {
@@ -274,21 +266,24 @@ impl Job {
             asked: asked(rows),
             kept: self.task.kept,
             keeping,
-            plan: &mut plan,
+            rounds: self.config.adaptive.then(|| adaptive::rounds(&self.scorer)),
+            pilot: Pilot::default(),
+            exact: false,
             found: Found::default(),
         };
         let scored = Batches::new(&self.scorer, &reading, rows, observer).run(&reading, &mut sink);
+        let exact = sink.exact;
         let Found { table, mut summary, .. } = sink.found;
         scored.map_err(|error| self.explain(error))?;
         journal.sync()?;
         summary.windows = table.windows.len() as u64;
-        summary.calls = ledger.calls + 1;
+        summary.calls = ledger.worked.call + 1;
         if summary.windows == 0 && summary.rejects() > 0 {
             let message = format!("not one window could be scored: see {}", self.task.rejects.display());
             return Err(Error::new(ErrorKind::InvalidRecord, message));
         }
         let told = Worked::default();
-        self.scored = Some(Scored { journal, ledger, rejects, table, summary, exact, begun, told });
+        self.scored = Some(Scored { journal, ledger, rejects, table, summary, exact, refined: false, begun, told });
         self.note_work()?;
         Ok(self.summary())
     }
@@ -316,7 +311,8 @@ impl Job {
         cancel: &Cancel,
     ) -> Result<Selection> {
         let method = config.method()?;
-        if self.scored.is_none() {
+        // Another cut begins from the first scores, as it would in another call.
+        if self.scored.as_ref().is_none_or(|scored| scored.refined) {
             self.score(observer, cancel)?;
         }
         self.refine(config, observer, cancel).map_err(|error| self.explain(error))?;
@@ -337,7 +333,8 @@ impl Job {
     fn refine(&mut self, config: &Config, observer: &dyn Observer, cancel: &Cancel) -> Result<()> {
         let Some(scored) = self.scored.as_mut().filter(|_| self.config.adaptive) else { return Ok(()) };
         let config = Config { window: self.config.window, rows: self.config.rows, ..config.clone() };
-        let Scored { journal, ledger, rejects, table, summary, exact, .. } = scored;
+        let Scored { journal, ledger, rejects, table, summary, exact, refined, .. } = scored;
+        *refined = true;
         let mut refining = Refining {
             scorer: &self.scorer,
             config: &config,
@@ -349,7 +346,7 @@ impl Job {
                 rejecting: Rejecting { rejects, observer, on_error: self.config.on_error },
                 cancel,
             },
-            rows: first_rows(&self.scorer, &self.config),
+            rounds: adaptive::rounds(&self.scorer),
             exact: *exact,
             summary,
         };
@@ -390,9 +387,10 @@ impl Job {
     /// Writes down how long the work has taken, since the report tells of all calls.
     fn note_work(&mut self) -> Result<()> {
         let Some(scored) = &mut self.scored else { return Ok(()) };
-        let now = Worked { seconds: scored.begun.elapsed().as_secs_f64(), tokens: scored.summary.tokens_scored };
-        let Worked { seconds, tokens } = scored.told;
-        let since = Worked { seconds: now.seconds - seconds, tokens: now.tokens - tokens };
+        let call = scored.summary.calls;
+        let now = Worked { call, seconds: scored.begun.elapsed().as_secs_f64(), tokens: scored.summary.tokens_scored };
+        let Worked { seconds, tokens, .. } = scored.told;
+        let since = Worked { seconds: now.seconds - seconds, tokens: now.tokens - tokens, ..now };
         scored.journal.append(&Entry::Worked(since))?;
         scored.told = now;
         Ok(())
@@ -442,7 +440,7 @@ fn kept_in(directory: &ResultDirectory, error: Error) -> Error {
 /// The rows of the first scores of a job.
 fn first_rows(scorer: &Scorer, config: &Config) -> Rows {
     match config.adaptive {
-        true => adaptive::first_rows(scorer.config(), scorer.config().window),
+        true => adaptive::rows_of(&adaptive::rounds(scorer), 0),
         false => scorer.config().rows,
     }
 }

@@ -64,7 +64,19 @@ impl WindowRow {
         }
     }
 
-    fn errors(&self) -> StandardErrors {
+    /// The window, for a selection.
+    pub fn candidate<'a>(&self, id: &'a str, category: &'a str) -> Candidate<&'a str> {
+        Candidate {
+            id,
+            category,
+            token_count: u64::from(self.token_count),
+            far: Some(self.far),
+            dependency_strength: self.dependency_strength,
+            distribution_uniformity: self.distribution_uniformity,
+        }
+    }
+
+    pub fn errors(&self) -> StandardErrors {
         StandardErrors {
             dependency_strength: self.dependency_strength_error,
             distribution_uniformity: self.distribution_uniformity_error,
@@ -126,14 +138,7 @@ impl Table {
     }
 
     fn add(&mut self, id: &str, category: &str, number: u32, row: &WindowRow) -> Result<()> {
-        self.selector.add(Candidate {
-            id,
-            category,
-            token_count: u64::from(row.token_count),
-            far: Some(row.far),
-            dependency_strength: row.dependency_strength,
-            distribution_uniformity: row.distribution_uniformity,
-        })?;
+        self.selector.add(row.candidate(id, category))?;
         self.errors.push(row.errors());
         let (computed, all) = row.computed_rows();
         self.rows_computed += computed;
