@@ -22,6 +22,8 @@
 #ifndef LONGATTN_HPP
 #define LONGATTN_HPP
 
+#include <algorithm>
+#include <chrono>
 #include <cstddef>
 #include <cstdint>
 #include <exception>
@@ -311,6 +313,12 @@ public:
 
     /// Asks every call that was given this to stop, and does not wait for them. A signal handler may call it.
     void request() const noexcept { longattn_cancel_request(handle_.get()); }
+
+    /// Asks the same when this much time has passed, in place of a time that was set before.
+    void set_deadline(std::chrono::milliseconds from_now) const noexcept {
+        const auto milliseconds = std::max<std::chrono::milliseconds::rep>(from_now.count(), 0);
+        longattn_cancel_set_deadline(handle_.get(), static_cast<std::uint64_t>(milliseconds));
+    }
 
     bool is_requested() const noexcept { return longattn_cancel_is_requested(handle_.get()); }
 

@@ -2,6 +2,8 @@
 
 #include "support.hpp"
 
+#include <algorithm>
+#include <chrono>
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
@@ -102,6 +104,19 @@ TEST_F(Job, GoesOnWhereItWasCancelled) {
     EXPECT_GT(found.windows_known, 0U);
     EXPECT_LT(found.windows_known, 12000U);
     EXPECT_GE(found.tokens_scored, (12000 - found.windows_known) * 50);
+}
+
+TEST_F(Job, EndsWithinASecondOfItsDeadline) {
+    // One window, which takes far longer than the test waits.
+    const std::size_t length = 1 << 18;
+    std::ofstream(folder / "long.txt") << random_text(length, 1);
+    job work(scorer(query_key_package, {{"window", std::to_string(length)}}), {folder / "long.txt"}, folder / "result");
+    const cancel stop;
+    const auto deadline = std::chrono::steady_clock::now() + std::chrono::milliseconds(300);
+    stop.set_deadline(std::chrono::milliseconds(300));
+    EXPECT_ERROR(cancelled, "", work.run({}, stop));
+    EXPECT_GE(std::chrono::steady_clock::now(), deadline);
+    EXPECT_LT(std::chrono::steady_clock::now(), deadline + std::chrono::seconds(1));
 }
 
 TEST_F(Job, ThrowsWhatItsObserverThrows) {

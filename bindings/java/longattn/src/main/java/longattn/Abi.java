@@ -121,6 +121,8 @@ final class Abi {
 
     static native void longattn_cancel_request(Pointer cancel);
 
+    static native void longattn_cancel_set_deadline(Pointer cancel, long milliseconds);
+
     static native byte longattn_cancel_is_requested(Pointer cancel);
 
     static native void longattn_cancel_free(Pointer cancel);

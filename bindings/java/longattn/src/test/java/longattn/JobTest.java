@@ -144,6 +144,16 @@ class JobTest {
         }
     }
 
+    @Test
+    void aDeadlineEndsTheWork() throws Exception {
+        Cancel cancel = new Cancel();
+        cancel.setDeadline(Duration.ofMillis(-1));
+        assertTrue(cancel.isRequested());
+        try (Job job = open(12, Map.of())) {
+            assertFails(Status.CANCELLED, "", () -> job.run(JobListener.NONE, cancel));
+        }
+    }
+
     private static void pause(Duration duration) {
         try {
             Thread.sleep(duration.toMillis());
