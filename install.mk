@@ -146,7 +146,8 @@ fetch_abigail = [ -x $(abigail_root)/usr/bin/abidw ] || { mkdir -p $(abigail_roo
 define check_example
 sed -n '1,/^ \*\//s/^ \*     //p' include/longattn.h > $(check)/example.c
 $(with_prefix) sh -c '$(CC) -std=c99 $(strict) $(check)/example.c $$(pkg-config --cflags --libs longattn) -o $(check)/example'
-LD_LIBRARY_PATH=$(prefix)/lib $(check)/example $(check)/model "$$(head -c 4000 LICENSE-APACHE)"
+rm -rf $(check)/result
+LD_LIBRARY_PATH=$(prefix)/lib $(check)/example $(check)/model README.md $(check)/result
 endef
 
 # The example that does the whole job, beside the command; $(texts) are real text, in files of many sizes.
@@ -163,7 +164,7 @@ run_test = python3 tests/examples/run_test.py $(longattn) tests/data/tiny/query-
 check_cmake = rm -rf $(check)/moved $(check)/cmake && cp -a $(prefix) $(check)/moved && \
     cmake -S tests/c/cmake -B $(check)/cmake -DCMAKE_PREFIX_PATH=$(CURDIR)/$(check)/moved -DEXAMPLE=$(CURDIR)/$(check)/example.c \
     > $(check)/cmake.log && cmake --build $(check)/cmake >> $(check)/cmake.log && \
-    for program in shared static; do $(check)/cmake/$$program $(check)/model "$$(head -c 4000 LICENSE-APACHE)"; done
+    for program in shared static; do rm -rf $(check)/result && $(check)/cmake/$$program $(check)/model README.md $(check)/result; done
 
 check_memory = LONGATTN_BRIEF=1 valgrind --quiet --error-exitcode=1 --suppressions=tests/c/valgrind.supp --leak-check=full \
     --show-leak-kinds=definite,indirect --errors-for-leak-kinds=definite,indirect $(check)/test > $(check)/valgrind.log && tail -n 1 $(check)/valgrind.log
@@ -195,7 +196,8 @@ cpp-tests: cases $(check)/model/model.onnx
 	target/cpp/tests/longattn_tests --gtest_brief=1
 	sed '/^```cpp$$/,/^```$$/!d; /^```cpp$$/d; /^```$$/Q' docs/cpp.md > target/cpp/first.cpp
 	$(call build_with_pkg_config,target/cpp/first.cpp,target/cpp/first)
-	target/cpp/first $(check)/model README.md
+	rm -rf target/cpp/result
+	target/cpp/first $(check)/model README.md target/cpp/result
 	$(call build_with_pkg_config,bindings/cpp/examples/run.cpp,target/cpp/run)
 	$(call build_with_cmake,bindings/cpp/examples,target/cpp/example)
 	for run in target/cpp/run target/cpp/example/run; do $(run_test) $$run; done

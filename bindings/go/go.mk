@@ -22,5 +22,5 @@ rm -rf target/go && mkdir -p target/go
 sed '/^```go$$/,/^```$$/!d; /^```go$$/d; /^```$$/Q' docs/go.md > target/go/first.go
 cd target/go && go mod init first && go mod edit -require=longattn@v0.0.0 -replace=longattn=$(CURDIR)/bindings/go
 cd target/go && $(with_library) go build -o first .
-$(with_library) target/go/first $(check)/model README.md
+$(with_library) target/go/first $(check)/model README.md target/go/result
 endef

@@ -35,7 +35,8 @@ $(native):
 java-tests: cases $(check)/model/model.onnx $(native)
 	$(maven) --projects longattn,example verify javadoc:javadoc
 	sed '/^```java$$/,/^```$$/!d; /^```java$$/d; /^```$$/Q' docs/java.md > target/java/First.java
-	java -cp '$(jars)' target/java/First.java $(check)/model README.md
+	rm -rf target/java/result
+	java -cp '$(jars)' target/java/First.java $(check)/model README.md target/java/result
 	$(run_test) java -cp 'bindings/java/example/target/longattn-example-$(version).jar:$(jars)' longattn.example.Run
 
 .PHONY: spark-tests
