@@ -2,7 +2,7 @@
  * longattn.h: scores long documents by how far and how evenly a language model's attention reaches back, and selects
  * the best for long-context training, by the method LongAttn (arXiv 2502.16860).
  *
- * The whole life cycle, from a model on disk to the score of a text:
+ * The whole job, from documents and a model on disk to the best windows of each category:
  *
  *     #include <longattn.h>
  *     #include <stdio.h>
@@ -15,19 +15,23 @@
  *     }
  *
  *     int main(int argc, char **argv) {
- *         if (argc != 3) return 2;
+ *         if (argc != 4) return 2;
  *         longattn_error *error = NULL;
  *         longattn_config *config = longattn_config_new();
- *         if (longattn_config_set(config, "window", 6, "8192", 4, &error)) return fail(error);
+ *         if (longattn_config_set(config, "window", 6, "1024", 4, &error)) return fail(error);
  *
  *         longattn_scorer *scorer = NULL;
  *         if (longattn_scorer_open(argv[1], strlen(argv[1]), config, &scorer, &error)) return fail(error);
  *         longattn_config_free(config);
  *
- *         longattn_score score;
- *         if (longattn_scorer_score_text(scorer, argv[2], strlen(argv[2]), &score, &error)) return fail(error);
- *         printf("DS %g, DU %g\n", score.dependency_strength, score.distribution_uniformity);
+ *         longattn_path input = {argv[2], strlen(argv[2])};
+ *         longattn_job *job = NULL;
+ *         if (longattn_job_open(scorer, &input, 1, argv[3], strlen(argv[3]), NULL, &job, &error)) return fail(error);
+ *         longattn_summary summary;
+ *         if (longattn_job_run(job, NULL, NULL, &summary, &error)) return fail(error);
+ *         printf("%d of %d windows selected\n", (int)summary.windows_selected, (int)summary.windows);
  *
+ *         longattn_job_free(job);
  *         longattn_scorer_free(scorer);
  *         return 0;
  *     }
@@ -39,8 +43,9 @@
  * What it computes. A window is a run of tokens of one document. A token's attention goes far where it goes to a
  * token at least min_distance places back that is not among the first sink_tokens of the window. The dependency
  * strength DS of a window is the mean share of attention that goes far, the distribution uniformity DU is minus the
- * variance of that attention, and the long-distance dependency score LDS weighs both against the other windows of a category. All counts of length are
- * in tokens, or in bytes where the name says so.
+ * variance of that attention, and the long-distance dependency score LDS weighs both against the other windows of a
+ * category, which must be of one length to compare. All counts of length are in tokens, or in bytes where the name
+ * says so.
  *
  * Errors. Every function that can fail returns a longattn_status, LONGATTN_STATUS_OK (0) on success, and takes as last
  * argument a place for a longattn_error, which may be NULL. The place is written to on failure only, and what it held

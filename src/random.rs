@@ -71,13 +71,14 @@ mod tests {
     fn students_have_their_degrees_of_freedom() {
         const PROBABILITIES: [f64; 5] = [0.5, 0.1, 0.05, 0.01, 0.001];
         // Two-sided quantiles, as tables give them.
-        let cases: [(fn(&mut Random) -> f64, [f64; 5]); 2] = [
-            (Random::student8, [0.706, 1.860, 2.306, 3.355, 5.041]),
-            (Random::student4, [0.741, 2.132, 2.776, 4.604, 8.610]),
-        ];
-        for (student, quantiles) in cases {
+        let draw = |student: fn(&mut Random) -> f64| {
             let mut random = Random(2);
-            let drawn: Vec<_> = (0..200_000).map(|_| student(&mut random)).collect();
+            (0..200_000).map(|_| student(&mut random)).collect::<Vec<_>>()
+        };
+        for (drawn, quantiles) in [
+            (draw(Random::student8), [0.706, 1.860, 2.306, 3.355, 5.041]),
+            (draw(Random::student4), [0.741, 2.132, 2.776, 4.604, 8.610]),
+        ] {
             for (quantile, probability) in quantiles.into_iter().zip(PROBABILITIES) {
                 let beyond = drawn.iter().filter(|value| value.abs() > quantile).count() as f64 / drawn.len() as f64;
                 let error = 5.0 * (probability / drawn.len() as f64).sqrt();

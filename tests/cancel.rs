@@ -2,6 +2,7 @@
 
 mod common;
 
+use std::num::NonZeroUsize;
 use std::path::Path;
 use std::thread;
 use std::time::{Duration, Instant};
@@ -33,6 +34,7 @@ impl Package {
             contract,
             layers: Layers::These(vec![layer]),
             losses: layer > 0,
+            max_positions: NonZeroUsize::new(tokens),
             tokenizer: Some(checkpoints.join("tokenizer.json")),
             ..ExportOptions::default()
         };
@@ -82,7 +84,7 @@ fn check_all(package: &Package) {
 
 #[test]
 fn queries_and_keys_of_a_deeper_layer() {
-    let package = Package::new(Contract::QueryKey, 2, 100_000);
+    let package = Package::new(Contract::QueryKey, 2, 40_000);
     check_all(&package);
     let Package { scorer, ids, .. } = &package;
     check("losses", |cancel| scorer.losses(ids, cancel));

@@ -6,7 +6,7 @@
 //! independent ones that tell as much, by the geometric mean of the intraclass correlations of both ranks.
 
 use super::estimate::{
-    DEVIATIONS, Estimate, Measured, Sample, effective_count, intraclass_correlation, ranks, sums_by_cluster,
+    DEVIATIONS, IntervalEstimate, Measured, Sample, effective_count, intraclass_correlation, ranks, sums_by_cluster,
 };
 
 /// Closer to 1, Fisher's transformation leaves the numbers.
@@ -94,11 +94,11 @@ impl<'a> Ranked<'a> {
     }
 }
 
-fn interval(correlation: f64, freedom: f64) -> Estimate {
+fn interval(correlation: f64, freedom: f64) -> IntervalEstimate {
     let error = ((1.0 + correlation.powi(2) / 2.0) / freedom.max(1.0)).sqrt();
     let centre = correlation.clamp(-MOST, MOST).atanh();
     let [low, high] = [-DEVIATIONS, DEVIATIONS].map(|deviations| (centre + deviations * error).tanh());
-    Estimate { value: correlation, low: low.min(correlation), high: high.max(correlation) }
+    IntervalEstimate { value: correlation, low: low.min(correlation), high: high.max(correlation) }
 }
 
 #[cfg(test)]
@@ -131,7 +131,7 @@ mod tests {
 
     #[test]
     fn the_interval_is_fishers_with_the_error_of_bonett_and_wright() {
-        let Estimate { low, high, .. } = interval(0.6, 100.0);
+        let IntervalEstimate { low, high, .. } = interval(0.6, 100.0);
         let reach = 1.959_964 * (1.18f64 / 100.0).sqrt();
         assert!((high - (0.6f64.atanh() + reach).tanh()).abs() < 1e-12);
         assert!((low - (0.6f64.atanh() - reach).tanh()).abs() < 1e-12);
@@ -169,7 +169,7 @@ mod tests {
                 let draws = 400;
                 let covers = |_| {
                     let samples = (0..categories).map(|_| simulated(documents, each, correlations, alike, &mut random));
-                    let Estimate { low, high, .. } = measure(&samples.collect::<Vec<_>>()).overall;
+                    let IntervalEstimate { low, high, .. } = measure(&samples.collect::<Vec<_>>()).overall;
                     low <= truth && truth <= high
                 };
                 let share = (0..draws).map(covers).filter(|covers| *covers).count() as f64 / f64::from(draws);

@@ -7,7 +7,7 @@ pub(super) const DEVIATIONS: f64 = 1.959_964;
 
 /// A number and its 95% confidence interval.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
-pub struct Estimate {
+pub struct IntervalEstimate {
     /// The number as measured.
     pub value: f64,
     /// The interval's lower end.
@@ -16,7 +16,7 @@ pub struct Estimate {
     pub high: f64,
 }
 
-impl Estimate {
+impl IntervalEstimate {
     /// The length of the interval.
     pub fn width(&self) -> f64 {
         self.high - self.low
@@ -54,8 +54,8 @@ impl Sample {
 #[derive(Clone, Debug)]
 pub(super) struct Measured {
     /// By category.
-    pub categories: Vec<Estimate>,
-    pub overall: Estimate,
+    pub categories: Vec<IntervalEstimate>,
+    pub overall: IntervalEstimate,
     /// How far each cluster of each category moves the overall value, to first order.
     pub influences: Vec<f64>,
 }
@@ -129,18 +129,18 @@ fn cluster_sizes(clusters: &[usize]) -> Vec<f64> {
 mod tests {
     use super::*;
 
-    fn estimate(value: f64, low: f64, high: f64) -> Estimate {
-        Estimate { value, low, high }
+    fn estimate(value: f64, low: f64, high: f64) -> IntervalEstimate {
+        IntervalEstimate { value, low, high }
     }
 
     #[test]
     fn the_interval_of_a_mean_is_narrower() {
-        let mean = Estimate::mean(&[estimate(0.8, 0.5, 0.9), estimate(0.6, 0.2, 1.0)]);
+        let mean = IntervalEstimate::mean(&[estimate(0.8, 0.5, 0.9), estimate(0.6, 0.2, 1.0)]);
         // 0.7 minus half the root of 0.3² + 0.4², plus half the root of 0.1² + 0.4².
         assert!((mean.value - 0.7).abs() < 1e-12 && (mean.low - 0.45).abs() < 1e-12);
         assert!((mean.high - (0.7 + 0.17f64.sqrt() / 2.0)).abs() < 1e-12);
         let alone = estimate(0.8, 0.5, 0.9);
-        let mean = Estimate::mean(&[alone]);
+        let mean = IntervalEstimate::mean(&[alone]);
         assert!((mean.low - alone.low).abs() < 1e-12 && (mean.high - alone.high).abs() < 1e-12);
     }
 

@@ -20,7 +20,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::score::LayerScore;
 use crate::select::{Standardize, long_distance_dependency_scores};
 
-pub use estimate::Estimate;
+pub use estimate::IntervalEstimate;
 pub use recommend::TOLERATED_LOSS;
 pub use windows::{LeftOut, Plan, Sampler, Side, TestCategory, TestWindow};
 
@@ -68,7 +68,7 @@ impl Truth {
 
 /// A layer, and the first positions that do not count as far.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Setting {
+pub struct LayerSetting {
     /// The layer, from 0.
     pub layer: usize,
     /// The setting `sink_tokens`.
@@ -77,7 +77,7 @@ pub struct Setting {
 
 /// A window, what is known of it, and what each setting says of it.
 #[derive(Clone, Debug)]
-pub struct Scored {
+pub struct ScoredTestWindow {
     /// Windows are compared within their category.
     pub category: String,
     /// Whether it is whole.
@@ -94,9 +94,9 @@ pub struct Scored {
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Agreement {
     /// Over all categories: the mean of their AUCs, or the correlation of ranks within categories.
-    pub overall: Estimate,
+    pub overall: IntervalEstimate,
     /// By category.
-    pub categories: BTreeMap<String, Estimate>,
+    pub categories: BTreeMap<String, IntervalEstimate>,
 }
 
 /// What a setting was found to be worth.
@@ -104,7 +104,7 @@ pub struct Agreement {
 pub struct Row {
     /// The setting.
     #[serde(flatten)]
-    pub setting: Setting,
+    pub setting: LayerSetting,
     /// Of dependency strength.
     pub dependency_strength: Agreement,
     /// Of distribution uniformity.
@@ -118,10 +118,10 @@ pub struct Row {
 
 /// What to score and select with.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
-pub struct Candidate {
+pub struct CandidateSetting {
     /// The layer and the sinks.
     #[serde(flatten)]
-    pub setting: Setting,
+    pub setting: LayerSetting,
     /// The setting `alpha`: 0 for dependency strength alone.
     pub alpha: f64,
 }
@@ -146,12 +146,12 @@ pub enum Finding {
 pub struct Verdict {
     /// Picked by all windows.
     #[serde(flatten)]
-    pub candidate: Candidate,
+    pub candidate: CandidateSetting,
     /// What a candidate that is picked in this way is worth: picked on one half of the documents and measured on the other,
     /// both ways.
     pub cross_fitted: Agreement,
     /// What the two halves picked.
-    pub picked_by_halves: [Candidate; 2],
+    pub picked_by_halves: [CandidateSetting; 2],
     /// Whether to trust it.
     pub finding: Finding,
 }
@@ -178,8 +178,8 @@ impl Calibration {
     /// with fewer windows.
     pub fn new(
         truth: Truth,
-        settings: &[Setting],
-        windows: &[Scored],
+        settings: &[LayerSetting],
+        windows: &[ScoredTestWindow],
         standardize: Standardize,
         alpha: f64,
     ) -> Result<Self> {
@@ -203,9 +203,9 @@ impl Calibration {
 
         let mut candidates = Vec::new();
         for (row, statistics) in rows.iter().zip(&statistics) {
-            candidates.push((Candidate { setting: row.setting, alpha: 0.0 }, &statistics.strengths));
+            candidates.push((CandidateSetting { setting: row.setting, alpha: 0.0 }, &statistics.strengths));
             if alpha != 0.0 {
-                candidates.push((Candidate { setting: row.setting, alpha }, &statistics.both));
+                candidates.push((CandidateSetting { setting: row.setting, alpha }, &statistics.both));
             }
         }
         let verdict = verdict(truth, windows, &candidates, &all);
@@ -213,7 +213,12 @@ impl Calibration {
     }
 }
 
-fn verdict(truth: Truth, windows: &[Scored], candidates: &[(Candidate, &Vec<f64>)], all: &Groups) -> Verdict {
+fn verdict(
+    truth: Truth,
+    windows: &[ScoredTestWindow],
+    candidates: &[(CandidateSetting, &Vec<f64>)],
+    all: &Groups,
+) -> Verdict {
     let layers: Vec<_> = candidates.iter().map(|(candidate, _)| candidate.setting.layer).collect();
     let measured = |groups: &Groups| -> Vec<_> {
         candidates.iter().map(|(_, values)| truth.measure(&groups.samples(values))).collect()
@@ -240,7 +245,7 @@ fn verdict(truth: Truth, windows: &[Scored], candidates: &[(Candidate, &Vec<f64>
     }
 }
 
-fn check(truth: Truth, settings: &[Setting], windows: &[Scored]) -> Result<()> {
+fn check(truth: Truth, settings: &[LayerSetting], windows: &[ScoredTestWindow]) -> Result<()> {
     let wrong = |message: String| Err(Error::new(ErrorKind::InvalidArgument, message));
     if settings.is_empty() || windows.is_empty() {
         return wrong("a calibration needs settings and windows".to_owned());
@@ -257,25 +262,25 @@ fn check(truth: Truth, settings: &[Setting], windows: &[Scored]) -> Result<()> {
 }
 
 /// The categories whose windows [`Calibration::new`] can compare.
-pub fn comparable_categories(truth: Truth, windows: &[Scored]) -> BTreeSet<&str> {
+pub fn comparable_categories(truth: Truth, windows: &[ScoredTestWindow]) -> BTreeSet<&str> {
     let categories = by_category(windows).into_iter().filter(|(_, windows)| suffice(truth, windows));
     categories.map(|(category, _)| category).collect()
 }
 
-fn suffice(truth: Truth, windows: &[&Scored]) -> bool {
+fn suffice(truth: Truth, windows: &[&ScoredTestWindow]) -> bool {
     let of = |side| windows.iter().filter(move |window| window.side == side);
     let documents: BTreeSet<_> = of(Side::Real).map(|window| &window.document).collect();
     documents.len() >= 2 && (truth == Truth::Gain || of(Side::Spliced).count() >= 2)
 }
 
-fn by_category(windows: &[Scored]) -> BTreeMap<&str, Vec<&Scored>> {
+fn by_category(windows: &[ScoredTestWindow]) -> BTreeMap<&str, Vec<&ScoredTestWindow>> {
     let mut categories: BTreeMap<&str, Vec<_>> = BTreeMap::new();
     windows.iter().for_each(|window| categories.entry(&window.category).or_default().push(window));
     categories
 }
 
 /// The half of each window, 0 or 1. Those of one document are in one half; documents and spliced windows take turns.
-fn halves(windows: &[Scored]) -> Vec<usize> {
+fn halves(windows: &[ScoredTestWindow]) -> Vec<usize> {
     let mut numbers = BTreeMap::new();
     let mut counts: HashMap<(&str, Side), usize> = HashMap::new();
     let mut halves = Vec::with_capacity(windows.len());
@@ -304,7 +309,7 @@ struct Groups {
 
 impl Groups {
     /// Windows whose places are wanted, of the sides that the truth tells of.
-    fn new(truth: Truth, windows: &[Scored], wanted: impl Fn(usize) -> bool) -> Self {
+    fn new(truth: Truth, windows: &[ScoredTestWindow], wanted: impl Fn(usize) -> bool) -> Self {
         let mut by_category: BTreeMap<&str, Vec<usize>> = BTreeMap::new();
         for (place, window) in windows.iter().enumerate() {
             if wanted(place) && (truth == Truth::Spliced || window.side == Side::Real) {
@@ -336,13 +341,13 @@ impl Groups {
         self.named(measured.overall, measured.categories.clone())
     }
 
-    fn named(&self, overall: Estimate, categories: Vec<Estimate>) -> Agreement {
+    fn named(&self, overall: IntervalEstimate, categories: Vec<IntervalEstimate>) -> Agreement {
         Agreement { overall, categories: self.categories.iter().cloned().zip(categories).collect() }
     }
 }
 
 /// A number for each document and for each spliced window.
-fn clusters(windows: &[Scored], members: &[usize]) -> Vec<usize> {
+fn clusters(windows: &[ScoredTestWindow], members: &[usize]) -> Vec<usize> {
     let mut documents = HashMap::new();
     let mut count = 0;
     let mut fresh = || {
@@ -368,7 +373,13 @@ struct Statistics {
 }
 
 impl Statistics {
-    fn new(windows: &[Scored], setting: usize, groups: &Groups, standardize: Standardize, alpha: f64) -> Self {
+    fn new(
+        windows: &[ScoredTestWindow],
+        setting: usize,
+        groups: &Groups,
+        standardize: Standardize,
+        alpha: f64,
+    ) -> Self {
         let of = |value: &dyn Fn(&LayerScore) -> f64| -> Vec<_> {
             windows.iter().map(|window| value(&window.scores[setting])).collect()
         };
@@ -392,11 +403,12 @@ mod tests {
     use super::*;
     use crate::random::Random;
 
-    const SETTINGS: [Setting; 2] = [Setting { layer: 7, sink_tokens: 4 }, Setting { layer: 0, sink_tokens: 0 }];
+    const SETTINGS: [LayerSetting; 2] =
+        [LayerSetting { layer: 7, sink_tokens: 4 }, LayerSetting { layer: 0, sink_tokens: 0 }];
 
     /// Windows of `documents` documents in each of two categories. By the first setting real windows have more dependency
     /// strength by `shift` deviations, and so much less uniformity; the second setting knows nothing.
-    fn windows(documents: usize, shift: f64) -> Vec<Scored> {
+    fn windows(documents: usize, shift: f64) -> Vec<ScoredTestWindow> {
         let mut random = Random(1);
         let mut window = |place: usize| {
             let (side, shift) = if place.is_multiple_of(2) { (Side::Real, shift) } else { (Side::Spliced, 0.0) };
@@ -406,7 +418,7 @@ mod tests {
                 head_proportions: vec![random.normal(), shift],
             };
             let scores = vec![score(shift), score(0.0)];
-            Scored {
+            ScoredTestWindow {
                 category: ["books", "code"][place / 2 % 2].to_owned(),
                 side,
                 document: format!("{}", place / 4 % documents),
@@ -417,7 +429,7 @@ mod tests {
         (0..8 * documents).map(&mut window).collect()
     }
 
-    fn calibration(windows: &[Scored], alpha: f64) -> Calibration {
+    fn calibration(windows: &[ScoredTestWindow], alpha: f64) -> Calibration {
         Calibration::new(Truth::Spliced, &SETTINGS, windows, Standardize::ZScore, alpha).unwrap()
     }
 
@@ -425,7 +437,7 @@ mod tests {
     fn the_layer_that_knows_is_recommended() {
         let Calibration { rows, verdict, .. } = calibration(&windows(30, 4.0), 0.5);
         assert_eq!([rows[0].setting, rows[1].setting], [SETTINGS[1], SETTINGS[0]]);
-        assert_eq!(verdict.candidate, Candidate { setting: SETTINGS[0], alpha: 0.0 });
+        assert_eq!(verdict.candidate, CandidateSetting { setting: SETTINGS[0], alpha: 0.0 });
         assert_eq!(verdict.finding, Finding::Recommended);
         assert!(verdict.cross_fitted.overall.value > 0.95);
         assert!(rows[1].dependency_strength.overall.value > 0.95);
@@ -464,7 +476,7 @@ mod tests {
                     })
                     .collect();
             }
-            let settings: Vec<_> = (0..60).map(|layer| Setting { layer, sink_tokens: 0 }).collect();
+            let settings: Vec<_> = (0..60).map(|layer| LayerSetting { layer, sink_tokens: 0 }).collect();
             let found = Calibration::new(Truth::Spliced, &settings, &windows, Standardize::ZScore, 0.0).unwrap();
             let best = found.rows.iter().map(|row| row.dependency_strength.overall.value).fold(0.0, f64::max);
             (looks, is) = (looks + best / 20.0, is + found.verdict.cross_fitted.overall.value / 20.0);
@@ -493,7 +505,7 @@ mod tests {
 
     #[test]
     fn windows_that_cannot_be_compared_are_refused() {
-        let refused = |truth, settings: &[Setting], windows: &[Scored]| {
+        let refused = |truth, settings: &[LayerSetting], windows: &[ScoredTestWindow]| {
             Calibration::new(truth, settings, windows, Standardize::ZScore, 0.5).unwrap_err().to_string()
         };
         let windows = windows(4, 0.0);

@@ -4,7 +4,7 @@
 //! therefore split into halves: what is picked on one half is measured on the other, both ways, and the mean of both tells
 //! how well a layer does that is picked in this way (cross-fitting).
 
-use super::estimate::{Estimate, Measured};
+use super::estimate::{IntervalEstimate, Measured};
 
 /// A cheaper layer is preferred where it is not worse by more than this.
 pub const TOLERATED_LOSS: f64 = 0.02;
@@ -33,8 +33,8 @@ pub(super) fn pick(candidates: &[Measured], layers: &[usize]) -> usize {
 /// How well what is picked on one half of the documents does on the other half.
 pub(super) struct CrossFit {
     /// By category.
-    pub categories: Vec<Estimate>,
-    pub overall: Estimate,
+    pub categories: Vec<IntervalEstimate>,
+    pub overall: IntervalEstimate,
     /// The places of the candidates that the halves picked.
     pub picked: [usize; 2],
 }
@@ -45,8 +45,8 @@ pub(super) fn cross_fit(halves: [&[Measured]; 2], layers: &[usize]) -> CrossFit 
     let [first, second] = [&halves[0][picked[1]], &halves[1][picked[0]]];
     let pairs = first.categories.iter().zip(&second.categories);
     CrossFit {
-        categories: pairs.map(|(a, b)| Estimate::mean(&[*a, *b])).collect(),
-        overall: Estimate::mean(&[first.overall, second.overall]),
+        categories: pairs.map(|(a, b)| IntervalEstimate::mean(&[*a, *b])).collect(),
+        overall: IntervalEstimate::mean(&[first.overall, second.overall]),
         picked,
     }
 }
@@ -57,7 +57,7 @@ mod tests {
 
     /// A candidate whose influences are `spread` apart in two clusters.
     fn candidate(value: f64, spread: f64) -> Measured {
-        let overall = Estimate { value, low: value - 0.1, high: value + 0.1 };
+        let overall = IntervalEstimate { value, low: value - 0.1, high: value + 0.1 };
         Measured { categories: vec![overall], overall, influences: vec![spread, -spread] }
     }
 

@@ -8,7 +8,7 @@
 //! much, by the intraclass correlation of their ranks.
 
 use super::estimate::{
-    DEVIATIONS, Estimate, Measured, Sample, effective_count, intraclass_correlation, ranks, sums_by_cluster,
+    DEVIATIONS, IntervalEstimate, Measured, Sample, effective_count, intraclass_correlation, ranks, sums_by_cluster,
 };
 
 /// AUC by category, and the mean over categories: pairs are only formed within a category.
@@ -17,7 +17,7 @@ pub(super) fn measure(samples: &[Sample]) -> Measured {
     let categories: Vec<_> = separations.iter().map(Separation::estimate).collect();
     let share = (samples.len() as f64).recip();
     let influences = separations.iter().flat_map(Separation::influences).map(|influence| influence * share);
-    Measured { overall: Estimate::mean(&categories), influences: influences.collect(), categories }
+    Measured { overall: IntervalEstimate::mean(&categories), influences: influences.collect(), categories }
 }
 
 struct Separation<'a> {
@@ -46,7 +46,7 @@ impl<'a> Separation<'a> {
         Self { sample, real, auc, placements }
     }
 
-    fn estimate(&self) -> Estimate {
+    fn estimate(&self) -> IntervalEstimate {
         let all_ranks = ranks(&self.sample.values);
         let ranks: Vec<_> = self.real.iter().map(|place| all_ranks[*place]).collect();
         let clusters: Vec<_> = self.real.iter().map(|place| self.sample.clusters[*place]).collect();
@@ -72,14 +72,14 @@ fn share_below(value: f64, sorted: &[f64]) -> f64 {
     (below + not_above) as f64 / (2 * sorted.len()) as f64
 }
 
-fn interval(auc: f64, real: f64, spliced: f64) -> Estimate {
+fn interval(auc: f64, real: f64, spliced: f64) -> IntervalEstimate {
     let is_possible = |candidate: f64| {
         let size = (real + spliced) / 2.0;
         let ties = (1.0 - candidate) / (2.0 - candidate) + candidate / (1.0 + candidate);
         let variance = candidate * (1.0 - candidate) * (1.0 + (size - 1.0) * ties) / (real * spliced);
         (candidate - auc).abs() <= DEVIATIONS * variance.sqrt()
     };
-    Estimate { value: auc, low: end(auc, 0.0, is_possible), high: end(auc, 1.0, is_possible) }
+    IntervalEstimate { value: auc, low: end(auc, 0.0, is_possible), high: end(auc, 1.0, is_possible) }
 }
 
 /// Where between `inside` and `outside` what is possible ends, by bisection.
@@ -121,7 +121,7 @@ mod tests {
     #[test]
     fn the_interval_is_newcombes() {
         // All of 10 by 10 pairs in order: 1 − A = 1.96² · A(1 − A)/100 · (1 + 9 · ((1 − A)/(2 − A) + A/(1 + A))) at the end.
-        let Estimate { value, low, high } = interval(1.0, 10.0, 10.0);
+        let IntervalEstimate { value, low, high } = interval(1.0, 10.0, 10.0);
         assert_eq!((value, high), (1.0, 1.0));
         let ties = (1.0 - low) / (2.0 - low) + low / (1.0 + low);
         let variance = low * (1.0 - low) / 100.0 * (1.0 + 9.0 * ties);
@@ -185,7 +185,7 @@ mod tests {
                     let truth = measure(&[many]).overall.value;
                     let draws = 400;
                     let covers = |_| {
-                        let Estimate { low, high, .. } =
+                        let IntervalEstimate { low, high, .. } =
                             measure(&[simulated(documents, each, shift, alike, &mut random)]).overall;
                         low <= truth && truth <= high
                     };

@@ -105,20 +105,20 @@ pub struct Sampler {
 
 #[derive(Default)]
 struct Category {
-    kept: Drawn,
+    kept: DrawnDocuments,
     /// What was added since, and may be forgotten.
-    added: Drawn,
+    added: DrawnDocuments,
 }
 
 /// A sample of documents: those whose keys are the smallest.
 #[derive(Default)]
-struct Drawn {
+struct DrawnDocuments {
     /// All texts that were seen, by their keys.
     seen: HashSet<u64>,
     documents: BTreeMap<u64, Document>,
 }
 
-impl Drawn {
+impl DrawnDocuments {
     fn has_seen(&self, key: u64) -> bool {
         self.seen.contains(&key)
     }
@@ -202,7 +202,7 @@ impl Sampler {
 
     /// Nothing of what was added since it was last kept counts.
     pub fn forget(&mut self) {
-        self.categories.values_mut().for_each(|category| category.added = Drawn::default());
+        self.categories.values_mut().for_each(|category| category.added = DrawnDocuments::default());
         self.categories.retain(|_, category| !category.kept.seen.is_empty());
     }
 

@@ -1,6 +1,7 @@
 //! How a session starts, and why not.
 
 use std::fs::File;
+use std::io;
 use std::path::Path;
 
 use ndarray::{Array2, arr2};
@@ -78,7 +79,9 @@ fn cannot_load(runtime: &Runtime, path: &Path, config: &Config, cause: &str) -> 
 
 /// What a machine lacks that cannot load even a whole model.
 fn lack_of_resources(path: &Path, cause: &str) -> Option<Error> {
-    if let Err(cause) = File::open(path) {
+    if let Err(cause) = File::open(path)
+        && cause.kind() != io::ErrorKind::NotFound
+    {
         return Some(Error::io(format!("read {}", path.display()), cause));
     }
     let cause_has = |words: &&str| cause.to_lowercase().contains(words);

@@ -7,7 +7,7 @@ use super::chart::{
 };
 use super::scale::Scale;
 use super::text;
-use crate::calibrate::{Agreement, Calibration, Estimate, Row, Truth};
+use crate::calibrate::{Agreement, Calibration, IntervalEstimate, Row, Truth};
 use crate::error::Result;
 
 const HEIGHT: i32 = 420;
@@ -94,7 +94,7 @@ fn draw_panel(
     area: &Area,
     calibration: &Calibration,
     sinks: &[usize],
-    estimate: impl Fn(&Agreement) -> Estimate,
+    estimate: impl Fn(&Agreement) -> IntervalEstimate,
 ) -> Result<()> {
     let truth = calibration.truth;
     let layers = calibration.rows.iter().map(|row| row.setting.layer as f64);

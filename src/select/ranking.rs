@@ -2,7 +2,7 @@
 
 use rayon::prelude::*;
 
-use super::selector::{Measure, Selector};
+use super::selector::Selector;
 use super::{Cut, Method, MixedLengths, Standardize};
 use crate::error::{Error, ErrorKind, Result};
 
@@ -162,34 +162,36 @@ impl Cut {
 
 /// Refuses windows of one category that were measured differently. What is not known of a window is not compared.
 fn check_measures(selector: &Selector, category: &str, ordinals: &[usize]) -> Result<()> {
-    let sizes: [(&str, fn(&Measure) -> Option<u64>); 3] = [
-        ("tokens", |measure| Some(measure.token_count).filter(|count| *count > 0)),
-        ("tokens as minimum distance", |measure| measure.far.map(|far| far.min_distance as u64)),
-        ("sink tokens", |measure| measure.far.map(|far| far.sink_tokens as u64)),
-    ];
-    for (name, size) in sizes {
-        let known = ordinals.iter().filter_map(|ordinal| Some((size(&selector.measure(*ordinal))?, *ordinal)));
-        let Some((smallest, largest)) =
-            known.clone().min_by_key(|known| known.0).zip(known.max_by_key(|known| known.0))
-        else {
-            continue;
-        };
-        let tolerated = if name == "sink tokens" { 0 } else { largest.0.div_ceil(SAME_LENGTH_SHARE) };
-        if largest.0 - smallest.0 <= tolerated {
-            continue;
-        }
-        let message = format!(
-            "windows of category {category} were measured differently, so that their scores cannot be compared: {} with \
-             {} {name} and {} with {}; cut them at one length, keep them in categories of their own, or set \
-             mixed_lengths=allow",
-            selector.id(smallest.1),
-            smallest.0,
-            selector.id(largest.1),
-            largest.0
-        );
-        return Err(Error::new(ErrorKind::InvalidArgument, message));
-    }
-    Ok(())
+    let measures = || ordinals.iter().map(|ordinal| (*ordinal, selector.measure(*ordinal)));
+    let tokens = measures().map(|(ordinal, measure)| (measure.token_count, ordinal)).filter(|known| known.0 > 0);
+    let regions = || measures().filter_map(|(ordinal, measure)| Some((measure.far?, ordinal)));
+    let distances = regions().map(|(far, ordinal)| (far.min_distance as u64, ordinal));
+    let sinks = regions().map(|(far, ordinal)| (far.sink_tokens as u64, ordinal));
+    let like_lengths = |largest: u64| largest.div_ceil(SAME_LENGTH_SHARE);
+    let apart = (farthest(tokens, like_lengths).map(|pair| (pair, "tokens")))
+        .or_else(|| farthest(distances, like_lengths).map(|pair| (pair, "tokens as minimum distance")))
+        .or_else(|| farthest(sinks, |_| 0).map(|pair| (pair, "sink tokens")));
+    let Some(([smallest, largest], name)) = apart else { return Ok(()) };
+    let message = format!(
+        "windows of category {category} were measured differently, so that their scores cannot be compared: {} with {} \
+         {name} and {} with {}; cut them at one length, keep them in categories of their own, or set \
+         mixed_lengths=allow",
+        selector.id(smallest.1),
+        smallest.0,
+        selector.id(largest.1),
+        largest.0
+    );
+    Err(Error::new(ErrorKind::InvalidArgument, message))
+}
+
+/// The smallest and the largest of some sizes, with their ordinals, where they are farther apart than is tolerated.
+fn farthest(
+    sizes: impl Iterator<Item = (u64, usize)> + Clone,
+    tolerated: impl Fn(u64) -> u64,
+) -> Option<[(u64, usize); 2]> {
+    let smallest = sizes.clone().min_by_key(|size| size.0)?;
+    let largest = sizes.max_by_key(|size| size.0)?;
+    (largest.0 - smallest.0 > tolerated(largest.0)).then_some([smallest, largest])
 }
 
 /// Sorts candidates by id, and those of one id by ordinal.

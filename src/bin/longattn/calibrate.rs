@@ -3,7 +3,9 @@
 use std::sync::Arc;
 
 use clap::{Arg, ArgMatches, Command};
-use longattn::calibrate::{Agreement, Calibration, Candidate, Estimate, Finding, Row, Setting, Truth};
+use longattn::calibrate::{
+    Agreement, Calibration, CandidateSetting, Finding, IntervalEstimate, LayerSetting, Row, Truth,
+};
 use longattn::job::{Calibrated, CalibratedCategory, CalibrationJob, Counts, Summary};
 use longattn::model::Scorer;
 use longattn::{Config, Result};
@@ -122,7 +124,7 @@ impl std::fmt::Display for Told<'_> {
             Truth::Gain => "rank correlation with the information gain: 1 is the same order, 0 is none",
         };
         writeln!(formatter, "\n{measure}; with 95% intervals. Seconds are about what that layer alone takes here.")?;
-        let Candidate { setting: Setting { layer, sink_tokens }, alpha } = verdict.candidate;
+        let CandidateSetting { setting: LayerSetting { layer, sink_tokens }, alpha } = verdict.candidate;
         let best = format!("layer {layer}, {}", words(verdict.candidate));
         let halves = verdict.picked_by_halves.map(|half| format!("layer {}, {}", half.setting.layer, words(half)));
         let worth = format!(
@@ -157,10 +159,10 @@ impl std::fmt::Display for Told<'_> {
 }
 
 impl Told<'_> {
-    fn table(&self, estimate: impl Fn(&Agreement) -> Estimate) -> String {
+    fn table(&self, estimate: impl Fn(&Agreement) -> IntervalEstimate) -> String {
         let mut table = table::empty(&["layer", "sinks", "s/window", "DS", "DU", "LDS"], 0..6);
         for row in &self.0.calibration.rows {
-            let Setting { layer, sink_tokens } = row.setting;
+            let LayerSetting { layer, sink_tokens } = row.setting;
             table.add_row([
                 layer.to_string(),
                 sink_tokens.to_string(),
@@ -193,7 +195,7 @@ fn heads(rows: &[Row]) -> String {
     table.to_string()
 }
 
-fn words(candidate: Candidate) -> String {
+fn words(candidate: CandidateSetting) -> String {
     let sinks = match candidate.setting.sink_tokens {
         0 => "all tokens".to_owned(),
         1 => "without the first token".to_owned(),
@@ -210,7 +212,7 @@ fn by_category(agreement: &Agreement) -> String {
     categories.collect::<Vec<_>>().join(", ")
 }
 
-fn shown(estimate: Estimate) -> String {
-    let Estimate { value, low, high } = estimate;
+fn shown(estimate: IntervalEstimate) -> String {
+    let IntervalEstimate { value, low, high } = estimate;
     format!("{value:.2} ({low:.2}–{high:.2})")
 }

@@ -21,7 +21,7 @@ pub(super) struct Drawing<'a> {
 }
 
 /// The windows that were drawn.
-pub(super) struct Drawn {
+pub(super) struct DrawnWindows {
     pub categories: Vec<TestCategory>,
     pub left_out: Vec<LeftOut>,
     pub records_rejected: u64,
@@ -29,7 +29,7 @@ pub(super) struct Drawn {
     seen: Seen,
 }
 
-impl Drawn {
+impl DrawnWindows {
     /// Where a document of the corpus stands.
     pub fn place(&self, job: &CalibrationJob, document: &str) -> Option<Place> {
         self.seen.get(document).map(|spot| job.corpus.place(spot))
@@ -49,7 +49,7 @@ impl<'a> Drawing<'a> {
         })
     }
 
-    pub fn run(mut self, keeping: &mut Keeping) -> Result<Drawn> {
+    pub fn run(mut self, keeping: &mut Keeping) -> Result<DrawnWindows> {
         for file in 0..self.job.corpus.files().len() {
             match self.read(file, keeping)? {
                 Ok(rejected) => {
@@ -113,7 +113,7 @@ impl<'a> Drawing<'a> {
         Ok(())
     }
 
-    fn draw(self, keeping: &Keeping) -> Result<Drawn> {
+    fn draw(self, keeping: &Keeping) -> Result<DrawnWindows> {
         let (plan, truth) = (self.job.config.plan(), self.job.config.truth);
         let (categories, left_out) = self.sampler.draw();
         let shortages: Vec<_> = left_out.iter().map(|left_out| shortage(left_out, plan)).collect();
@@ -130,7 +130,7 @@ impl<'a> Drawing<'a> {
         let lacks = categories.iter().filter_map(|category| lack(category, plan, truth));
         notices.chain(lacks).for_each(|notice| keeping.rejecting.observer.notice(&notice));
         let Self { seen, records_rejected, files_rejected, .. } = self;
-        Ok(Drawn { categories, left_out, records_rejected, files_rejected, seen })
+        Ok(DrawnWindows { categories, left_out, records_rejected, files_rejected, seen })
     }
 }
 

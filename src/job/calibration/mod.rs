@@ -14,7 +14,9 @@ use super::identity::Identity;
 use super::keeping::{Keeping, Rejecting};
 use super::observer::Observer;
 use super::{CALIBRATION, CALIBRATION_CHART, CALIBRATION_JOURNAL, REJECTS, kept_in, open_results};
-use crate::calibrate::{Calibration, LeftOut, Plan, Scored, Setting, Side, TestCategory, Truth, comparable_categories};
+use crate::calibrate::{
+    Calibration, LayerSetting, LeftOut, Plan, ScoredTestWindow, Side, TestCategory, Truth, comparable_categories,
+};
 use crate::cancel::Cancel;
 use crate::config::Config;
 use crate::corpus::{Corpus, Rejects, write_whole};
@@ -22,7 +24,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::model::{MIN_GAIN_TOKENS, Scorer};
 use crate::report;
 
-use drawing::{Drawing, Drawn};
+use drawing::{Drawing, DrawnWindows};
 use scoring::{KnownScores, ScoredWindows, Scoring};
 
 /// What the scores of a calibration depend on, beside what those of every job do.
@@ -168,9 +170,9 @@ impl CalibrationJob {
         self.directory.path()
     }
 
-    fn compare(&self, drawn: Drawn, scored: &ScoredWindows, observer: &dyn Observer) -> Result<Calibrated> {
+    fn compare(&self, drawn: DrawnWindows, scored: &ScoredWindows, observer: &dyn Observer) -> Result<Calibrated> {
         let Config { truth, alpha, standardize, heads, .. } = self.config;
-        let Drawn { categories, mut left_out, records_rejected, files_rejected, .. } = drawn;
+        let DrawnWindows { categories, mut left_out, records_rejected, files_rejected, .. } = drawn;
         let mut windows = scored.compared(heads);
         let comparable = comparable_categories(truth, &windows);
         let comparable: BTreeSet<_> = comparable.into_iter().map(str::to_owned).collect();
@@ -190,7 +192,9 @@ impl CalibrationJob {
             .config
             .calibration_sinks
             .iter()
-            .flat_map(|sink_tokens| layers.iter().map(|layer| Setting { layer: *layer, sink_tokens: *sink_tokens }))
+            .flat_map(|sink_tokens| {
+                layers.iter().map(|layer| LayerSetting { layer: *layer, sink_tokens: *sink_tokens })
+            })
             .collect();
         Ok(Calibrated {
             model: self.scorer.description().model.display().to_string(),
@@ -207,7 +211,7 @@ impl CalibrationJob {
     }
 }
 
-fn size(category: TestCategory, windows: &[Scored]) -> CalibratedCategory {
+fn size(category: TestCategory, windows: &[ScoredTestWindow]) -> CalibratedCategory {
     let TestCategory { name, documents, .. } = category;
     let of = |side| windows.iter().filter(|window| window.category == name && window.side == side).count();
     let (real_windows, spliced_windows) = (of(Side::Real), of(Side::Spliced));

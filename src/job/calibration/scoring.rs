@@ -5,9 +5,9 @@ use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
-use super::drawing::Drawn;
+use super::drawing::DrawnWindows;
 use super::{CalibrationJob, layers};
-use crate::calibrate::{Scored, Side, TestWindow, Truth};
+use crate::calibrate::{ScoredTestWindow, Side, TestWindow, Truth};
 use crate::corpus::{Journal, Place, Reject};
 use crate::digest::{Digest, Hasher};
 use crate::error::Result;
@@ -87,7 +87,7 @@ pub(super) struct Scoring<'a, 'k> {
 }
 
 impl Scoring<'_, '_> {
-    pub fn run(mut self, drawn: &Drawn) -> Result<ScoredWindows> {
+    pub fn run(mut self, drawn: &DrawnWindows) -> Result<ScoredWindows> {
         let wanted = wanted(drawn, self.job.config.truth);
         let unscored = wanted.iter().filter(|wanted| !self.known.0.contains_key(&wanted.tokens));
         let unscored: Vec<_> = unscored.map(|wanted| wanted.window.ids.len() as u64).collect();
@@ -151,7 +151,7 @@ impl Scoring<'_, '_> {
 }
 
 /// The windows that the truth tells of. Categories take turns, so that what an interrupted call leaves tells of all of them.
-fn wanted(drawn: &Drawn, truth: Truth) -> Vec<Wanted<'_>> {
+fn wanted(drawn: &DrawnWindows, truth: Truth) -> Vec<Wanted<'_>> {
     let mut wanted: Vec<_> = drawn
         .categories
         .iter()
@@ -171,7 +171,7 @@ fn digest(ids: &[u32]) -> Digest {
     hasher.finish()
 }
 
-fn reject(job: &CalibrationJob, drawn: &Drawn, wanted: Wanted, reason: String) -> Reject {
+fn reject(job: &CalibrationJob, drawn: &DrawnWindows, wanted: Wanted, reason: String) -> Reject {
     let Wanted { category, number, window, .. } = wanted;
     let place = drawn.place(job, &window.documents[0]);
     Reject {
@@ -188,7 +188,7 @@ fn reject(job: &CalibrationJob, drawn: &Drawn, wanted: Wanted, reason: String) -
 /// The windows that have scores, in the order in which they were scored.
 #[derive(Default)]
 pub(super) struct ScoredWindows {
-    windows: Vec<(Scored, Seconds)>,
+    windows: Vec<(ScoredTestWindow, Seconds)>,
     /// Windows that could not be scored.
     pub rejected: u64,
 }
@@ -203,7 +203,7 @@ impl ScoredWindows {
     fn add(&mut self, wanted: Wanted, scores: WindowScores) {
         let Wanted { category, window, .. } = wanted;
         let WindowScores { information_gain, model_seconds, statistics_seconds, scores, .. } = scores;
-        let scored = Scored {
+        let scored = ScoredTestWindow {
             category: category.to_owned(),
             side: window.side,
             document: window.documents[0].clone(),
@@ -214,7 +214,7 @@ impl ScoredWindows {
     }
 
     /// What is compared, with what each head says or without.
-    pub fn compared(&self, heads: bool) -> Vec<Scored> {
+    pub fn compared(&self, heads: bool) -> Vec<ScoredTestWindow> {
         let mut windows: Vec<_> = self.windows.iter().map(|(scored, _)| scored.clone()).collect();
         if !heads {
             let scores = windows.iter_mut().flat_map(|window| &mut window.scores);
