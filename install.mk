@@ -79,6 +79,7 @@ c: cases $(check)/model/model.onnx $(check)/abi.so ## test the C library as it i
 	    $$(pkg-config --cflags --libs longattn) -Wl,-rpath,$(prefix)/lib -lm -o $(check)/test'
 	$(check)/test
 	$(check_example)
+	$(check_job)
 	@$(call with_tool,cmake,$(check_cmake))
 	@$(call with_tool,valgrind,$(check_memory))
 
@@ -145,24 +146,32 @@ fetch_abigail = [ -x $(abigail_root)/usr/bin/abidw ] || { mkdir -p $(abigail_roo
 define check_example
 sed -n '1,/^ \*\//s/^ \*     //p' include/longattn.h > $(check)/example.c
 $(with_prefix) sh -c '$(CC) -std=c99 $(strict) $(check)/example.c $$(pkg-config --cflags --libs longattn) -o $(check)/example'
-LD_LIBRARY_PATH=$(prefix)/lib $(check)/example $(check)/model "$$(head -c 4000 LICENSE-APACHE)"
+rm -rf $(check)/result
+LD_LIBRARY_PATH=$(prefix)/lib $(check)/example $(check)/model README.md $(check)/result
 endef
+
+# The example that does the whole job, beside the command; $(texts) are real text, in files of many sizes.
+define check_job
+$(with_prefix) sh -c '$(CC) -std=c99 $(strict) bindings/c/examples/run.c $$(pkg-config --cflags --libs longattn) \
+    -Wl,-rpath,$(prefix)/lib -o $(check)/run'
+$(run_test) $(check)/run
+endef
+
+texts = $(wildcard src/*.rs src/*/*.rs)
+run_test = python3 tests/examples/run_test.py $(longattn) tests/data/tiny/query-key $(texts) --
 
 # The same program through the CMake package, linked both ways, from a prefix that was moved.
 check_cmake = rm -rf $(check)/moved $(check)/cmake && cp -a $(prefix) $(check)/moved && \
     cmake -S tests/c/cmake -B $(check)/cmake -DCMAKE_PREFIX_PATH=$(CURDIR)/$(check)/moved -DEXAMPLE=$(CURDIR)/$(check)/example.c \
     > $(check)/cmake.log && cmake --build $(check)/cmake >> $(check)/cmake.log && \
-    for program in shared static; do $(check)/cmake/$$program $(check)/model "$$(head -c 4000 LICENSE-APACHE)"; done
+    for program in shared static; do rm -rf $(check)/result && $(check)/cmake/$$program $(check)/model README.md $(check)/result; done
 
 check_memory = LONGATTN_BRIEF=1 valgrind --quiet --error-exitcode=1 --suppressions=tests/c/valgrind.supp --leak-check=full \
     --show-leak-kinds=definite,indirect --errors-for-leak-kinds=definite,indirect $(check)/test > $(check)/valgrind.log && tail -n 1 $(check)/valgrind.log
 
 ### Tests of the C++ header and its example, against the installed files
 
-nlohmann_json := $(CURDIR)/$(fetched)/nlohmann_json
 strict_cpp := $(strict) -Wshadow -Wconversion
-# Real text, in files of many sizes.
-texts = $(wildcard src/*.rs src/*/*.rs)
 
 # $(call without,COMMAND THAT SHOWS IT IS THERE,DEBIAN'S PACKAGE): the package, where it is missing.
 without = $(if $(shell $(1) >/dev/null 2>&1 && echo there),,$(2))
@@ -177,7 +186,7 @@ cpp: ## test the C++ header and its example as they are installed
 	else echo 'cpp: SKIPPED, because Debian packages are missing: $(cpp_missing)'; fi
 
 .PHONY: cpp-tests
-cpp-tests: cases $(nlohmann_json) $(check)/model/model.onnx
+cpp-tests: cases $(check)/model/model.onnx
 	$(MAKE) --no-print-directory install PREFIX=$(prefix) DESTDIR=
 	mkdir -p target/cpp
 	for compiler in $(CXX) $$(command -v clang++ || true); do for standard in 17 20; do \
@@ -187,21 +196,16 @@ cpp-tests: cases $(nlohmann_json) $(check)/model/model.onnx
 	target/cpp/tests/longattn_tests --gtest_brief=1
 	sed '/^```cpp$$/,/^```$$/!d; /^```cpp$$/d; /^```$$/Q' docs/cpp.md > target/cpp/first.cpp
 	$(call build_with_pkg_config,target/cpp/first.cpp,target/cpp/first)
-	target/cpp/first $(check)/model README.md
-	$(call build_with_pkg_config,bindings/cpp/examples/pipeline.cpp,target/cpp/pipeline)
-	$(call build_with_cmake,bindings/cpp/examples,target/cpp/example,-DNLOHMANN_JSON_DIRECTORY=$(nlohmann_json))
-	for pipeline in target/cpp/pipeline target/cpp/example/pipeline; do \
-	    python3 tests/cpp/pipeline_test.py $$pipeline tests/data/tiny/query-key $(check)/model $(texts); \
-	done
+	rm -rf target/cpp/result
+	target/cpp/first $(check)/model README.md target/cpp/result
+	$(call build_with_pkg_config,bindings/cpp/examples/run.cpp,target/cpp/run)
+	$(call build_with_cmake,bindings/cpp/examples,target/cpp/example)
+	for run in target/cpp/run target/cpp/example/run; do $(run_test) $$run; done
 
 # $(call build_with_pkg_config,SOURCE,PROGRAM)
-build_with_pkg_config = $(with_prefix) sh -c '$(CXX) -std=c++17 -O2 $(strict_cpp) -isystem $(nlohmann_json) $(1) -o $(2) \
+build_with_pkg_config = $(with_prefix) sh -c '$(CXX) -std=c++17 -O2 $(strict_cpp) $(1) -o $(2) \
     $$(pkg-config --cflags --libs longattn) -Wl,-rpath,$(prefix)/lib -pthread'
 
 # $(call build_with_cmake,SOURCES,BUILD,OPTIONS)
 build_with_cmake = cmake -S $(1) -B $(2) -DCMAKE_CXX_COMPILER=$(CXX) -DCMAKE_PREFIX_PATH=$(prefix) $(3) && \
     cmake --build $(2) --parallel
-
-$(nlohmann_json): $(fetched)/nlohmann_json.whl
-	@rm -rf $@
-	$(call unpack,nlohmann_json/include)

@@ -2,7 +2,7 @@
  * longattn.h: scores long documents by how far and how evenly a language model's attention reaches back, and selects
  * the best for long-context training, by the method LongAttn (arXiv 2502.16860).
  *
- * The whole life cycle, from a model on disk to the score of a text:
+ * The whole job, from documents and a model on disk to the best windows of each category:
  *
  *     #include <longattn.h>
  *     #include <stdio.h>
@@ -15,19 +15,23 @@
  *     }
  *
  *     int main(int argc, char **argv) {
- *         if (argc != 3) return 2;
+ *         if (argc != 4) return 2;
  *         longattn_error *error = NULL;
  *         longattn_config *config = longattn_config_new();
- *         if (longattn_config_set(config, "window", 6, "8192", 4, &error)) return fail(error);
+ *         if (longattn_config_set(config, "window", 6, "1024", 4, &error)) return fail(error);
  *
  *         longattn_scorer *scorer = NULL;
  *         if (longattn_scorer_open(argv[1], strlen(argv[1]), config, &scorer, &error)) return fail(error);
  *         longattn_config_free(config);
  *
- *         longattn_score score;
- *         if (longattn_scorer_score_text(scorer, argv[2], strlen(argv[2]), &score, &error)) return fail(error);
- *         printf("DS %g, DU %g\n", score.dependency_strength, score.distribution_uniformity);
+ *         longattn_path input = {argv[2], strlen(argv[2])};
+ *         longattn_job *job = NULL;
+ *         if (longattn_job_open(scorer, &input, 1, argv[3], strlen(argv[3]), NULL, &job, &error)) return fail(error);
+ *         longattn_summary summary;
+ *         if (longattn_job_run(job, NULL, NULL, &summary, &error)) return fail(error);
+ *         printf("%d of %d windows selected\n", (int)summary.windows_selected, (int)summary.windows);
  *
+ *         longattn_job_free(job);
  *         longattn_scorer_free(scorer);
  *         return 0;
  *     }
@@ -39,8 +43,9 @@
  * What it computes. A window is a run of tokens of one document. A token's attention goes far where it goes to a
  * token at least min_distance places back that is not among the first sink_tokens of the window. The dependency
  * strength DS of a window is the mean share of attention that goes far, the distribution uniformity DU is minus the
- * variance of that attention, and the long-distance dependency score LDS weighs both against the other windows of a category. All counts of length are
- * in tokens, or in bytes where the name says so.
+ * variance of that attention, and the long-distance dependency score LDS weighs both against the other windows of a
+ * category, which must be of one length to compare. All counts of length are in tokens, or in bytes where the name
+ * says so.
  *
  * Errors. Every function that can fail returns a longattn_status, LONGATTN_STATUS_OK (0) on success, and takes as last
  * argument a place for a longattn_error, which may be NULL. The place is written to on failure only, and what it held
@@ -87,6 +92,26 @@
  * farther than those before it reach.
  */
 #define LONGATTN_DISTANCE_BUCKETS 32
+
+/**
+ * Reading the corpus and scoring its windows; the amount is bytes of the input files as they are on disk.
+ */
+#define LONGATTN_STAGE_READING 0
+
+/**
+ * Scoring windows in doubt on more rows; the amount is tokens.
+ */
+#define LONGATTN_STAGE_REFINING 1
+
+/**
+ * Scoring the windows of a calibration; the amount is tokens.
+ */
+#define LONGATTN_STAGE_SCORING 2
+
+/**
+ * Looking up the texts of what was selected; the amount is windows.
+ */
+#define LONGATTN_STAGE_WRITING 3
 
 /**
  * Log nothing.
@@ -192,6 +217,15 @@ typedef int32_t longattn_status;
 #endif // __cplusplus
 
 /**
+ * Finds out which of a model's layers to trust on a corpus, as `longattn calibrate` does: windows of every category are
+ * drawn, scored by all layers of the package, and compared with a truth that needs no labels.
+ *
+ * Made by longattn_calibration_open(); the caller's, to be freed with longattn_calibration_free(). As a job it owns its
+ * directory, keeps its scorer alive, is used by one thread at a time, and goes on where it was stopped.
+ */
+typedef struct longattn_calibration longattn_calibration;
+
+/**
  * Asks running work to stop. Once asked, it stays asked: use a new one for the next work.
  *
  * The caller's, to be freed with longattn_cancel_free() when no call uses it any more. Any threads may use it at once.
@@ -214,6 +248,18 @@ typedef struct longattn_config longattn_config;
  * read it at once.
  */
 typedef struct longattn_error longattn_error;
+
+/**
+ * The whole work on a corpus: documents are read, cut into windows, scored and selected, and the results are written into a
+ * directory, as `longattn run` does it and with the same bytes. It may be killed at any moment, and goes on where it was.
+ * docs/c.md lists the files.
+ *
+ * Made by longattn_job_open(); the caller's, to be freed with longattn_job_free(). Until then it owns its directory,
+ * which no other job, of this process or another, can open; and it keeps its scorer alive, which may be freed before. One
+ * thread at a time may use it, and it computes on many of its own. After fork() the child may free it, and must open one
+ * of its own.
+ */
+typedef struct longattn_job longattn_job;
 
 /**
  * An open scorer package: a model, its tokenizer, and a pool of threads.
@@ -462,6 +508,28 @@ typedef struct {
 } longattn_result;
 
 /**
+ * What one of several layers that are scored together says of a window. Its size never changes.
+ */
+typedef struct {
+  /**
+   * The layer of the model, 0 for the first.
+   */
+  uint64_t layer;
+  /**
+   * DS of this layer alone.
+   */
+  double dependency_strength;
+  /**
+   * DU of this layer alone.
+   */
+  double distribution_uniformity;
+  /**
+   * 0 until a later version gives it a meaning.
+   */
+  uint64_t reserved[3];
+} longattn_layer_score;
+
+/**
  * One window of a selection. Its texts are in UTF-8, not NUL-terminated, and live as long as the selection.
  */
 typedef struct {
@@ -508,11 +576,263 @@ typedef struct {
 } longattn_ranked;
 
 /**
+ * A path of a file or folder: the bytes that the operating system knows it by, which need be UTF-8 on Windows alone.
+ */
+typedef struct {
+  /**
+   * The first byte.
+   */
+  const char *data;
+  /**
+   * Bytes.
+   */
+  size_t length;
+} longattn_path;
+
+/**
+ * How far a job has come. Its size never changes.
+ */
+typedef struct {
+  /**
+   * LONGATTN_STAGE_READING, LONGATTN_STAGE_REFINING, LONGATTN_STAGE_SCORING or LONGATTN_STAGE_WRITING; later versions
+   * may add some.
+   */
+  int32_t stage;
+  /**
+   * Whether `total` is known.
+   */
+  bool has_total;
+  /**
+   * How much of the stage is done, in its amount.
+   */
+  uint64_t done;
+  /**
+   * The whole of the stage, in its amount.
+   */
+  uint64_t total;
+  /**
+   * Windows scored in this call.
+   */
+  uint64_t windows;
+  /**
+   * Tokens scored in this call.
+   */
+  uint64_t tokens;
+  /**
+   * 0 until a later version gives it a meaning.
+   */
+  uint64_t reserved[4];
+} longattn_job_progress;
+
+/**
+ * Is told how far a job has come, several times a second.
+ */
+typedef void (*longattn_progress_callback)(const longattn_job_progress *progress, void *user_data);
+
+/**
+ * A record, a file or a window that could not be used. Its texts are in UTF-8, not NUL-terminated, and live only for the
+ * call that tells of it. Its size never changes.
+ */
+typedef struct {
+  /**
+   * The input file, `-` for standard input.
+   */
+  const char *file;
+  /**
+   * Bytes of `file`.
+   */
+  size_t file_length;
+  /**
+   * The line or row, from 1; 0 where the whole file is meant.
+   */
+  uint64_t line;
+  /**
+   * The id of the record or window; NULL where it is not known.
+   */
+  const char *id;
+  /**
+   * Bytes of `id`.
+   */
+  size_t id_length;
+  /**
+   * Why it could not be used, and what to do about it.
+   */
+  const char *reason;
+  /**
+   * Bytes of `reason`.
+   */
+  size_t reason_length;
+  /**
+   * The record as it was read, or its beginning; NULL where there is none to show.
+   */
+  const char *record;
+  /**
+   * Bytes of `record`.
+   */
+  size_t record_length;
+  /**
+   * 0 until a later version gives it a meaning.
+   */
+  uint64_t reserved[4];
+} longattn_reject;
+
+/**
+ * Is told of each reject when it has been written to rejects.jsonl.
+ */
+typedef void (*longattn_reject_callback)(const longattn_reject *reject, void *user_data);
+
+/**
+ * Is told, in a sentence of `length` bytes of UTF-8, what a user should know while the work goes on. It is not
+ * NUL-terminated, and lives only for the call.
+ */
+typedef void (*longattn_notice_callback)(const char *notice, size_t length, void *user_data);
+
+/**
+ * Who watches a job or a calibration. Begin with all zeros; any callback may be NULL. The struct is read during the call that is given it,
+ * and not kept. Its size never changes.
+ *
+ * Callbacks run on threads of the job, one call at a time, and work waits for them: they must be quick, must not use the
+ * job, and must return: no C++ exception and no longjmp may leave them. They may call longattn_cancel_request().
+ */
+typedef struct {
+  /**
+   * Unless NULL, is told how far the job has come.
+   */
+  longattn_progress_callback progress;
+  /**
+   * Unless NULL, is told of each reject.
+   */
+  longattn_reject_callback reject;
+  /**
+   * Unless NULL, is told what a user should know.
+   */
+  longattn_notice_callback notice;
+  /**
+   * Is passed to the callbacks.
+   */
+  void *user_data;
+  /**
+   * NULL: for callbacks of later versions.
+   */
+  void *reserved[4];
+} longattn_observer;
+
+/**
+ * What a job has found, of all its calls together, those of earlier processes included, where nothing else is said. Its
+ * size never changes.
+ */
+typedef struct {
+  /**
+   * Documents that gave at least one window.
+   */
+  uint64_t documents_windowed;
+  /**
+   * Documents with fewer tokens than a window.
+   */
+  uint64_t documents_too_short;
+  /**
+   * Records that could not be used.
+   */
+  uint64_t records_rejected;
+  /**
+   * Of those, the records whose id was another document's.
+   */
+  uint64_t duplicates;
+  /**
+   * Files that could not be read to their end, of which nothing counts.
+   */
+  uint64_t files_rejected;
+  /**
+   * Windows that could not be scored.
+   */
+  uint64_t windows_rejected;
+  /**
+   * Tokens of the longest document.
+   */
+  uint64_t longest_document;
+  /**
+   * Windows that have scores.
+   */
+  uint64_t windows;
+  /**
+   * Of those, the windows whose scores are of an earlier call.
+   */
+  uint64_t windows_known;
+  /**
+   * Of those, the windows whose scores are exact; of an adaptive job alone.
+   */
+  uint64_t windows_exact;
+  /**
+   * Windows that made the cut.
+   */
+  uint64_t windows_selected;
+  /**
+   * Tokens of the windows that made the cut.
+   */
+  uint64_t tokens_selected;
+  /**
+   * Tokens that went through the model.
+   */
+  uint64_t tokens_scored;
+  /**
+   * Rows of attention that were computed, of an adaptive job.
+   */
+  uint64_t rows_computed;
+  /**
+   * Rows of attention that exact scores of all windows take, of an adaptive job.
+   */
+  uint64_t rows_of_exact_scores;
+  /**
+   * The calls that scored.
+   */
+  uint64_t calls;
+  /**
+   * Time that the calls took, in seconds.
+   */
+  double seconds;
+  /**
+   * 0 until a later version gives it a meaning.
+   */
+  uint64_t reserved[15];
+} longattn_summary;
+
+/**
+ * What was selected of one category. Its size never changes.
+ */
+typedef struct {
+  /**
+   * In UTF-8, not NUL-terminated; the job's, and lives until the next call that changes it.
+   */
+  const char *name;
+  /**
+   * Bytes of `name`.
+   */
+  size_t name_length;
+  /**
+   * Windows with scores.
+   */
+  uint64_t windows;
+  /**
+   * Those that made the cut.
+   */
+  uint64_t selected;
+  /**
+   * 0 until a later version gives it a meaning.
+   */
+  uint64_t reserved[4];
+} longattn_job_category;
+
+/**
  * Is given each log message: its level, LONGATTN_LOG_ERROR to LONGATTN_LOG_TRACE, and `length` bytes of UTF-8, not
  * NUL-terminated, which live only for the call. It is called on whatever thread has something to say, from several at
  * once; it must not call the library, and must return: no C++ exception and no longjmp may leave it.
  */
 typedef void (*longattn_log_callback)(int32_t level, const char *message, size_t length, void *user_data);
+
+/**
+ * The kinds of what befalls every window of one length alike, so that a job stops instead of rejecting a window.
+ */
+#define FATAL { longattn_status_Runtime, longattn_status_Cancelled, longattn_status_Internal, longattn_status_InvalidSetting, longattn_status_MemoryLimit, }
 
 #ifdef __cplusplus
 extern "C" {
@@ -528,6 +848,12 @@ const char *longattn_version(void);
  * linker does so by the SONAME. Any thread may call it.
  */
 uint32_t longattn_abi_version(void);
+
+/**
+ * Whether what failed one window, with this status, would fail all others of the same length too, such as a runtime that is
+ * missing. By this rule a job stops, and rejects the window alone otherwise. Any thread may call it.
+ */
+bool longattn_status_is_fatal(longattn_status status);
 
 /**
  * The status that the failed call returned. For NULL, LONGATTN_STATUS_OK.
@@ -748,7 +1074,7 @@ longattn_status longattn_scorer_open(const char *path,
                                      longattn_error **error);
 
 /**
- * Frees a scorer and stops its threads. NULL is left alone.
+ * Frees a scorer and stops its threads, which a job on it keeps until it is freed too. NULL is left alone.
  */
 void longattn_scorer_free(longattn_scorer *scorer);
 
@@ -850,6 +1176,21 @@ longattn_status longattn_scorer_score_many(const longattn_scorer *scorer,
                                            longattn_error **error);
 
 /**
+ * Scores many windows as longattn_scorer_score_many() does, but on about `rows` rows of attention, at least 320, or on all
+ * for 0, whatever the setting rows says: for rounds on more rows of what longattn_selector_in_doubt() names. Only a package of
+ * the contract query-key takes less time for fewer rows; the others compute all.
+ */
+longattn_status longattn_scorer_score_many_on(const longattn_scorer *scorer,
+                                              size_t rows,
+                                              const longattn_input *inputs,
+                                              size_t count,
+                                              const longattn_cancel *cancel,
+                                              longattn_progress progress,
+                                              void *user_data,
+                                              longattn_result *results,
+                                              longattn_error **error);
+
+/**
  * Frees the errors of results and sets them to NULL; the array stays the caller's. NULL is left alone.
  */
 void longattn_results_free(longattn_result *results, size_t count);
@@ -878,6 +1219,63 @@ longattn_status longattn_scorer_cut(const longattn_scorer *scorer,
                                     longattn_error **error);
 
 /**
+ * The number of layers that each window is scored by; 0 where the model does not tell which they are, and for NULL.
+ */
+size_t longattn_scorer_layer_count(const longattn_scorer *scorer);
+
+/**
+ * Scores one window by several layers in one pass, until `cancel`, unless NULL, is asked to stop.
+ *
+ * `layers` is a buffer of the caller's for `layer_capacity` layers, at least longattn_scorer_layer_count() of them, and
+ * set in the order of the package. `score`, unless NULL, is set to the mean over all of them, with the bits of
+ * longattn_scorer_score().
+ *
+ * LONGATTN_STATUS_UNSUPPORTED where the model does not tell its layers, LONGATTN_STATUS_INVALID_ARGUMENT where the buffer
+ * is too small, and the errors of longattn_scorer_score().
+ */
+longattn_status longattn_scorer_score_layers(const longattn_scorer *scorer,
+                                             const longattn_input *input,
+                                             const longattn_cancel *cancel,
+                                             longattn_layer_score *layers,
+                                             size_t layer_capacity,
+                                             longattn_score *score,
+                                             longattn_error **error);
+
+/**
+ * Gives the losses of the tokens of one window, framed and cut as longattn_scorer_score_tokens() does: the negative
+ * log-likelihood in nats of each token but the first, given those before it, by all layers of the model.
+ *
+ * `losses` is a buffer of the caller's for `capacity` numbers; the setting window less 1 are enough in any case. `*count`
+ * is set to how many there are.
+ *
+ * LONGATTN_STATUS_UNSUPPORTED where the package tells no losses (`longattn export --gain` makes one that does),
+ * LONGATTN_STATUS_INVALID_ARGUMENT where the buffer is too small, and the errors of longattn_scorer_score().
+ */
+longattn_status longattn_scorer_losses(const longattn_scorer *scorer,
+                                       const uint32_t *ids,
+                                       size_t id_count,
+                                       const longattn_cancel *cancel,
+                                       float *losses,
+                                       size_t capacity,
+                                       size_t *count,
+                                       longattn_error **error);
+
+/**
+ * Gives the information gain of one window, framed and cut as longattn_scorer_score_tokens() does, in nats a token: how
+ * much lower the loss of a token is when the model sees the whole window before it than when it sees only the last 128 to
+ * 255 tokens. It is the mean over the tokens from the 256th on, counted from 0, and may be negative.
+ *
+ * LONGATTN_STATUS_UNSUPPORTED where the package tells no losses (`longattn export --gain` makes one that does),
+ * LONGATTN_STATUS_TOO_SHORT below 257 tokens, and the errors of longattn_scorer_score().
+ */
+longattn_status longattn_scorer_information_gain(const longattn_scorer *scorer,
+                                                 const uint32_t *ids,
+                                                 size_t id_count,
+                                                 const longattn_cancel *cancel,
+                                                 double *gain,
+                                                 longattn_error **error);
+
+/**
  * Makes a selector without windows. Never NULL.
  */
 longattn_selector *longattn_selector_new(void);
@@ -900,6 +1298,37 @@ longattn_status longattn_selector_add(longattn_selector *selector,
  * The number of windows in all categories. For NULL, 0.
  */
 size_t longattn_selector_count(const longattn_selector *selector);
+
+/**
+ * Gives a window other scores, such as those on more rows of attention. `ordinal` is the number of windows that were added
+ * before it; those that were merged count in their order.
+ *
+ * LONGATTN_STATUS_INVALID_ARGUMENT where `ordinal` is not below longattn_selector_count(), LONGATTN_STATUS_NON_FINITE where
+ * a score is NaN or infinite.
+ */
+longattn_status longattn_selector_rescore(longattn_selector *selector,
+                                          size_t ordinal,
+                                          const longattn_score *score,
+                                          longattn_error **error);
+
+/**
+ * Tells which windows to score on more rows, until the selection equals that by exact scores with the probability of the
+ * setting confidence. `scores` are those that the windows were added or last rescored with, in their order, as many as
+ * longattn_selector_count(); their standard errors are read.
+ *
+ * `ordinals` is a buffer of the caller's for as many, set to the windows in doubt, in ascending order; `*count` is set to
+ * how many there are, 0 where the selection can be trusted. Exact scores are never in doubt. `config`, or the defaults for
+ * NULL, gives the settings of longattn_selector_finish() and confidence. `cancel` may be NULL.
+ *
+ * LONGATTN_STATUS_CANCELLED, and the errors of longattn_selector_finish().
+ */
+longattn_status longattn_selector_in_doubt(const longattn_selector *selector,
+                                           const longattn_score *scores,
+                                           const longattn_config *config,
+                                           const longattn_cancel *cancel,
+                                           size_t *ordinals,
+                                           size_t *count,
+                                           longattn_error **error);
 
 /**
  * Moves all windows of `other` into `selector`. `other` is empty afterwards, and still the caller's to free.
@@ -968,6 +1397,161 @@ longattn_status longattn_selection_get(const longattn_selection *selection,
  * Frees a selection. NULL is left alone.
  */
 void longattn_selection_free(longattn_selection *selection);
+
+/**
+ * Opens a job on files and folders, or `-` for standard input, and on a directory for its results, which is made where it
+ * is missing. Nothing is scored yet. `*job` is the caller's to free.
+ *
+ * `config` is read once; NULL stands for the settings that the scorer was opened with. What scores depend on are the
+ * scorer's settings in any case; of `config` the job takes adaptive, confidence, per_head, text_field, id_field,
+ * category_field, document_limit, on_error, earlier_results and threads, and for longattn_job_run() alpha, standardize,
+ * mixed_lengths and one of ratio, count, token_budget and threshold.
+ *
+ * LONGATTN_STATUS_IO where an input is missing, the directory cannot be written to, or another job is at work in it;
+ * LONGATTN_STATUS_INVALID_ARGUMENT without inputs, where the directory has results and earlier_results is refuse, or where
+ * it is resume and the results depend on something that has changed; LONGATTN_STATUS_INVALID_SETTING where more than
+ * one cut is set; LONGATTN_STATUS_UNSUPPORTED for an adaptive job on a model that computes all rows in any case.
+ */
+longattn_status longattn_job_open(const longattn_scorer *scorer,
+                                  const longattn_path *inputs,
+                                  size_t input_count,
+                                  const char *directory,
+                                  size_t directory_length,
+                                  const longattn_config *config,
+                                  longattn_job **job,
+                                  longattn_error **error);
+
+/**
+ * Does everything: scores what has no score yet, selects by the settings that the job was opened with, and writes the
+ * results. `observer`, `cancel` and `summary` may be NULL; `summary` is set at the end.
+ *
+ * The errors are those of longattn_job_score() and longattn_job_select(). Whatever they are, finished windows are kept, but
+ * for two seconds of work at most: the job may be run again, or opened again with earlier_results at resume.
+ */
+longattn_status longattn_job_run(longattn_job *job,
+                                 const longattn_observer *observer,
+                                 const longattn_cancel *cancel,
+                                 longattn_summary *summary,
+                                 longattn_error **error);
+
+/**
+ * Scores what has no score yet, and writes no result but rejects.jsonl. `observer`, `cancel` and `summary` may be NULL;
+ * `summary` is set at the end.
+ *
+ * A record, file or window that cannot be used is a reject, and the rest goes on; LONGATTN_STATUS_INVALID_RECORD where
+ * on_error is fail, and where there were nothing but rejects. LONGATTN_STATUS_CANCELLED within a second after `cancel` was
+ * asked, LONGATTN_STATUS_IO where the directory cannot be written to, and what would befall every window:
+ * LONGATTN_STATUS_RUNTIME, LONGATTN_STATUS_MEMORY_LIMIT, LONGATTN_STATUS_INVALID_SETTING.
+ */
+longattn_status longattn_job_score(longattn_job *job,
+                                   const longattn_observer *observer,
+                                   const longattn_cancel *cancel,
+                                   longattn_summary *summary,
+                                   longattn_error **error);
+
+/**
+ * Selects, and writes selected.jsonl, scores.jsonl and the report; scores first what has no score yet, and of an
+ * adaptive job what is in doubt. May be called again with other settings: nothing is scored twice.
+ *
+ * `config` gives the settings alpha, standardize, mixed_lengths, confidence, and one of ratio, count, token_budget and
+ * threshold; NULL stands for those that the job was opened with. `observer`, `cancel` and `summary` may be NULL;
+ * `summary` is set at the end.
+ *
+ * LONGATTN_STATUS_INVALID_SETTING where more than one cut is set, LONGATTN_STATUS_INVALID_RECORD where an input has changed
+ * since it was scored, LONGATTN_STATUS_INVALID_ARGUMENT for windows that cannot be compared, and the errors of
+ * longattn_job_score().
+ */
+longattn_status longattn_job_select(longattn_job *job,
+                                    const longattn_config *config,
+                                    const longattn_observer *observer,
+                                    const longattn_cancel *cancel,
+                                    longattn_summary *summary,
+                                    longattn_error **error);
+
+/**
+ * What became of everything so far; all 0 before the first call that scored.
+ */
+longattn_status longattn_job_summary(const longattn_job *job,
+                                     longattn_summary *summary,
+                                     longattn_error **error);
+
+/**
+ * The number of categories of the last selection; 0 before the first, and for NULL.
+ */
+size_t longattn_job_category_count(const longattn_job *job);
+
+/**
+ * Gives one category of the last selection, in the order of the bytes of their names.
+ *
+ * LONGATTN_STATUS_INVALID_ARGUMENT where `index` is not below longattn_job_category_count().
+ */
+longattn_status longattn_job_category_get(const longattn_job *job,
+                                          size_t index,
+                                          longattn_job_category *category,
+                                          longattn_error **error);
+
+/**
+ * Frees a job, and lets others have its directory. Results and what was scored stay there. NULL is left alone.
+ */
+void longattn_job_free(longattn_job *job);
+
+/**
+ * Opens a calibration on files and folders, or `-` for standard input, and on a directory for its results, which is made
+ * where it is missing. Nothing is scored yet. `*calibration` is the caller's to free.
+ *
+ * `config` is read once; NULL stands for the settings that the scorer was opened with. What scores depend on are the
+ * scorer's settings in any case; docs/calibrate.md tells of the others.
+ *
+ * LONGATTN_STATUS_UNSUPPORTED for a package that does not tell its layers, or not what the setting truth asks for, and the
+ * errors of longattn_job_open().
+ */
+longattn_status longattn_calibration_open(const longattn_scorer *scorer,
+                                          const longattn_path *inputs,
+                                          size_t input_count,
+                                          const char *directory,
+                                          size_t directory_length,
+                                          const longattn_config *config,
+                                          longattn_calibration **calibration,
+                                          longattn_error **error);
+
+/**
+ * Scores what has no score yet, compares, and writes calibration.json and its chart. `observer` and `cancel` may be NULL.
+ *
+ * `*json` is set to what calibration.json holds, of which the key `verdict` has the layer and the settings to use; it is
+ * the caller's to free. NULL where it is not wanted.
+ *
+ * LONGATTN_STATUS_INVALID_ARGUMENT for a corpus that gives too few windows, and the errors of longattn_job_score().
+ */
+longattn_status longattn_calibration_run(longattn_calibration *calibration,
+                                         const longattn_observer *observer,
+                                         const longattn_cancel *cancel,
+                                         longattn_text *json,
+                                         longattn_error **error);
+
+/**
+ * Frees a calibration, and lets others have its directory. Results stay there. NULL is left alone.
+ */
+void longattn_calibration_free(longattn_calibration *calibration);
+
+/**
+ * Gives the id of a window: its document's, `#`, and its number among the document's windows, from 0. `*id` is the
+ * caller's to free. Any thread may call it.
+ */
+longattn_status longattn_window_id(const char *document,
+                                   size_t document_length,
+                                   size_t number,
+                                   longattn_text *id,
+                                   longattn_error **error);
+
+/**
+ * Gives the category of an input whose documents name none: the name of a folder, whose path ends in a slash, or that of
+ * a file without its extension and a suffix of compression. Files found in a folder have the folder's. `*category` is the
+ * caller's to free. The input need not be there. Any thread may call it.
+ */
+longattn_status longattn_category_of(const char *input,
+                                     size_t input_length,
+                                     longattn_text *category,
+                                     longattn_error **error);
 
 /**
  * Sends the log messages of this process, up to `max_level`, to a callback. Without one nothing is logged. The callback

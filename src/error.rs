@@ -34,6 +34,10 @@ pub enum ErrorKind {
     Internal = 13,
 }
 
+/// The kinds of what befalls every window of one length alike, so that a job stops instead of rejecting a window.
+pub const FATAL: [ErrorKind; 5] =
+    [ErrorKind::Runtime, ErrorKind::Cancelled, ErrorKind::Internal, ErrorKind::InvalidSetting, ErrorKind::MemoryLimit];
+
 /// An [`ErrorKind`] with a message that says what happened, where, and what to do about it.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{message}")]

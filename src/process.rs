@@ -32,6 +32,13 @@ impl<T> OfProcess<T> {
         }
     }
 
+    /// # Errors
+    /// [`ErrorKind::Runtime`] in a child.
+    pub(crate) fn get_mut(&mut self) -> Result<&mut T> {
+        self.get()?;
+        Ok(self.value.as_mut().expect("it was there"))
+    }
+
     fn is_ours(&self) -> bool {
         self.process == process::id()
     }

@@ -9,7 +9,7 @@ use cbindgen::{Builder, Config};
 const UPDATE: &str = "LONGATTN_UPDATE_HEADER";
 
 /// The sources, in the order in which the header lists what they define.
-const SOURCES: [&str; 11] = [
+const SOURCES: [&str; 16] = [
     "version.rs",
     "error.rs",
     "text.rs",
@@ -19,7 +19,12 @@ const SOURCES: [&str; 11] = [
     "cancel.rs",
     "score.rs",
     "scorer.rs",
+    "layers.rs",
+    "losses.rs",
     "selector.rs",
+    "job.rs",
+    "calibration.rs",
+    "names.rs",
     "log.rs",
 ];
 

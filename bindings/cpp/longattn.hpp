@@ -3,9 +3,9 @@
  * LongAttn for C++17 and later: scores long documents by how far and how evenly a language model's attention reaches
  * back. It is a header alone, over the C ABI in longattn.h, which says what the numbers, settings and statuses mean.
  *
- *     longattn::scorer scorer("model", {{"window", "8192"}});
- *     longattn::score score = scorer.score(text);
- *     std::cout << score.dependency_strength << '\n';
+ *     const longattn::scorer scorer("model", {{"window", "8192"}, {"ratio", "0.1"}});
+ *     longattn::job job(scorer, {"corpus"}, "result");
+ *     std::cout << job.run().windows_selected << " windows selected\n";
  *
  * Errors are thrown as longattn::error. A function that throws has changed nothing.
  *
@@ -13,7 +13,7 @@
  * never kept.
  *
  * Objects own what they hold and free it. config, cancel and scorer are never empty: moving one copies it, which is
- * cheap. tokens, windows, selector and selection can be moved but not copied; what was moved from is empty.
+ * cheap. tokens, windows, selector, selection and job can be moved but not copied; what was moved from is empty.
  *
  * Threads: const member functions of one object may run on any threads at once, others need the object alone, as in
  * the standard library. Different objects never disturb each other, also where they are copies that share a scorer.
@@ -22,6 +22,8 @@
 #ifndef LONGATTN_HPP
 #define LONGATTN_HPP
 
+#include <algorithm>
+#include <chrono>
 #include <cstddef>
 #include <cstdint>
 #include <exception>
@@ -32,6 +34,7 @@
 #include <limits>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <stdexcept>
 #include <string>
 #include <string_view>
@@ -124,6 +127,15 @@ struct profiled_score {
     std::vector<double> distance_profile;
 };
 
+/// What one of several layers that are scored together says of a window: see longattn_layer_score.
+using layer_score = longattn_layer_score;
+
+/// The score of one window, and of each of its layers in the order of the package.
+struct layered_score {
+    longattn::score score;
+    std::vector<layer_score> layers;
+};
+
 namespace detail {
 
 template <auto Free>
@@ -173,6 +185,17 @@ inline void expect_size(const char *name, std::size_t size, std::initializer_lis
     if (size == product) return;
     throw error(status::invalid_argument, std::string(name) + " has " + std::to_string(size) + " elements, but " +
                                               std::to_string(product) + " by its dimensions");
+}
+
+/// A path as the library takes it: the bytes that the operating system knows it by, or UTF-8 where it has wide ones.
+template <class Path>
+std::string path_bytes(const Path &path) {
+    if constexpr (std::is_same_v<typename Path::value_type, char>) {
+        return path.native();
+    } else {
+        const auto text = path.u8string();
+        return std::string(text.begin(), text.end());
+    }
 }
 
 /// Goes through whatever has operator[], which makes the values.
@@ -290,6 +313,12 @@ public:
 
     /// Asks every call that was given this to stop, and does not wait for them. A signal handler may call it.
     void request() const noexcept { longattn_cancel_request(handle_.get()); }
+
+    /// Asks the same when this much time has passed, in place of a time that was set before.
+    void set_deadline(std::chrono::milliseconds from_now) const noexcept {
+        const auto milliseconds = std::max<std::chrono::milliseconds::rep>(from_now.count(), 0);
+        longattn_cancel_set_deadline(handle_.get(), static_cast<std::uint64_t>(milliseconds));
+    }
 
     bool is_requested() const noexcept { return longattn_cancel_is_requested(handle_.get()); }
 
@@ -497,6 +526,35 @@ public:
         detail::call(longattn_scorer_score_profile, native_handle(), &window.native(), stop.native_handle(), &profile,
                      &score);
         return {score, {profile.shares, profile.shares + profile.bucket_count}};
+    }
+
+    /// Scores one window by several layers in one pass: each layer alone, in the order of the package, and all together.
+    /// @throws error with status::unsupported where the model does not tell its layers, and as score() does
+    layered_score score_layers(const input &window, const cancel &stop = cancel()) const {
+        layered_score scored{{}, std::vector<layer_score>(longattn_scorer_layer_count(native_handle()))};
+        detail::call(longattn_scorer_score_layers, native_handle(), &window.native(), stop.native_handle(),
+                     scored.layers.data(), scored.layers.size(), &scored.score);
+        return scored;
+    }
+
+    /// The losses of the tokens of one window but the first: see longattn_scorer_losses().
+    /// @throws error with the statuses that longattn_scorer_losses() lists
+    std::vector<float> losses(span<const token_id> ids, const cancel &stop = cancel()) const {
+        std::vector<float> found(std::stoull(settings().get("window")));
+        std::size_t count = 0;
+        detail::call(longattn_scorer_losses, native_handle(), ids.data(), ids.size(), stop.native_handle(),
+                     found.data(), found.size(), &count);
+        found.resize(count);
+        return found;
+    }
+
+    /// The information gain of one window in nats a token: see longattn_scorer_information_gain().
+    /// @throws error with the statuses that longattn_scorer_information_gain() lists
+    double information_gain(span<const token_id> ids, const cancel &stop = cancel()) const {
+        double gain = 0;
+        detail::call(longattn_scorer_information_gain, native_handle(), ids.data(), ids.size(), stop.native_handle(),
+                     &gain);
+        return gain;
     }
 
     /// Scores many windows on all threads of the scorer; a score has the same bits as that of score(). `inputs` is
@@ -707,10 +765,34 @@ public:
     /// The windows as versioned JSON, to be merged on another machine. Every number keeps its bits.
     std::string to_json() const { return detail::call_for_text(longattn_selector_to_json, native_handle()); }
 
-    /// Ranks the windows and cuts, by the settings alpha, standardize, and one of ratio, count, token_budget and
-    /// threshold. The selector is as before.
+    /// Gives a window other scores, such as those on more rows of attention. `ordinal` is the number of windows that
+    /// were added before it; those that were merged count in their order.
+    /// @throws error with status::invalid_argument where `ordinal` is not below size(), status::non_finite
+    void rescore(std::size_t ordinal, const score &window) {
+        detail::call(longattn_selector_rescore, handle_.get(), ordinal, &window);
+    }
+
+    /// Tells which windows, by their ordinals, to score on more rows, until the selection equals that by exact scores
+    /// with the probability of the setting confidence; none where it can be trusted. `scores` are those that the windows
+    /// were added or last rescored with, in their order; their standard errors are read.
+    /// @throws error with status::invalid_argument for another number of scores than size(), status::cancelled, and as
+    ///         finish() does
+    std::vector<std::size_t> in_doubt(span<const score> scores, const config &settings = config(),
+                                      const cancel &stop = cancel()) const {
+        detail::expect_size("scores", scores.size(), {size()});
+        std::vector<std::size_t> ordinals(size());
+        std::size_t count = 0;
+        detail::call(longattn_selector_in_doubt, native_handle(), scores.data(), settings.native_handle(),
+                     stop.native_handle(), ordinals.data(), &count);
+        ordinals.resize(count);
+        return ordinals;
+    }
+
+    /// Ranks the windows and cuts, by the settings alpha, standardize, mixed_lengths, and one of ratio, count,
+    /// token_budget and threshold. The selector is as before.
     /// @throws error with status::invalid_setting where more than one cut is set, status::invalid_argument where two
-    ///         windows of one category have the same id
+    ///         windows of one category have the same id, or were measured on different lengths or distances while
+    ///         mixed_lengths is refuse
     selection finish(const config &settings = config()) const {
         longattn_selection *handle = nullptr;
         detail::call(longattn_selector_finish, native_handle(), settings.native_handle(), &handle);
@@ -724,6 +806,213 @@ private:
     explicit selector(longattn_selector *handle) noexcept : handle_(handle) {}
 
     detail::owner<longattn_selector, longattn_selector_free> handle_;
+};
+
+/// What a job is busy with.
+enum class stage : std::int32_t {
+    /// Reading the corpus and scoring its windows; the amount is bytes of the input files as they are on disk.
+    reading = LONGATTN_STAGE_READING,
+    /// Scoring windows in doubt on more rows; the amount is tokens.
+    refining = LONGATTN_STAGE_REFINING,
+    /// Scoring the windows of a calibration; the amount is tokens.
+    scoring = LONGATTN_STAGE_SCORING,
+    /// Looking up the texts of what was selected; the amount is windows.
+    writing = LONGATTN_STAGE_WRITING,
+};
+
+/// How far a job has come.
+struct job_progress {
+    longattn::stage stage;
+    /// How much of the stage is done, in its amount.
+    std::uint64_t done;
+    /// The whole of the stage, where it is known.
+    std::optional<std::uint64_t> total;
+    /// Windows scored in this call.
+    std::uint64_t windows;
+    /// Tokens scored in this call.
+    std::uint64_t tokens;
+};
+
+/// A record, a file or a window that could not be used. The texts live only for the call that tells of it.
+struct reject {
+    /// The input file, `-` for standard input.
+    std::string_view file;
+    /// The line or row, from 1; 0 where the whole file is meant.
+    std::uint64_t line;
+    /// The id of the record or window; empty where it is not known.
+    std::string_view id;
+    /// Why it could not be used, and what to do about it.
+    std::string_view reason;
+    /// The record as it was read, or its beginning.
+    std::string_view record;
+};
+
+/// Who watches a job; what is empty is not called. Functions are called on threads of the job, one call at a time, and
+/// work waits for them: they must be quick, and must not use the job. Where one throws, the work is cancelled, and the
+/// call that was given the observer throws the same.
+struct observer {
+    /// How far the job has come, several times a second.
+    std::function<void(const job_progress &progress)> progress;
+    /// Each reject, when it has been written to rejects.jsonl.
+    std::function<void(const longattn::reject &reject)> reject;
+    /// What a user should know while the work goes on, in a sentence.
+    std::function<void(std::string_view notice)> notice;
+};
+
+/// What a job has found, of all its calls together: see longattn_summary.
+using summary = longattn_summary;
+
+/// What was selected of one category.
+struct job_category {
+    std::string name;
+    /// Windows with scores.
+    std::uint64_t windows;
+    /// Those that made the cut.
+    std::uint64_t selected;
+};
+
+namespace detail {
+
+/// The functions of an observer as the C ABI calls them, and what one of them threw.
+class watcher {
+public:
+    watcher(const observer &watched, const cancel &stop)
+        : watched_(watched), stop_(stop) {
+        if (watched.progress) native_.progress = tell_progress;
+        if (watched.reject) native_.reject = tell_reject;
+        if (watched.notice) native_.notice = tell_notice;
+        native_.user_data = this;
+    }
+
+    watcher(const watcher &) = delete;
+    watcher &operator=(const watcher &) = delete;
+
+    /// Calls a function of the C ABI, and throws what an observer's function threw, or else what that failed with.
+    template <class Function, class... Arguments>
+    summary call(Function function, Arguments... arguments) {
+        summary result{};
+        try {
+            detail::call(function, arguments..., &native_, stop_.native_handle(), &result);
+        } catch (const error &) {
+            if (!thrown_) throw;
+        }
+        if (thrown_) std::rethrow_exception(thrown_);
+        return result;
+    }
+
+private:
+    template <class Tell>
+    void tell(Tell tell) noexcept {
+        if (thrown_) return;
+        try {
+            tell(watched_);
+        } catch (...) {
+            thrown_ = std::current_exception();
+            stop_.request();
+        }
+    }
+
+    static void tell_progress(const longattn_job_progress *told, void *data) {
+        static_cast<watcher *>(data)->tell([&](const observer &watched) {
+            const auto total = told->has_total ? std::optional(told->total) : std::nullopt;
+            watched.progress({static_cast<stage>(told->stage), told->done, total, told->windows, told->tokens});
+        });
+    }
+
+    static void tell_reject(const longattn_reject *told, void *data) {
+        static_cast<watcher *>(data)->tell([&](const observer &watched) {
+            watched.reject({{told->file, told->file_length},
+                            told->line,
+                            {told->id, told->id_length},
+                            {told->reason, told->reason_length},
+                            {told->record, told->record_length}});
+        });
+    }
+
+    static void tell_notice(const char *notice, std::size_t length, void *data) {
+        static_cast<watcher *>(data)->tell([&](const observer &watched) { watched.notice({notice, length}); });
+    }
+
+    const observer &watched_;
+    const cancel &stop_;
+    longattn_observer native_{};
+    std::exception_ptr thrown_;
+};
+
+} // namespace detail
+
+/// The whole work on a corpus: documents are read, cut into windows, scored and selected, and the results are written
+/// into a directory, as `longattn run` does it and with the same bytes. It may be killed at any moment, and goes on where
+/// it was.
+///
+/// Until it is destroyed it owns its directory, which no other job, of this process or another, can open. It can be
+/// moved but not copied; what was moved from can only be destroyed or assigned to.
+class job {
+public:
+    /// Opens a job on files and folders, or "-" for standard input, and on a directory for its results, which is made
+    /// where it is missing. `settings` are those of longattn_job_open(); what scores depend on are the scorer's in any
+    /// case.
+    /// @throws error with the statuses that longattn_job_open() lists
+    job(const scorer &by, const std::vector<std::filesystem::path> &inputs, const std::filesystem::path &directory,
+        const config &settings) {
+        std::vector<std::string> names;
+        for (const std::filesystem::path &input : inputs) names.push_back(detail::path_bytes(input));
+        std::vector<longattn_path> natives;
+        for (const std::string &name : names) natives.push_back({name.data(), name.size()});
+        const std::string result = detail::path_bytes(directory);
+        longattn_job *handle = nullptr;
+        detail::call(longattn_job_open, by.native_handle(), natives.data(), natives.size(), result.data(),
+                     result.size(), settings.native_handle(), &handle);
+        handle_.reset(handle);
+    }
+
+    /// As above, by the settings that the scorer was opened with.
+    job(const scorer &by, const std::vector<std::filesystem::path> &inputs, const std::filesystem::path &directory)
+        : job(by, inputs, directory, by.settings()) {}
+
+    /// Does everything: scores what has no score yet, selects by the settings that the job was opened with, and writes the
+    /// results. Where it throws, finished windows are kept, and the job may be run again.
+    /// @throws error with the statuses that longattn_job_score() and longattn_job_select() list
+    longattn::summary run(const observer &watched = {}, const cancel &stop = cancel()) {
+        return detail::watcher(watched, stop).call(longattn_job_run, handle_.get());
+    }
+
+    /// Scores what has no score yet, and writes no result but rejects.jsonl.
+    /// @throws error with the statuses that longattn_job_score() lists
+    longattn::summary score(const observer &watched = {}, const cancel &stop = cancel()) {
+        return detail::watcher(watched, stop).call(longattn_job_score, handle_.get());
+    }
+
+    /// Selects by the settings alpha, standardize, mixed_lengths, confidence and one of ratio, count, token_budget and
+    /// threshold, and writes the results. May be called again with others: nothing is scored twice.
+    /// @throws error with the statuses that longattn_job_select() lists
+    longattn::summary select(const config &settings, const observer &watched = {}, const cancel &stop = cancel()) {
+        return detail::watcher(watched, stop).call(longattn_job_select, handle_.get(), settings.native_handle());
+    }
+
+    /// What became of everything so far; all 0 before the first call that scored.
+    longattn::summary summary() const {
+        longattn::summary found{};
+        detail::call(longattn_job_summary, native_handle(), &found);
+        return found;
+    }
+
+    /// The categories of the last selection, in the order of the bytes of their names.
+    std::vector<job_category> categories() const {
+        std::vector<job_category> found;
+        for (std::size_t index = 0; index < longattn_job_category_count(native_handle()); ++index) {
+            longattn_job_category category{};
+            detail::call(longattn_job_category_get, native_handle(), index, &category);
+            found.push_back({std::string(category.name, category.name_length), category.windows, category.selected});
+        }
+        return found;
+    }
+
+    /// The job for functions of longattn.h; it stays this object's.
+    const longattn_job *native_handle() const noexcept { return handle_.get(); }
+
+private:
+    detail::owner<longattn_job, longattn_job_free> handle_;
 };
 
 /// How much a log message matters.

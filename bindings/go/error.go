@@ -14,8 +14,8 @@ const (
 	ErrInvalidArgument Status = C.LONGATTN_STATUS_INVALID_ARGUMENT // an argument is outside its range
 	ErrInvalidUTF8     Status = C.LONGATTN_STATUS_INVALID_UTF8     // a text is not UTF-8
 	ErrInvalidSetting  Status = C.LONGATTN_STATUS_INVALID_SETTING  // a wrong key or value; the message lists the valid ones
-	ErrIO              Status = C.LONGATTN_STATUS_IO               // a file could not be read
-	ErrInvalidRecord   Status = C.LONGATTN_STATUS_INVALID_RECORD   // malformed JSON of a selector
+	ErrIO              Status = C.LONGATTN_STATUS_IO               // a file or directory could not be read or written, or is another's
+	ErrInvalidRecord   Status = C.LONGATTN_STATUS_INVALID_RECORD   // malformed JSON of a selector; records of a job that cannot be used
 	ErrInvalidModel    Status = C.LONGATTN_STATUS_INVALID_MODEL    // a scorer package is missing or damaged
 	ErrUnsupported     Status = C.LONGATTN_STATUS_UNSUPPORTED      // well formed, but of a kind that this version cannot use
 	ErrRuntime         Status = C.LONGATTN_STATUS_RUNTIME          // ONNX Runtime; the message says where it was looked for
@@ -50,8 +50,11 @@ func (e *Error) Unwrap() []error {
 	return []error{e.Status}
 }
 
-// ErrClosed is what a [Scorer] or [Selector] gives after its Close.
+// ErrClosed is what a [Scorer], [Job] or [Selector] gives after its Close.
 var ErrClosed error = &Error{Status: ErrInvalidArgument, Message: "it was closed before"}
+
+// errNotOpened is what the zero value of a type gives that has to be opened.
+var errNotOpened error = &Error{Status: ErrInvalidArgument, Message: "it was never opened: use Open or OpenJob"}
 
 // take makes an error of C's, which it frees, one of Go's; nil where there is none.
 func take(failure *C.longattn_error) error {

@@ -1,12 +1,17 @@
 // Package longattn scores long documents by how far and how evenly a language model's attention reaches back, and
 // selects the best for long-context training, by the method LongAttn (arXiv 2502.16860).
 //
-//	scorer, err := longattn.Open("model", longattn.With("window", 8192))
+//	scorer, err := longattn.Open("model", longattn.With("window", 8192), longattn.With("ratio", 0.1))
 //	if err != nil {
 //		return err
 //	}
 //	defer scorer.Close()
-//	score, err := scorer.ScoreText(ctx, text)
+//	job, err := longattn.OpenJob(scorer, []string{"corpus"}, "result")
+//	if err != nil {
+//		return err
+//	}
+//	defer job.Close()
+//	summary, err := job.Run(ctx)
 //
 // It calls the C library liblongattn through cgo, and finds it by pkg-config. What the numbers mean is said in
 // longattn.h, which the C library installs; all counts of length are in tokens, or in bytes where the name says so.
@@ -15,7 +20,8 @@
 //
 //	if errors.Is(err, longattn.ErrTooShort) { … }
 //
-// One [Scorer] and one [Selector] serve any number of goroutines at once. Nothing that is passed in is kept.
+// One [Scorer] and one [Selector] serve any number of goroutines at once. Nothing that is passed in is kept. The zero
+// [Selector] is an empty one; a zero [Scorer] or [Job] was never opened, and each of its methods says so by an error.
 package longattn
 
 // #cgo pkg-config: longattn
@@ -66,17 +72,25 @@ func Settings() []Setting {
 // newConfig makes a config that the caller frees.
 func newConfig(options []Option) (*C.longattn_config, error) {
 	config := C.longattn_config_new()
+	if err := set(config, options); err != nil {
+		C.longattn_config_free(config)
+		return nil, err
+	}
+	return config, nil
+}
+
+// set sets settings of a config.
+func set(config *C.longattn_config, options []Option) error {
 	for _, option := range options {
 		key, keyLength := chars(option.key)
 		value, valueLength := chars(option.value)
 		var failure *C.longattn_error
 		C.longattn_config_set(config, key, keyLength, value, valueLength, &failure)
 		if err := take(failure); err != nil {
-			C.longattn_config_free(config)
-			return nil, err
+			return err
 		}
 	}
-	return config, nil
+	return nil
 }
 
 // chars gives a text to C for the time of a call.

@@ -6,7 +6,8 @@ import (
 	"sync"
 )
 
-// An owner holds an object of C's, which is freed once: when it is closed and no call uses it any more.
+// An owner holds an object of C's, which is freed once: when it is closed and no call uses it any more. Nil is the owner of
+// what was never opened.
 type owner[Pointer any] struct {
 	object Pointer
 	free   func(Pointer)
@@ -38,6 +39,9 @@ func (o *owner[Pointer]) use(call func(Pointer) error) error {
 }
 
 func (o *owner[Pointer]) enter() error {
+	if o == nil {
+		return errNotOpened
+	}
 	o.mutex.Lock()
 	defer o.mutex.Unlock()
 	if o.closed {
@@ -55,6 +59,9 @@ func (o *owner[Pointer]) leave() {
 }
 
 func (o *owner[Pointer]) close() error {
+	if o == nil {
+		return errNotOpened
+	}
 	o.mutex.Lock()
 	defer o.mutex.Unlock()
 	if o.closed {

@@ -17,6 +17,13 @@ static longattn_status score_profile(const longattn_scorer *scorer, const uint32
     longattn_input input = {NULL, 0, ids, id_count};
     return longattn_scorer_score_profile(scorer, &input, cancel, profile, score, error);
 }
+
+static longattn_status score_layers(const longattn_scorer *scorer, const uint32_t *ids, size_t id_count,
+                                    const longattn_cancel *cancel, longattn_layer_score *layers, size_t layer_capacity,
+                                    longattn_score *score, longattn_error **error) {
+    longattn_input input = {NULL, 0, ids, id_count};
+    return longattn_scorer_score_layers(scorer, &input, cancel, layers, layer_capacity, score, error);
+}
 */
 import "C"
 
@@ -24,6 +31,7 @@ import (
 	"context"
 	"encoding/json"
 	"runtime"
+	"strconv"
 	"unsafe"
 )
 
@@ -44,12 +52,23 @@ type Score struct {
 
 	DependencyStrengthError     float64 // standard error of DS; 0 where all rows are known
 	DistributionUniformityError float64 // standard error of DU; 0 where all rows are known
+
+	// Tokens at the end of the window past the positions that the model was trained for, whose attention is a guess; 0 where
+	// the model does not tell.
+	UntrainedTokens uint64
 }
 
 // A HeadScore is what one head says of a window.
 type HeadScore struct {
 	Proportion float64 // mean share of a token's attention that reaches far back, from 0 to 1
 	Variance   float64 // variance of the far weights, at least 0; smaller is more even
+}
+
+// A LayerScore is what one of several layers that are scored together says of a window.
+type LayerScore struct {
+	Layer                  int     // 0 for the first of the model
+	DependencyStrength     float64 // DS of this layer alone
+	DistributionUniformity float64 // DU of this layer alone
 }
 
 // A Result is what became of one of many windows: a score, or an error.
@@ -153,6 +172,74 @@ func (s *Scorer) ScoreProfile(ctx context.Context, ids []uint32) (score Score, p
 		return nil
 	})
 	return score, profile, err
+}
+
+// ScoreLayers scores token ids as ScoreTokens does, and tells what each layer says, in the order of the package.
+//
+// It fails as ScoreTokens does, and with ErrUnsupported where the model does not tell its layers.
+func (s *Scorer) ScoreLayers(ctx context.Context, ids []uint32) (score Score, layers []LayerScore, err error) {
+	input := tokenInput(ids)
+	err = s.work(ctx, func(scorer *C.longattn_scorer, cancel *C.longattn_cancel) error {
+		found := make([]C.longattn_layer_score, C.longattn_scorer_layer_count(scorer))
+		var scored C.longattn_score
+		var failure *C.longattn_error
+		C.score_layers(scorer, input.ids, input.id_count, cancel, unsafe.SliceData(found), C.size_t(len(found)), &scored,
+			&failure)
+		if err := take(failure); err != nil {
+			return err
+		}
+		score = scoreOf(&scored)
+		for _, layer := range found {
+			layers = append(layers, LayerScore{
+				Layer:                  int(layer.layer),
+				DependencyStrength:     float64(layer.dependency_strength),
+				DistributionUniformity: float64(layer.distribution_uniformity),
+			})
+		}
+		return nil
+	})
+	return score, layers, err
+}
+
+// Losses tells the losses of the tokens of one window, framed and cut as ScoreTokens does: the negative log-likelihood in nats
+// of each token but the first, given those before it, by all layers of the model.
+//
+// It fails as ScoreTokens does, and with ErrUnsupported where the package tells no losses.
+func (s *Scorer) Losses(ctx context.Context, ids []uint32) (losses []float32, err error) {
+	setting, err := s.Setting("window")
+	if err != nil {
+		return nil, err
+	}
+	window, err := strconv.Atoi(setting)
+	if err != nil {
+		return nil, err
+	}
+	err = s.work(ctx, func(scorer *C.longattn_scorer, cancel *C.longattn_cancel) error {
+		losses = make([]float32, window)
+		var count C.size_t
+		var failure *C.longattn_error
+		C.longattn_scorer_losses(scorer, (*C.uint32_t)(unsafe.SliceData(ids)), C.size_t(len(ids)), cancel,
+			(*C.float)(unsafe.SliceData(losses)), C.size_t(window), &count, &failure)
+		losses = losses[:count]
+		return take(failure)
+	})
+	return losses, err
+}
+
+// InformationGain tells how much lower the loss of a token is, in nats, when the model sees the whole window before it than when
+// it sees only the last 128 to 255 tokens: the mean over the tokens from the 256th on, counted from 0. It may be negative.
+//
+// It fails as Losses does, and with ErrTooShort below 257 tokens.
+func (s *Scorer) InformationGain(ctx context.Context, ids []uint32) (gain float64, err error) {
+	err = s.work(ctx, func(scorer *C.longattn_scorer, cancel *C.longattn_cancel) error {
+		var found C.double
+		var failure *C.longattn_error
+		C.longattn_scorer_information_gain(scorer, (*C.uint32_t)(unsafe.SliceData(ids)), C.size_t(len(ids)), cancel, &found,
+			&failure)
+		gain = float64(found)
+		return take(failure)
+	})
+	return gain, err
 }
 
 // ScoreAll scores texts, each as ScoreText does, on all threads of the scorer. The results are in the order of the texts.
@@ -288,6 +375,23 @@ func scoreOf(score *C.longattn_score) Score {
 		DistributionUniformity:      float64(score.distribution_uniformity),
 		DependencyStrengthError:     float64(score.dependency_strength_error),
 		DistributionUniformityError: float64(score.distribution_uniformity_error),
+		UntrainedTokens:             uint64(score.untrained_tokens),
+	}
+}
+
+// native is the score as C has it.
+func (s Score) native() C.longattn_score {
+	return C.longattn_score{
+		token_count:                   C.uint64_t(s.TokenCount),
+		min_distance:                  C.uint64_t(s.MinDistance),
+		sink_tokens:                   C.uint64_t(s.SinkTokens),
+		head_count:                    C.uint64_t(s.HeadCount),
+		rows:                          C.uint64_t(s.Rows),
+		dependency_strength:           C.double(s.DependencyStrength),
+		distribution_uniformity:       C.double(s.DistributionUniformity),
+		dependency_strength_error:     C.double(s.DependencyStrengthError),
+		distribution_uniformity_error: C.double(s.DistributionUniformityError),
+		untrained_tokens:              C.uint64_t(s.UntrainedTokens),
 	}
 }
 

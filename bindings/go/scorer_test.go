@@ -72,6 +72,15 @@ func TestAllWaysToScoreAgree(t *testing.T) {
 	}
 }
 
+func TestTokensPastThePositionsOfTheModelAreTold(t *testing.T) {
+	scorer := open(t, queryKey)
+	for length, expected := range map[int]uint64{64: 0, 100: 36} {
+		if score := succeed(scorer.ScoreText(background(), randomText(length, 1)))(t); score.UntrainedTokens != expected {
+			t.Error(length, score)
+		}
+	}
+}
+
 func TestProfilesTellHowFarAttentionReaches(t *testing.T) {
 	scorer := open(t, queryKey, longattn.With("profile", true))
 	ids := succeed(scorer.Tokenize(randomText(64, 1)))(t).IDs

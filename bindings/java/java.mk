@@ -35,20 +35,9 @@ $(native):
 java-tests: cases $(check)/model/model.onnx $(native)
 	$(maven) --projects longattn,example verify javadoc:javadoc
 	sed '/^```java$$/,/^```$$/!d; /^```java$$/d; /^```$$/Q' docs/java.md > target/java/First.java
-	java -cp '$(jars)' target/java/First.java $(check)/model README.md
-	$(check_java_example)
-
-# The example gives what the command gives, in the same order.
-define check_java_example
-$(longattn) windows --quiet --model $(check)/model --window 1000 docs -o target/java/windows.jsonl
-java -cp 'bindings/java/example/target/longattn-example-$(version).jar:$(jars)' longattn.example.Pipeline $(check)/model 1000 4 \
-    < target/java/windows.jsonl | $(longattn) select --quiet --ratio 1 - > target/java/example.jsonl
-$(longattn) score --quiet --model $(check)/model --window 1000 target/java/windows.jsonl -o - \
-    | $(longattn) select --quiet --ratio 1 - > target/java/command.jsonl
-for file in example command; do python3 -c 'import json, sys; [print(line["id"], line["lds"]) for line in map(json.loads, sys.stdin)]' \
-    < target/java/$$file.jsonl > target/java/$$file.txt; done
-test -s target/java/command.txt && diff target/java/command.txt target/java/example.txt
-endef
+	rm -rf target/java/result
+	java -cp '$(jars)' target/java/First.java $(check)/model README.md target/java/result
+	$(run_test) java -cp 'bindings/java/example/target/longattn-example-$(version).jar:$(jars)' longattn.example.Run
 
 .PHONY: spark-tests
 spark-tests: build $(onnxruntime) $(check)/model/model.onnx $(native)

@@ -9,11 +9,12 @@ use super::compression::Compression;
 /// The category of an input whose records name none: a folder's name, or a file's name without a suffix of compression and
 /// without its extension, so that `books.jsonl.gz` and the folder `books/` are both `books`; `stdin` for `-`.
 ///
-/// Files found in a folder have the category of the folder that was given.
+/// A path that ends in a slash is a folder's, also where there is none here. Files found in a folder have the category of
+/// the folder that was given.
 pub fn category_of(path: impl AsRef<Path>) -> String {
     let path = path.as_ref();
     let name = own_name(path);
-    if path.is_dir() || is_standard_input(path) {
+    if path.as_os_str().as_encoded_bytes().ends_with(b"/") || path.is_dir() || is_standard_input(path) {
         return name;
     }
     let (uncompressed, _) = Compression::split(&name);
@@ -84,6 +85,7 @@ mod tests {
             ("-", "stdin"),
             ("src", "src"),
             ("src/", "src"),
+            ("elsewhere/books.v2/", "books.v2"),
         ];
         for (path, category) in expected {
             assert_eq!(category_of(path), category, "{path}");

@@ -1,6 +1,7 @@
 //! Checked arguments. What a check cannot find, a pointer to freed or foreign memory, the header forbids.
 
 use std::ffi::c_char;
+use std::path::Path;
 use std::slice;
 
 use crate::error::{Error, ErrorKind, Result};
@@ -83,6 +84,28 @@ pub unsafe fn text<'a>(pointer: *const c_char, length: usize, name: &str) -> Res
         let message = format!("{name} is not valid UTF-8 at byte {}", cause.valid_up_to());
         Error::new(ErrorKind::InvalidUtf8, message)
     })
+}
+
+/// A path to read: the bytes that the operating system knows it by.
+///
+/// # Safety
+/// As [`array`].
+#[cfg(unix)]
+pub unsafe fn path<'a>(pointer: *const c_char, length: usize, name: &str) -> Result<&'a Path> {
+    use std::os::unix::ffi::OsStrExt;
+    // SAFETY: the same promise; bytes and `c_char` have the same layout.
+    let bytes = unsafe { array(pointer.cast::<u8>(), length, name) }?;
+    Ok(Path::new(std::ffi::OsStr::from_bytes(bytes)))
+}
+
+/// A path to read, in UTF-8.
+///
+/// # Safety
+/// As [`array`].
+#[cfg(not(unix))]
+pub unsafe fn path<'a>(pointer: *const c_char, length: usize, name: &str) -> Result<&'a Path> {
+    // SAFETY: the same promise.
+    unsafe { text(pointer, length, name) }.map(Path::new)
 }
 
 /// Where results go. Nothing is written before [`Output::set`], so inputs may overlap it.

@@ -8,6 +8,11 @@ use crate::cancel::Cancel;
 /// The caller's, to be freed with longattn_cancel_free() when no call uses it any more. Any threads may use it at once.
 pub struct longattn_cancel(pub Cancel);
 
+/// The token, or one that is never asked for NULL.
+pub fn token_of(cancel: Option<&longattn_cancel>) -> Cancel {
+    cancel.map(|cancel| cancel.0.clone()).unwrap_or_default()
+}
+
 /// Makes a token that has not been asked to stop. Never NULL.
 #[unsafe(no_mangle)]
 pub extern "C" fn longattn_cancel_new() -> *mut longattn_cancel {

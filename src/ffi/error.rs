@@ -2,7 +2,7 @@ use std::ffi::{CString, c_char};
 
 use super::text::terminated;
 use super::{free, get};
-use crate::error::{Error, ErrorKind};
+use crate::error::{Error, ErrorKind, FATAL};
 
 /// A `longattn_status` on its way out: 0, or the number of an [`ErrorKind`].
 #[repr(transparent)]
@@ -32,6 +32,13 @@ impl From<Error> for longattn_error {
     fn from(error: Error) -> Self {
         Self { status: error.kind().into(), message: terminated(&error.to_string()) }
     }
+}
+
+/// Whether what failed one window, with this status, would fail all others of the same length too, such as a runtime that is
+/// missing. By this rule a job stops, and rejects the window alone otherwise. Any thread may call it.
+#[unsafe(no_mangle)]
+pub extern "C" fn longattn_status_is_fatal(status: Status) -> bool {
+    FATAL.iter().any(|kind| Status::from(*kind) == status)
 }
 
 /// The status that the failed call returned. For NULL, LONGATTN_STATUS_OK.

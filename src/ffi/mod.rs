@@ -6,10 +6,15 @@
 #![allow(non_camel_case_types)] // The names are those of the header.
 
 mod argument;
+mod calibration;
 mod cancel;
 mod config;
 mod error;
+mod job;
+mod layers;
 mod log;
+mod losses;
+mod names;
 mod score;
 mod scorer;
 mod selector;

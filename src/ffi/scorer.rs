@@ -1,9 +1,10 @@
 use std::ffi::{c_char, c_void};
+use std::num::NonZeroUsize;
 use std::path::Path;
 use std::sync::Arc;
 
 use super::argument::{Output, array, optional, reference, text};
-use super::cancel::longattn_cancel;
+use super::cancel::{longattn_cancel, token_of};
 use super::config::longattn_config;
 use super::error::{Status, longattn_error};
 use super::score::{ScoreOutput, longattn_distance_profile, longattn_head_score, longattn_score};
@@ -12,7 +13,7 @@ use super::tokens::longattn_tokens;
 use super::windows::longattn_windows;
 use super::{free, get, guard, handle};
 use crate::cancel::Cancel;
-use crate::config::Config;
+use crate::config::{Config, Rows};
 use crate::error::{Error, ErrorKind, Result};
 use crate::model::{Input, Progress, Scorer};
 use crate::score::Score;
@@ -23,7 +24,7 @@ use crate::score::Score;
 /// Any threads may use one scorer at once, and get the same bits as one thread alone. Open it once and keep it: it needs its
 /// files no more, but they must not be cut or written to in their places. A child made by fork() has none of its threads: there
 /// its calls give LONGATTN_STATUS_RUNTIME, and it may be freed.
-pub struct longattn_scorer(Scorer);
+pub struct longattn_scorer(pub Arc<Scorer>);
 
 // The header promises it.
 const _: fn() = || {
@@ -83,14 +84,14 @@ pub unsafe extern "C" fn longattn_scorer_open(
             unsafe { (text(path, path_length, "path")?, optional(config, "config")?, Output::one(scorer, "scorer")?) };
         let defaults = Config::default();
         let opened = Scorer::open(Path::new(path), config.map_or(&defaults, |config| &config.0))?;
-        scorer.set([handle(longattn_scorer(opened))]);
+        scorer.set([handle(longattn_scorer(Arc::new(opened)))]);
         Ok(())
     };
     // SAFETY: the header asks for NULL or a place to write to.
     unsafe { guard(error, call) }
 }
 
-/// Frees a scorer and stops its threads. NULL is left alone.
+/// Frees a scorer and stops its threads, which a job on it keeps until it is freed too. NULL is left alone.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn longattn_scorer_free(scorer: *mut longattn_scorer) {
     // SAFETY: the header asks for NULL or a scorer that nobody uses any more.
@@ -278,31 +279,28 @@ pub unsafe extern "C" fn longattn_scorer_score_many(
     results: *mut longattn_result,
     error: *mut *mut longattn_error,
 ) -> Status {
-    // A pointer that is only passed on, to threads of the scorer too, as the header says.
-    let user_data = user_data as usize;
-    let tell = |progress_so_far: Progress| {
-        let Some(progress) = progress else { return };
-        // SAFETY: the header asks for a function that may be called so, from any thread, one call at a time.
-        unsafe { progress(progress_so_far.windows as u64, progress_so_far.tokens, user_data as *mut c_void) }
-    };
-    let call = || {
-        // SAFETY: the header asks for live handles, memory that holds what the lengths say, and places to write to.
-        let (scorer, inputs, cancel, output) = unsafe {
-            (
-                reference(scorer, "scorer")?,
-                array(inputs, count, "inputs")?,
-                optional(cancel, "cancel")?,
-                Output::many(results, count, "results")?,
-            )
-        };
-        // SAFETY: the header asks for memory that holds what the lengths say.
-        let inputs: Vec<_> = inputs.iter().map(|input| unsafe { input_of(input) }).collect();
-        let results = score_valid(&scorer.0, inputs, &token_of(cancel), tell);
-        output.set(results.into_iter().map(Into::into));
-        Ok(())
-    };
-    // SAFETY: the header asks for NULL or a place to write to.
-    unsafe { guard(error, call) }
+    // SAFETY: the header asks for what `score_many` asks for.
+    unsafe { score_many(scorer, None, inputs, count, cancel, progress, user_data, results, error) }
+}
+
+/// Scores many windows as longattn_scorer_score_many() does, but on about `rows` rows of attention, at least 320, or on all
+/// for 0, whatever the setting rows says: for rounds on more rows of what longattn_selector_in_doubt() names. Only a package of
+/// the contract query-key takes less time for fewer rows; the others compute all.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn longattn_scorer_score_many_on(
+    scorer: *const longattn_scorer,
+    rows: usize,
+    inputs: *const longattn_input,
+    count: usize,
+    cancel: *const longattn_cancel,
+    progress: longattn_progress,
+    user_data: *mut c_void,
+    results: *mut longattn_result,
+    error: *mut *mut longattn_error,
+) -> Status {
+    let rows = NonZeroUsize::new(rows).map_or(Rows::All, Rows::Sample);
+    // SAFETY: the header asks for what `score_many` asks for.
+    unsafe { score_many(scorer, Some(rows), inputs, count, cancel, progress, user_data, results, error) }
 }
 
 /// Frees the errors of results and sets them to NULL; the array stays the caller's. NULL is left alone.
@@ -368,9 +366,52 @@ pub unsafe extern "C" fn longattn_scorer_cut(
     unsafe { guard(error, call) }
 }
 
+/// Scores many windows on these rows, or on those of the setting.
+///
+/// # Safety
+/// The pointers are NULL, or valid for reads or writes of what the lengths say; `progress` may be called from any thread.
+#[allow(clippy::too_many_arguments)] // They are those of the C functions.
+unsafe fn score_many(
+    scorer: *const longattn_scorer,
+    rows: Option<Rows>,
+    inputs: *const longattn_input,
+    count: usize,
+    cancel: *const longattn_cancel,
+    progress: longattn_progress,
+    user_data: *mut c_void,
+    results: *mut longattn_result,
+    error: *mut *mut longattn_error,
+) -> Status {
+    // A pointer that is only passed on, to threads of the scorer too, as the header says.
+    let user_data = user_data as usize;
+    let tell = |progress_so_far: Progress| {
+        let Some(progress) = progress else { return };
+        // SAFETY: the header asks for a function that may be called so, from any thread, one call at a time.
+        unsafe { progress(progress_so_far.windows as u64, progress_so_far.tokens, user_data as *mut c_void) }
+    };
+    let call = || {
+        // SAFETY: the header asks for live handles, memory that holds what the lengths say, and places to write to.
+        let (scorer, inputs, cancel, output) = unsafe {
+            (
+                reference(scorer, "scorer")?,
+                array(inputs, count, "inputs")?,
+                optional(cancel, "cancel")?,
+                Output::many(results, count, "results")?,
+            )
+        };
+        // SAFETY: the header asks for memory that holds what the lengths say.
+        let inputs: Vec<_> = inputs.iter().map(|input| unsafe { input_of(input) }).collect();
+        let results = score_valid(&scorer.0, rows.unwrap_or(scorer.0.config().rows), inputs, &token_of(cancel), tell);
+        output.set(results.into_iter().map(Into::into));
+        Ok(())
+    };
+    // SAFETY: the header asks for NULL or a place to write to.
+    unsafe { guard(error, call) }
+}
+
 /// # Safety
 /// The input's pointers are NULL, or valid for reads of what its lengths say for as long as the result lives.
-unsafe fn input_of<'a>(input: &longattn_input) -> Result<Input<'a>> {
+pub unsafe fn input_of<'a>(input: &longattn_input) -> Result<Input<'a>> {
     let longattn_input { text, text_length, ids, id_count } = *input;
     if !text.is_null() && !ids.is_null() {
         return Err(Error::new(ErrorKind::InvalidArgument, "text and ids are both set: one of them must be NULL"));
@@ -382,10 +423,6 @@ unsafe fn input_of<'a>(input: &longattn_input) -> Result<Input<'a>> {
         }
         array(ids, id_count, "ids").map(Input::Tokens)
     }
-}
-
-fn token_of(cancel: Option<&longattn_cancel>) -> Cancel {
-    cancel.map(|cancel| cancel.0.clone()).unwrap_or_default()
 }
 
 /// Refuses a scorer whose scores have no distance profile, before it computes one.
@@ -400,6 +437,7 @@ fn check_profile(scorer: &Scorer) -> Result<()> {
 /// Scores the inputs that are valid, and gives the errors of the others in their places.
 fn score_valid(
     scorer: &Scorer,
+    rows: Rows,
     inputs: Vec<Result<Input>>,
     cancel: &Cancel,
     tell: impl Fn(Progress) + Sync,
@@ -407,7 +445,7 @@ fn score_valid(
     let valid: Vec<_> = inputs.iter().flatten().copied().collect();
     let invalid = inputs.len() - valid.len();
     let tell = |progress: Progress| tell(Progress { windows: progress.windows + invalid, ..progress });
-    let mut scores = scorer.score_many(&valid, cancel, tell).into_iter();
+    let mut scores = scorer.score_many_on(rows, &valid, cancel, tell).into_iter();
     inputs.into_iter().map(|input| input.and_then(|_| scores.next().expect("a score for every input"))).collect()
 }
 

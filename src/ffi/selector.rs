@@ -1,6 +1,7 @@
 use std::ffi::c_char;
 
-use super::argument::{Output, exclusive, optional, reference, text};
+use super::argument::{Output, array, exclusive, optional, reference, text};
+use super::cancel::{longattn_cancel, token_of};
 use super::config::longattn_config;
 use super::error::{Status, longattn_error};
 use super::score::longattn_score;
@@ -9,7 +10,7 @@ use super::{free, get, guard, handle};
 use crate::attention::FarRegion;
 use crate::config::Config;
 use crate::error::{Error, ErrorKind};
-use crate::select::{Candidate, Ranked, Selector};
+use crate::select::{Candidate, Ranked, Selector, StandardErrors, in_doubt};
 
 /// Collects scored windows, and selects the best of each category. The selection depends on the set of windows alone, not
 /// on the order in which they were added or merged.
@@ -103,6 +104,86 @@ fn far_region(score: &longattn_score) -> Option<FarRegion> {
 pub unsafe extern "C" fn longattn_selector_count(selector: *const longattn_selector) -> usize {
     // SAFETY: the header asks for NULL or a live selector.
     unsafe { get(selector, 0, |selector| selector.0.len()) }
+}
+
+/// Gives a window other scores, such as those on more rows of attention. `ordinal` is the number of windows that were added
+/// before it; those that were merged count in their order.
+///
+/// LONGATTN_STATUS_INVALID_ARGUMENT where `ordinal` is not below longattn_selector_count(), LONGATTN_STATUS_NON_FINITE where
+/// a score is NaN or infinite.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn longattn_selector_rescore(
+    selector: *mut longattn_selector,
+    ordinal: usize,
+    score: *const longattn_score,
+    error: *mut *mut longattn_error,
+) -> Status {
+    let call = || {
+        // SAFETY: the header asks for live handles.
+        let (selector, score) = unsafe { (exclusive(selector, "selector")?, reference(score, "score")?) };
+        if ordinal >= selector.0.len() {
+            let message = format!("there is no window {ordinal}: there are {}", selector.0.len());
+            return Err(Error::new(ErrorKind::InvalidArgument, message));
+        }
+        selector.0.rescore(ordinal, score.dependency_strength, score.distribution_uniformity)
+    };
+    // SAFETY: the header asks for NULL or a place to write to.
+    unsafe { guard(error, call) }
+}
+
+/// Tells which windows to score on more rows, until the selection equals that by exact scores with the probability of the
+/// setting confidence. `scores` are those that the windows were added or last rescored with, in their order, as many as
+/// longattn_selector_count(); their standard errors are read.
+///
+/// `ordinals` is a buffer of the caller's for as many, set to the windows in doubt, in ascending order; `*count` is set to
+/// how many there are, 0 where the selection can be trusted. Exact scores are never in doubt. `config`, or the defaults for
+/// NULL, gives the settings of longattn_selector_finish() and confidence. `cancel` may be NULL.
+///
+/// LONGATTN_STATUS_CANCELLED, and the errors of longattn_selector_finish().
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn longattn_selector_in_doubt(
+    selector: *const longattn_selector,
+    scores: *const longattn_score,
+    config: *const longattn_config,
+    cancel: *const longattn_cancel,
+    ordinals: *mut usize,
+    count: *mut usize,
+    error: *mut *mut longattn_error,
+) -> Status {
+    let call = || {
+        // SAFETY: the header asks for a live handle.
+        let selector = unsafe { reference(selector, "selector") }?;
+        let windows = selector.0.len();
+        // SAFETY: the header asks for live handles, memory for as many windows, and places to write to.
+        let (scores, config, cancel, ordinals, count) = unsafe {
+            (
+                array(scores, windows, "scores")?,
+                optional(config, "config")?,
+                optional(cancel, "cancel")?,
+                Output::many(ordinals, windows, "ordinals")?,
+                Output::one(count, "count")?,
+            )
+        };
+        let defaults = Config::default();
+        let config = config.map_or(&defaults, |config| &config.0);
+        let errors: Vec<_> = scores.iter().map(StandardErrors::from).collect();
+        let (method, confidence) = (config.method()?, config.confidence.get());
+        let doubted = in_doubt(&selector.0, &errors, &method, confidence, &token_of(cancel))?;
+        count.set([doubted.len()]);
+        ordinals.set(doubted);
+        Ok(())
+    };
+    // SAFETY: the header asks for NULL or a place to write to.
+    unsafe { guard(error, call) }
+}
+
+impl From<&longattn_score> for StandardErrors {
+    fn from(score: &longattn_score) -> Self {
+        Self {
+            dependency_strength: score.dependency_strength_error,
+            distribution_uniformity: score.distribution_uniformity_error,
+        }
+    }
 }
 
 /// Moves all windows of `other` into `selector`. `other` is empty afterwards, and still the caller's to free.

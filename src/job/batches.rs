@@ -9,7 +9,7 @@ use super::observer::{Observer, Progress};
 use super::reading::{Content, Item, Reading, Unit};
 use crate::cancel::Cancel;
 use crate::config::Rows;
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::{Error, ErrorKind, FATAL, Result};
 use crate::model::{self, Input, Scorer};
 use crate::score::Score;
 
@@ -173,12 +173,9 @@ impl<'a> Batches<'a> {
 
 /// Whether an error would befall every other window too.
 pub(super) fn is_fatal(error: &Error, unit: Unit) -> bool {
-    match error.kind() {
-        ErrorKind::Runtime | ErrorKind::Cancelled | ErrorKind::Internal | ErrorKind::InvalidSetting => true,
-        // Windows are of one length, records are not.
-        ErrorKind::MemoryLimit => unit == Unit::Windows,
-        _ => false,
-    }
+    // Windows are of one length, records are not.
+    let is_of_one_record = error.kind() == ErrorKind::MemoryLimit && unit != Unit::Windows;
+    FATAL.contains(&error.kind()) && !is_of_one_record
 }
 
 /// The token ids of an item's windows that have no score.

@@ -374,6 +374,11 @@ impl Job {
         &self.corpus
     }
 
+    /// The settings of the job, with those of the scorer that its scores depend on.
+    pub fn config(&self) -> &Config {
+        &self.config
+    }
+
     /// Where the results are.
     pub fn directory(&self) -> &Path {
         self.directory.path()

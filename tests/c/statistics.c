@@ -132,7 +132,7 @@ static void wrong_maps_are_refused(void) {
     FAILS(INVALID_ARGUMENT, "no memory is that large",
           longattn_score_map(numbers, SIZE_MAX, SIZE_MAX, NULL, NULL, 0, &score, &error));
     map[1][LENGTH - 1][0] += 6;
-    FAILS(INVALID_ARGUMENT, "sums to 7", longattn_score_map(numbers, HEADS, LENGTH, NULL, NULL, 0, &score, &error));
+    FAILS(INVALID_ARGUMENT, "of a softmax sum to 1", longattn_score_map(numbers, HEADS, LENGTH, NULL, NULL, 0, &score, &error));
     map[1][LENGTH - 1][0] = NAN;
     FAILS(NON_FINITE, "head 1", longattn_score_map(numbers, HEADS, LENGTH, NULL, NULL, 0, &score, &error));
     map[1][LENGTH - 1][0] = INFINITY;

@@ -22,6 +22,18 @@ final class Abi {
         void invoke(int level, Pointer message, long length, Pointer userData);
     }
 
+    interface Progress extends Callback {
+        void invoke(Pointer progress, Pointer userData);
+    }
+
+    interface Reject extends Callback {
+        void invoke(Pointer reject, Pointer userData);
+    }
+
+    interface Notice extends Callback {
+        void invoke(Pointer notice, long length, Pointer userData);
+    }
+
     /** Makes the functions ready. To be called before the first of them, and by all that does not come from one. */
     static synchronized void load() {
         if (loaded) {
@@ -72,6 +84,8 @@ final class Abi {
 
     static native void longattn_error_free(Pointer error);
 
+    static native byte longattn_status_is_fatal(int status);
+
     static native void longattn_text_free(Pointer text);
 
     static native Pointer longattn_config_new();
@@ -107,6 +121,8 @@ final class Abi {
 
     static native void longattn_cancel_request(Pointer cancel);
 
+    static native void longattn_cancel_set_deadline(Pointer cancel, long milliseconds);
+
     static native byte longattn_cancel_is_requested(Pointer cancel);
 
     static native void longattn_cancel_free(Pointer cancel);
@@ -138,6 +154,17 @@ final class Abi {
 
     static native void longattn_results_free(Pointer results, long count);
 
+    static native long longattn_scorer_layer_count(Pointer scorer);
+
+    static native int longattn_scorer_score_layers(Pointer scorer, Pointer input, Pointer cancel, Pointer layers,
+            long layerCapacity, Pointer score, Pointer error);
+
+    static native int longattn_scorer_losses(Pointer scorer, Pointer ids, long idCount, Pointer cancel, Pointer losses,
+            long capacity, Pointer count, Pointer error);
+
+    static native int longattn_scorer_information_gain(Pointer scorer, Pointer ids, long idCount, Pointer cancel,
+            Pointer gain, Pointer error);
+
     static native int longattn_scorer_tokenize(Pointer scorer, Pointer text, long textLength, Pointer tokens, Pointer error);
 
     static native int longattn_scorer_cut(Pointer scorer, Pointer text, long textLength, Pointer windows, Pointer error);
@@ -146,6 +173,11 @@ final class Abi {
 
     static native int longattn_selector_add(Pointer selector, Pointer id, long idLength, Pointer category,
             long categoryLength, Pointer score, Pointer error);
+
+    static native int longattn_selector_rescore(Pointer selector, long ordinal, Pointer score, Pointer error);
+
+    static native int longattn_selector_in_doubt(Pointer selector, Pointer scores, Pointer config, Pointer cancel,
+            Pointer ordinals, Pointer count, Pointer error);
 
     static native long longattn_selector_count(Pointer selector);
 
@@ -164,6 +196,28 @@ final class Abi {
     static native int longattn_selection_get(Pointer selection, long index, Pointer ranked, Pointer error);
 
     static native void longattn_selection_free(Pointer selection);
+
+    static native int longattn_job_open(Pointer scorer, Pointer inputs, long inputCount, Pointer directory,
+            long directoryLength, Pointer config, Pointer job, Pointer error);
+
+    static native int longattn_job_run(Pointer job, Pointer observer, Pointer cancel, Pointer summary, Pointer error);
+
+    static native int longattn_job_score(Pointer job, Pointer observer, Pointer cancel, Pointer summary, Pointer error);
+
+    static native int longattn_job_select(Pointer job, Pointer config, Pointer observer, Pointer cancel, Pointer summary,
+            Pointer error);
+
+    static native int longattn_job_summary(Pointer job, Pointer summary, Pointer error);
+
+    static native long longattn_job_category_count(Pointer job);
+
+    static native int longattn_job_category_get(Pointer job, long index, Pointer category, Pointer error);
+
+    static native void longattn_job_free(Pointer job);
+
+    static native int longattn_window_id(Pointer document, long documentLength, long number, Pointer id, Pointer error);
+
+    static native int longattn_category_of(Pointer input, long inputLength, Pointer category, Pointer error);
 
     static native int longattn_log_set(Log callback, Pointer userData, int maxLevel, Pointer error);
 }

@@ -70,7 +70,12 @@ final class Arena implements AutoCloseable {
 
     /** A config with these settings. */
     Pointer config(Map<String, String> settings) {
-        Pointer config = owned(Abi.longattn_config_new(), Abi::longattn_config_free);
+        return config(Abi.longattn_config_new(), settings);
+    }
+
+    /** A config that was made for the caller, with these settings changed. */
+    Pointer config(Pointer made, Map<String, String> settings) {
+        Pointer config = owned(made, Abi::longattn_config_free);
         settings.forEach((key, value) -> {
             byte[] keyBytes = Utf8.encode(key);
             byte[] valueBytes = Utf8.encode(value);

@@ -30,6 +30,36 @@ public final class LongAttn {
     }
 
     /**
+     * The id of a window, by the rule of a job.
+     *
+     * @param document the document's id
+     * @param number the window's number among the document's, from 0
+     * @return the window's id
+     */
+    public static String windowId(String document, long number) {
+        Abi.load();
+        try (Arena arena = new Arena()) {
+            byte[] bytes = Utf8.encode(document);
+            return arena.text(id -> Abi.longattn_window_id(arena.copy(bytes), bytes.length, number, id, arena.error));
+        }
+    }
+
+    /**
+     * The category of an input whose documents name none, by the rule of a job: the name of a folder, or that of a file without
+     * its extension and a suffix of compression.
+     *
+     * @param input the path of a file, or of a folder with a slash at its end; it need not be there
+     * @return the category
+     */
+    public static String categoryOf(String input) {
+        Abi.load();
+        try (Arena arena = new Arena()) {
+            byte[] bytes = Utf8.encode(input);
+            return arena.text(category -> Abi.longattn_category_of(arena.copy(bytes), bytes.length, category, arena.error));
+        }
+    }
+
+    /**
      * Sends the library's log messages of this process to {@code sink}, which replaces the one before. Without one nothing is
      * logged. When this returns, the one before is running nowhere.
      *

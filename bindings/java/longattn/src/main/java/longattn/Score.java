@@ -15,6 +15,7 @@ public final class Score {
     private final long rows;
     private final double dependencyStrengthError;
     private final double distributionUniformityError;
+    private final long untrainedTokens;
 
     Score(Pointer score) {
         tokenCount = score.getLong(0);
@@ -26,15 +27,24 @@ public final class Score {
         rows = score.getLong(48);
         dependencyStrengthError = score.getDouble(56);
         distributionUniformityError = score.getDouble(64);
+        untrainedTokens = score.getLong(72);
     }
 
-    /** A score with what a selection reads of it. */
-    static Pointer write(Arena arena, long tokenCount, double dependencyStrength, double distributionUniformity) {
-        Pointer score = arena.allocate(BYTES);
+    /** Writes what a selection reads of a score. */
+    static void write(Pointer score, long tokenCount, long minDistance, long sinkTokens, double dependencyStrength,
+            double distributionUniformity) {
         score.setLong(0, tokenCount);
+        score.setLong(8, minDistance);
+        score.setLong(16, sinkTokens);
         score.setDouble(32, dependencyStrength);
         score.setDouble(40, distributionUniformity);
-        return score;
+    }
+
+    /** Writes what a selection reads of the score, and its standard errors. */
+    void write(Pointer score) {
+        write(score, tokenCount, minDistance, sinkTokens, dependencyStrength, distributionUniformity);
+        score.setDouble(56, dependencyStrengthError);
+        score.setDouble(64, distributionUniformityError);
     }
 
     /** {@return the tokens scored, special ones included} */
@@ -80,5 +90,14 @@ public final class Score {
     /** {@return the standard error of DU; 0 where all rows are known} */
     public double distributionUniformityError() {
         return distributionUniformityError;
+    }
+
+    /**
+     * Tokens at the end of the window past the positions that the model was trained for, whose attention is a guess.
+     *
+     * @return their number; 0 where the model does not tell
+     */
+    public long untrainedTokens() {
+        return untrainedTokens;
     }
 }

@@ -5,8 +5,7 @@ import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
-import java.util.concurrent.ExecutionException;
-import java.util.concurrent.FutureTask;
+import java.util.function.Function;
 
 /**
  * An open scorer package: a model, its tokenizer, and a pool of threads. Open it once and keep it: it holds all of the model
@@ -166,6 +165,79 @@ public final class Scorer implements AutoCloseable {
         }
     }
 
+    /**
+     * Scores a window by several layers in one pass.
+     *
+     * @param window the window
+     * @param cancel asks it to stop
+     * @return the score, and what each layer says, in the order of the package
+     * @throws LongAttnException with {@link Status#UNSUPPORTED} where the model does not tell its layers, and as in
+     *     {@link #score(Input, Cancel)}
+     */
+    public LayeredScore scoreLayers(Input window, Cancel cancel) {
+        try (Arena arena = new Arena()) {
+            int count = handle.use(scorer -> (int) Abi.longattn_scorer_layer_count(scorer));
+            Pointer input = arena.allocate(Input.BYTES);
+            Pointer layers = arena.allocate((long) count * LayeredScore.Layer.BYTES);
+            Pointer score = arena.allocate(Score.BYTES);
+            window.write(input, arena);
+            arena.check(handle.use(scorer -> cancel.use(token -> Abi.longattn_scorer_score_layers(
+                    scorer, input, token, layers, count, score, arena.error))));
+            return new LayeredScore(score, layers, count);
+        }
+    }
+
+    /**
+     * The losses of the tokens of one window, framed and cut as it is scored: the negative log-likelihood in nats of each token
+     * but the first, given those before it, by all layers of the model.
+     *
+     * @param tokenIds the window
+     * @param cancel asks it to stop
+     * @return the losses
+     * @throws LongAttnException with {@link Status#UNSUPPORTED} where the package tells no losses, and as in
+     *     {@link #score(Input, Cancel)}
+     */
+    public float[] losses(int[] tokenIds, Cancel cancel) {
+        int capacity = Integer.parseInt(settings().get("window"));
+        try (Arena arena = new Arena()) {
+            Pointer ids = arena.copy(tokenIds);
+            Pointer losses = arena.allocate((long) capacity * Float.BYTES);
+            Pointer count = arena.allocate(Long.BYTES);
+            arena.check(handle.use(scorer -> cancel.use(token -> Abi.longattn_scorer_losses(
+                    scorer, ids, tokenIds.length, token, losses, capacity, count, arena.error))));
+            return losses.getFloatArray(0, (int) count.getLong(0));
+        }
+    }
+
+    /**
+     * The information gain of one window, in nats a token: how much lower the loss of a token is when the model sees the whole
+     * window before it than when it sees only the last 128 to 255 tokens. It is the mean over the tokens from the 256th on,
+     * counted from 0, and may be negative.
+     *
+     * @param tokenIds the window
+     * @param cancel asks it to stop
+     * @return the gain
+     * @throws LongAttnException with {@link Status#TOO_SHORT} below 257 tokens, and as in {@link #losses(int[], Cancel)}
+     */
+    public double informationGain(int[] tokenIds, Cancel cancel) {
+        try (Arena arena = new Arena()) {
+            Pointer ids = arena.copy(tokenIds);
+            Pointer gain = arena.allocate(Double.BYTES);
+            arena.check(handle.use(scorer -> cancel.use(token -> Abi.longattn_scorer_information_gain(
+                    scorer, ids, tokenIds.length, token, gain, arena.error))));
+            return gain.getDouble(0);
+        }
+    }
+
+    /** A config of the caller's with the settings that the scorer was opened with, some of them changed. */
+    Pointer config(Map<String, String> settings, Arena arena) {
+        return arena.config(handle.use(Abi::longattn_scorer_config), settings);
+    }
+
+    <T> T use(Function<Pointer, T> call) {
+        return handle.use(call);
+    }
+
     private Pointer score(Input window, Cancel cancel, Pointer heads, int headCapacity, Arena arena) {
         Pointer input = arena.allocate(Input.BYTES);
         Pointer score = arena.allocate(Score.BYTES);
@@ -197,32 +269,7 @@ public final class Scorer implements AutoCloseable {
      * @throws LongAttnException with {@link Status#INTERNAL} for a bug in the library
      */
     public List<Result> scoreAll(List<Input> windows, Cancel cancel) throws InterruptedException {
-        FutureTask<List<Result>> work = new FutureTask<>(() -> scoreAllHere(windows, cancel));
-        Thread thread = new Thread(work, "longattn-score-all");
-        thread.setDaemon(true);
-        thread.start();
-        try {
-            return work.get();
-        } catch (InterruptedException interrupt) {
-            cancel.request();
-            joinInAnyCase(thread);
-            throw interrupt;
-        } catch (ExecutionException failure) {
-            if (failure.getCause() instanceof Error) {
-                throw (Error) failure.getCause();
-            }
-            throw (RuntimeException) failure.getCause();
-        }
-    }
-
-    private static void joinInAnyCase(Thread thread) {
-        while (thread.isAlive()) {
-            try {
-                thread.join();
-            } catch (InterruptedException again) {
-                // The first one is thrown as soon as the thread has ended.
-            }
-        }
+        return Work.untilInterrupted(cancel, () -> scoreAllHere(windows, cancel));
     }
 
     private List<Result> scoreAllHere(List<Input> windows, Cancel cancel) {

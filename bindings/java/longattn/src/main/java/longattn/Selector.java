@@ -48,7 +48,8 @@ public final class Selector implements AutoCloseable {
      * @throws LongAttnException as in {@link #add(String, String, long, double, double)}
      */
     public void add(String id, String category, Score score) {
-        add(id, category, score.tokenCount(), score.dependencyStrength(), score.distributionUniformity());
+        add(id, category, score.tokenCount(), score.minDistance(), score.sinkTokens(), score.dependencyStrength(),
+                score.distributionUniformity());
     }
 
     /**
@@ -61,14 +62,78 @@ public final class Selector implements AutoCloseable {
      * @param distributionUniformity DU of the window
      * @throws LongAttnException with {@link Status#NON_FINITE} where a score is NaN or infinite, {@link Status#INVALID_UTF8}
      */
-    public synchronized void add(
+    public void add(
             String id, String category, long tokenCount, double dependencyStrength, double distributionUniformity) {
+        add(id, category, tokenCount, 0, 0, dependencyStrength, distributionUniformity);
+    }
+
+    /**
+     * Adds a window that was scored elsewhere. Windows of one category that were measured differently are refused at the end,
+     * unless the setting {@code mixed_lengths} allows them.
+     *
+     * @param id names it, unlike any other of its category
+     * @param category its windows compete with each other
+     * @param tokenCount tokens of the window
+     * @param minDistance the shortest distance that counted as far, in tokens
+     * @param sinkTokens how many first positions never counted as far
+     * @param dependencyStrength DS of the window
+     * @param distributionUniformity DU of the window
+     * @throws LongAttnException with {@link Status#NON_FINITE} where a score is NaN or infinite, {@link Status#INVALID_UTF8}
+     */
+    public synchronized void add(String id, String category, long tokenCount, long minDistance, long sinkTokens,
+            double dependencyStrength, double distributionUniformity) {
         byte[] idBytes = Utf8.encode(id);
         byte[] categoryBytes = Utf8.encode(category);
         try (Arena arena = new Arena()) {
-            Pointer score = Score.write(arena, tokenCount, dependencyStrength, distributionUniformity);
+            Pointer score = arena.allocate(Score.BYTES);
+            Score.write(score, tokenCount, minDistance, sinkTokens, dependencyStrength, distributionUniformity);
             arena.check(handle.use(selector -> Abi.longattn_selector_add(selector, arena.copy(idBytes), idBytes.length,
                     arena.copy(categoryBytes), categoryBytes.length, score, arena.error)));
+        }
+    }
+
+    /**
+     * Gives a window other scores, such as those on more rows of attention.
+     *
+     * @param ordinal the number of windows that were added before it; those that were merged count in their order
+     * @param score the window's score
+     * @throws LongAttnException with {@link Status#INVALID_ARGUMENT} where there is no such window
+     */
+    public synchronized void rescore(long ordinal, Score score) {
+        try (Arena arena = new Arena()) {
+            Pointer written = arena.allocate(Score.BYTES);
+            score.write(written);
+            arena.check(handle.use(
+                    selector -> Abi.longattn_selector_rescore(selector, ordinal, written, arena.error)));
+        }
+    }
+
+    /**
+     * Tells which windows to score on more rows, until the selection equals that by exact scores with the probability of the
+     * setting {@code confidence}.
+     *
+     * @param scores those that the windows were added or last rescored with, in their order; their standard errors count
+     * @param settings as in {@link #finish(Map)}, and {@code confidence}
+     * @param cancel asks it to stop
+     * @return the ordinals of the windows in doubt, ascending; none where the selection can be trusted
+     * @throws LongAttnException with {@link Status#INVALID_ARGUMENT} for another number of scores than {@link #size()},
+     *     {@link Status#CANCELLED}, and as in {@link #finish(Map)}
+     */
+    public synchronized long[] inDoubt(List<Score> scores, Map<String, String> settings, Cancel cancel) {
+        if (scores.size() != size()) {
+            throw new LongAttnException(Status.INVALID_ARGUMENT, scores.size() + " scores of " + size() + " windows");
+        }
+        try (Arena arena = new Arena()) {
+            Pointer config = arena.config(settings);
+            Pointer written = arena.allocate((long) Score.BYTES * scores.size());
+            for (int index = 0; index < scores.size(); index++) {
+                scores.get(index).write(written.share((long) Score.BYTES * index));
+            }
+            Pointer ordinals = arena.allocate((long) Long.BYTES * scores.size());
+            Pointer count = arena.allocate(Long.BYTES);
+            arena.check(handle.use(selector -> cancel.use(token -> Abi.longattn_selector_in_doubt(
+                    selector, written, config, token, ordinals, count, arena.error))));
+            return ordinals.getLongArray(0, (int) count.getLong(0));
         }
     }
 
@@ -108,26 +173,34 @@ public final class Selector implements AutoCloseable {
     /**
      * Ranks the windows of each category by their long-distance dependency score, and cuts. The selector is as before.
      *
-     * @param settings {@code alpha}, {@code standardize}, and one of {@code ratio}, {@code count}, {@code token_budget} and
-     *     {@code threshold}, where they are not to have their defaults
+     * @param settings {@code alpha}, {@code standardize}, {@code mixed_lengths}, and one of {@code ratio}, {@code count},
+     *     {@code token_budget} and {@code threshold}, where they are not to have their defaults
      * @return all windows, by category in the order of their bytes, and within a category the best first; equal scores go to
      *     the smaller id
      * @throws LongAttnException with {@link Status#INVALID_SETTING}, also where more than one cut is set, and
-     *     {@link Status#INVALID_ARGUMENT} where two windows of one category have the same id
+     *     {@link Status#INVALID_ARGUMENT} where two windows of one category have the same id, or were measured on different
+     *     lengths or distances while {@code mixed_lengths} is {@code refuse}
      */
-    public synchronized List<Ranked> finish(Map<String, String> settings) {
+    public List<Ranked> finish(Map<String, String> settings) {
+        try (Ranking ranking = rank(settings)) {
+            List<Ranked> read = new ArrayList<>();
+            ranking.forEach(read::add);
+            return read;
+        }
+    }
+
+    /**
+     * Ranks and cuts as {@link #finish(Map)} does, where the windows are too many for a list.
+     *
+     * @param settings as in {@link #finish(Map)}
+     * @return all windows, to be closed
+     * @throws LongAttnException as in {@link #finish(Map)}
+     */
+    public synchronized Ranking rank(Map<String, String> settings) {
         try (Arena arena = new Arena()) {
             Pointer config = arena.config(settings);
-            Pointer selection = arena.owned(handle.use(selector -> arena.made(
-                    place -> Abi.longattn_selector_finish(selector, config, place, arena.error))),
-                    Abi::longattn_selection_free);
-            Pointer found = arena.allocate(Ranked.BYTES);
-            List<Ranked> read = new ArrayList<>();
-            for (long index = 0; index < Abi.longattn_selection_count(selection); index++) {
-                arena.check(Abi.longattn_selection_get(selection, index, found, arena.error));
-                read.add(new Ranked(found));
-            }
-            return read;
+            return new Ranking(handle.use(selector -> arena.made(
+                    place -> Abi.longattn_selector_finish(selector, config, place, arena.error))));
         }
     }
 

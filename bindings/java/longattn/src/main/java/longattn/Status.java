@@ -39,6 +39,17 @@ public enum Status {
         this.code = code;
     }
 
+    /**
+     * Whether what failed one window, with this status, would fail all others of the same length too. By this rule a job stops,
+     * and rejects the window alone otherwise.
+     *
+     * @return whether it is fatal
+     */
+    public boolean isFatal() {
+        Abi.load();
+        return Abi.longattn_status_is_fatal(code) != 0;
+    }
+
     static Status of(int code) {
         for (Status status : values()) {
             if (status.code == code) {

@@ -2,7 +2,9 @@ package longattn.spark;
 
 import java.util.Iterator;
 import java.util.List;
+import longattn.LongAttn;
 import longattn.LongAttnException;
+import longattn.Scorer;
 import longattn.Window;
 import org.apache.spark.api.java.function.FlatMapFunction;
 import org.apache.spark.sql.Row;
@@ -24,10 +26,11 @@ final class CutDocument implements FlatMapFunction<Row, Row> {
         if (reason != null) {
             return rejected(document, reason);
         }
+        Scorer scorer = spec.scorer();
         try {
-            return rows(document, spec.scorer().cut(document.<byte[]>getAs(2)));
+            return rows(document, scorer.cut(document.<byte[]>getAs(2)));
         } catch (LongAttnException failure) {
-            if (Failures.isFatal(failure.status())) {
+            if (failure.status().isFatal()) {
                 throw failure;
             }
             return rejected(document, failure.getMessage());
@@ -65,7 +68,7 @@ final class CutDocument implements FlatMapFunction<Row, Row> {
             @Override
             public Row next() {
                 Window window = windows.get(number);
-                Row row = RowFactory.create(id + '#' + number, category, id, window.tokenStart(), window.byteStart(),
+                Row row = RowFactory.create(LongAttn.windowId(id, number), category, id, window.tokenStart(), window.byteStart(),
                         window.byteEnd(), window.tokenIds(), null);
                 number++;
                 return row;

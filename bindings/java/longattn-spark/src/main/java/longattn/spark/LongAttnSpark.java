@@ -61,16 +61,19 @@ public final class LongAttnSpark {
     }
 
     /**
-     * Ranks the windows of each category and cuts, with the bits of the command line. The scores are read three times, twice
-     * of them before this returns: write them first, or persist them.
+     * Ranks the windows of each category and cuts, by the library's own selector. The scores are read twice: write them first,
+     * or persist them. All windows of a category are ranked by one task, which takes about 60 bytes of native memory for each,
+     * and its id.
      *
      * @param scores with the columns {@code id}, {@code category}, {@code token_count}, {@code dependency_strength} and
-     *     {@code distribution_uniformity}; rows with a {@code reason} are left out
-     * @param settings {@code alpha}, {@code standardize}, and one of {@code ratio}, {@code count}, {@code token_budget} and
-     *     {@code threshold}, where they are not to have their defaults
+     *     {@code distribution_uniformity}, and {@code min_distance} and {@code sink_tokens} where they are known; rows with a
+     *     {@code reason} are left out
+     * @param settings {@code alpha}, {@code standardize}, {@code mixed_lengths}, and one of {@code ratio}, {@code count},
+     *     {@code token_budget} and {@code threshold}, where they are not to have their defaults
      * @return the same rows with {@code lds}, {@code rank} within the category, 0 for the best, and {@code selected}
      * @throws LongAttnException with {@link Status#INVALID_SETTING} for a wrong setting or more than one cut; where two windows
-     *     of a category have the same id, or a score is NaN or infinite, the cause of Spark's exception is one
+     *     of a category have the same id or were measured differently, or a score is NaN or infinite, the cause of Spark's
+     *     exception is one
      */
     public static Dataset<Row> select(Dataset<Row> scores, Map<String, String> settings) {
         Dataset<Row> scored = scores.where(optional(scores, "reason").isNull());

@@ -79,7 +79,7 @@ final class ScoreWindows implements MapPartitionsFunction<Row, Row> {
     }
 
     private static Row scoredRow(Row window, Result result) {
-        if (result.status() != Status.OK && !Failures.isFatal(result.status())) {
+        if (result.status() != Status.OK && !result.status().isFatal()) {
             return rejectedRow(window, result.message());
         }
         Score score = result.score();

@@ -1,0 +1,92 @@
+use super::argument::{Output, optional, reference};
+use super::cancel::{longattn_cancel, token_of};
+use super::error::{Status, longattn_error};
+use super::score::longattn_score;
+use super::scorer::{input_of, longattn_input, longattn_scorer};
+use super::{get, guard};
+use crate::error::{Error, ErrorKind, Result};
+use crate::model::Scorer;
+use crate::score::LayerScore;
+
+/// What one of several layers that are scored together says of a window. Its size never changes.
+#[repr(C)]
+pub struct longattn_layer_score {
+    /// The layer of the model, 0 for the first.
+    pub layer: u64,
+    /// DS of this layer alone.
+    pub dependency_strength: f64,
+    /// DU of this layer alone.
+    pub distribution_uniformity: f64,
+    /// 0 until a later version gives it a meaning.
+    pub reserved: [u64; 3],
+}
+
+/// The number of layers that each window is scored by; 0 where the model does not tell which they are, and for NULL.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn longattn_scorer_layer_count(scorer: *const longattn_scorer) -> usize {
+    // SAFETY: the header asks for NULL or a live scorer.
+    unsafe { get(scorer, 0, |scorer| layers(&scorer.0).len()) }
+}
+
+/// Scores one window by several layers in one pass, until `cancel`, unless NULL, is asked to stop.
+///
+/// `layers` is a buffer of the caller's for `layer_capacity` layers, at least longattn_scorer_layer_count() of them, and
+/// set in the order of the package. `score`, unless NULL, is set to the mean over all of them, with the bits of
+/// longattn_scorer_score().
+///
+/// LONGATTN_STATUS_UNSUPPORTED where the model does not tell its layers, LONGATTN_STATUS_INVALID_ARGUMENT where the buffer
+/// is too small, and the errors of longattn_scorer_score().
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn longattn_scorer_score_layers(
+    scorer: *const longattn_scorer,
+    input: *const longattn_input,
+    cancel: *const longattn_cancel,
+    layers: *mut longattn_layer_score,
+    layer_capacity: usize,
+    score: *mut longattn_score,
+    error: *mut *mut longattn_error,
+) -> Status {
+    let call = || {
+        // SAFETY: the header asks for live handles, memory that holds what the lengths say, and places to write to.
+        let (scorer, input, cancel, layers_output, score_output) = unsafe {
+            (
+                reference(scorer, "scorer")?,
+                input_of(reference(input, "input")?)?,
+                optional(cancel, "cancel")?,
+                Output::many(layers, layer_capacity, "layers")?,
+                Output::optional(score, "score")?,
+            )
+        };
+        let layers = self::layers(&scorer.0);
+        check_layers(layers, layer_capacity)?;
+        let score = scorer.0.score(input, &token_of(cancel))?;
+        layers_output.set(layers.iter().zip(score.layers(layers.len())).map(Into::into));
+        score_output.set([(&score).into()]);
+        Ok(())
+    };
+    // SAFETY: the header asks for NULL or a place to write to.
+    unsafe { guard(error, call) }
+}
+
+fn layers(scorer: &Scorer) -> &[usize] {
+    scorer.description().metadata.as_ref().map_or(&[], |metadata| &metadata.layers)
+}
+
+fn check_layers(layers: &[usize], capacity: usize) -> Result<()> {
+    if layers.is_empty() {
+        let message = "the model does not tell which layers it scores: export its checkpoint with `longattn export`";
+        return Err(Error::new(ErrorKind::Unsupported, message));
+    }
+    if layers.len() > capacity {
+        let message = format!("layer_capacity is {capacity}, and the package has {} layers", layers.len());
+        return Err(Error::new(ErrorKind::InvalidArgument, message));
+    }
+    Ok(())
+}
+
+impl From<(&usize, LayerScore)> for longattn_layer_score {
+    fn from((layer, score): (&usize, LayerScore)) -> Self {
+        let LayerScore { dependency_strength, distribution_uniformity, .. } = score;
+        Self { layer: *layer as u64, dependency_strength, distribution_uniformity, reserved: [0; 3] }
+    }
+}
