@@ -7,7 +7,6 @@ mod inspect;
 mod progress;
 mod run;
 mod score;
-mod score_line;
 mod select;
 mod table;
 mod told;

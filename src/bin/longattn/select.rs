@@ -1,20 +1,14 @@
 //! `longattn select`: scores to the best windows.
 
-use std::borrow::Cow;
-use std::fs::File;
-use std::io::{self, BufRead, BufReader, BufWriter, Seek, SeekFrom, Write};
-use std::ops::ControlFlow;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use clap::{Arg, ArgAction, ArgMatches, Command, value_parser};
-use longattn::corpus::{Corpus, Fields, InputFile, Output, Place, RawLines, Reject, Rejects, STANDARD_STREAM};
-use longattn::select::{Cut, Method, Selector, Standing};
-use longattn::{Error, ErrorKind, Result};
-use tempfile::NamedTempFile;
+use longattn::Result;
+use longattn::corpus::{Output, Rejects, STANDARD_STREAM};
+use longattn::job::{FileSelection, select_files};
 
-use crate::score_line::{Object, ScoreLine};
-use crate::{flags, progress};
-use flags::{SELECT_SETTINGS, WithSettings};
+use crate::flags::{self, SELECT_SETTINGS, WithSettings};
+use crate::progress;
 
 pub fn command(command: Command) -> Command {
     command
@@ -44,319 +38,25 @@ pub fn execute(matches: &ArgMatches) -> Result<()> {
     let rejects_path = flags::rejects_path(matches, "select", output_path);
     let mut rejects = Rejects::new(&rejects_path)?;
 
-    let scores = Scores::read(&flags::inputs_of(matches), method.cut, &mut rejects)?;
-    let selection = scores.select(&method)?;
     let windows: Vec<_> = matches.get_many::<PathBuf>("windows").unwrap_or_default().cloned().collect();
-    let written = match windows.as_slice() {
-        [] => scores.write(&selection, &mut rejects, |_, line| output.write(&line))?,
-        windows => write_windows(&scores, &selection, windows, &mut output, &mut rejects)?,
-    };
+    let selection = select_files(&flags::inputs_of(matches), &windows, &method, &mut output, &mut rejects)?;
     if output.finish()?.is_break() || flags::is_quiet(matches) {
         return Ok(());
     }
     if rejects.count() > 0 {
         eprintln!("{} in {}, each with its reason", progress::count(rejects.count(), "reject"), rejects_path.display());
     }
+    let FileSelection { windows, selected, duplicates, written } = selection;
+    if duplicates > 0 {
+        let lines = progress::count(duplicates, "line");
+        eprintln!(
+            "{lines} left out because an earlier line of the category has the same id: score all files in one call"
+        );
+    }
     eprintln!(
-        "{} = {} selected + {} not selected; {written} written",
-        progress::count(selection.windows as u64, "window"),
-        selection.selected,
-        selection.windows - selection.selected
+        "{} = {selected} selected + {} not selected; {written} written",
+        progress::count(windows, "window"),
+        windows - selected
     );
     Ok(())
-}
-
-/// A file of lines that can be read twice.
-struct Input {
-    file: InputFile,
-    /// What a stream said, decompressed.
-    spool: Option<NamedTempFile>,
-}
-
-impl Input {
-    fn new(file: InputFile) -> Result<Self> {
-        let spool = if file.bytes.is_some() { None } else { Some(spool(&file.path)?) };
-        Ok(Self { file, spool })
-    }
-
-    fn lines(&self) -> Result<RawLines> {
-        match &self.spool {
-            Some(spool) => RawLines::kept_in(spool.path(), &self.file.path),
-            None => RawLines::open(&self.file.path),
-        }
-    }
-}
-
-/// Keeps what a stream says, since it is read twice.
-fn spool(path: &Path) -> Result<NamedTempFile> {
-    // By its end a name tells how it is compressed.
-    let name = path.file_name().unwrap_or_default();
-    let mut spool = tempfile::Builder::new().suffix(name).tempfile().map_err(spool_error)?;
-    let copied = match path == Path::new(STANDARD_STREAM) {
-        true => io::copy(&mut io::stdin().lock(), &mut spool),
-        false => File::open(path).and_then(|mut stream| io::copy(&mut stream, &mut spool)),
-    };
-    copied.map_err(spool_error)?;
-    Ok(spool)
-}
-
-fn spool_error(cause: io::Error) -> Error {
-    Error::io("use a temporary file for the scores (TMPDIR names its folder)", cause)
-}
-
-/// Scored windows: their numbers in memory, their lines where they were read.
-struct Scores {
-    inputs: Vec<Input>,
-    selector: Selector,
-    runs: Vec<Run>,
-}
-
-/// Windows of consecutive lines, up to the ordinal of the next run.
-struct Run {
-    ordinal: usize,
-    input: usize,
-    line: u64,
-}
-
-/// What becomes of windows.
-struct Selection {
-    windows: usize,
-    selected: usize,
-    /// In the order of the input; those that are merely not selected are left out.
-    fates: Vec<(usize, Fate)>,
-}
-
-enum Fate {
-    /// With this long-distance dependency score.
-    Selected(f64),
-    /// Of the window with this ordinal.
-    Duplicate(usize),
-}
-
-impl Scores {
-    fn read(paths: &[PathBuf], cut: Cut, rejects: &mut Rejects) -> Result<Self> {
-        let files = Corpus::open(paths, Fields::default(), &[])?.files().to_vec();
-        let mut scores = Self { inputs: Vec::new(), selector: Selector::default(), runs: Vec::new() };
-        for file in files {
-            let is_named = paths.contains(&file.path);
-            if !is_named && !file.is_json_lines() {
-                rejects.write(&no_lines(&file))?;
-                continue;
-            }
-            scores.inputs.push(Input::new(file)?);
-            scores.read_last(cut, rejects)?;
-        }
-        Ok(scores)
-    }
-
-    fn read_last(&mut self, cut: Cut, rejects: &mut Rejects) -> Result<()> {
-        let Some(input) = self.inputs.last() else { return Ok(()) };
-        let mut lines = input.lines()?;
-        let mut next = None;
-        while lines.advance()? {
-            let added = lines.parse::<ScoreLine>().and_then(|line| {
-                let candidate = line.candidate(&input.file.category, cut)?;
-                self.selector.add(candidate.as_str()).map_err(|error| error.to_string())
-            });
-            if let Err(reason) = added {
-                rejects.write(&lines.reject(ScoreLine::id_of(lines.line()), reason))?;
-                continue;
-            }
-            if next != Some(lines.number()) {
-                let (ordinal, input) = (self.selector.len() - 1, self.inputs.len() - 1);
-                self.runs.push(Run { ordinal, input, line: lines.number() });
-            }
-            next = Some(lines.number() + 1);
-        }
-        Ok(())
-    }
-
-    fn select(&self, method: &Method) -> Result<Selection> {
-        let mut sorted = self.selector.sorted();
-        let duplicates = sorted.remove_duplicates();
-        let windows = self.selector.len() - duplicates.len();
-        let duplicates = duplicates.into_iter().map(|twins| (twins.ordinal, Fate::Duplicate(twins.first)));
-        let mut fates: Vec<_> = duplicates.collect();
-        let before = fates.len();
-        let fate = |window: &Standing| (window.ordinal, Fate::Selected(window.long_distance_dependency_score));
-        for ranking in sorted.rankings(method) {
-            fates.extend(ranking?.selected().iter().map(fate));
-        }
-        let selected = fates.len() - before;
-        fates.sort_unstable_by_key(|(ordinal, _)| *ordinal);
-        Ok(Selection { windows, selected, fates })
-    }
-
-    /// The input and the line of a window.
-    fn spot(&self, ordinal: usize) -> (usize, u64) {
-        let run = &self.runs[self.runs.partition_point(|run| run.ordinal <= ordinal) - 1];
-        (run.input, run.line + (ordinal - run.ordinal) as u64)
-    }
-
-    fn place(&self, ordinal: usize) -> Place {
-        let (input, line) = self.spot(ordinal);
-        Place { file: self.inputs[input].file.path.to_string_lossy().into(), line: Some(line) }
-    }
-
-    /// Reads the inputs again, hands out the lines of the selected windows in their order, each with its `lds`, and rejects
-    /// duplicates; gives the number of windows that were handed out. Inputs without either are not opened.
-    fn write(
-        &self,
-        selection: &Selection,
-        rejects: &mut Rejects,
-        mut write: impl FnMut(usize, Object<'_>) -> Result<ControlFlow<()>>,
-    ) -> Result<u64> {
-        let mut written = 0;
-        let mut open = None;
-        for (ordinal, fate) in &selection.fates {
-            let (input, number) = self.spot(*ordinal);
-            let lines = match &mut open {
-                Some((index, lines)) if *index == input => lines,
-                _ => &mut open.insert((input, self.inputs[input].lines()?)).1,
-            };
-            if !lines.skip_to(number)? || !self.is_same(*ordinal, lines, input) {
-                let message =
-                    format!("{} changed while it was read: select again when it is whole", self.place(*ordinal));
-                return Err(Error::new(ErrorKind::InvalidRecord, message));
-            }
-            let candidate = self.selector.candidate(*ordinal);
-            match fate {
-                Fate::Duplicate(first) => {
-                    let reason = format!("duplicate id `{}`, first seen at {}", candidate.id, self.place(*first));
-                    rejects.write(&lines.reject(Some(candidate.id.to_owned()), reason))?;
-                }
-                Fate::Selected(score) => {
-                    let mut object = lines
-                        .parse::<Object>()
-                        .map_err(|reason| lines.reject(None, reason))
-                        .map_err(|reject| Error::new(ErrorKind::InvalidRecord, reject.to_string()))?;
-                    object.insert_missing("id", candidate.id);
-                    object.insert_missing("category", candidate.category);
-                    object.insert("lds", score);
-                    if write(*ordinal, object)?.is_break() {
-                        break;
-                    }
-                    written += 1;
-                }
-            }
-        }
-        Ok(written)
-    }
-
-    /// Whether a line still is the one that a window was read from.
-    fn is_same(&self, ordinal: usize, lines: &RawLines, input: usize) -> bool {
-        let candidate = lines.parse::<ScoreLine>().and_then(|line| {
-            let found = line.candidate(&self.inputs[input].file.category, Cut::Count(0))?;
-            Ok(found.as_str() == self.selector.candidate(ordinal))
-        });
-        candidate.unwrap_or(false)
-    }
-}
-
-fn no_lines(file: &InputFile) -> Reject {
-    Reject {
-        place: Place { file: file.path.to_string_lossy().into(), line: None },
-        id: None,
-        reason: "no file of JSON lines by its name: name it itself to have it read as such".to_owned(),
-        record: String::new(),
-    }
-}
-
-/// Selected windows by category and id, with their lines of scores in a temporary file.
-struct SelectedLines<'a> {
-    selector: &'a Selector,
-    /// By category and id: the ordinal, the place of the line in the file, and whether it was asked for already.
-    windows: Vec<(usize, u64, bool)>,
-    file: File,
-}
-
-impl<'a> SelectedLines<'a> {
-    fn new(scores: &'a Scores, selection: &Selection, rejects: &mut Rejects) -> Result<Self> {
-        let mut file = BufWriter::new(tempfile::tempfile().map_err(spool_error)?);
-        let (mut windows, mut end) = (Vec::new(), 0);
-        scores.write(selection, rejects, |ordinal, line| {
-            let line = serde_json::to_vec(&line).expect("raw values have a form in JSON");
-            file.write_all(&line).and_then(|()| file.write_all(b"\n")).map_err(spool_error)?;
-            windows.push((ordinal, end, false));
-            end += line.len() as u64 + 1;
-            Ok(ControlFlow::Continue(()))
-        })?;
-        let selector = &scores.selector;
-        windows.sort_unstable_by_key(|(ordinal, ..)| name(selector, *ordinal));
-        let file = file.into_inner().map_err(|error| spool_error(error.into_error()))?;
-        Ok(Self { selector, windows, file })
-    }
-
-    /// The line of scores of a window, the first time that it is asked for.
-    fn take(&mut self, category: &str, id: &str) -> Result<Option<String>> {
-        let found = self.windows.binary_search_by_key(&(category, id), |(ordinal, ..)| name(self.selector, *ordinal));
-        let Some((_, start, taken)) = found.ok().map(|place| &mut self.windows[place]).filter(|window| !window.2)
-        else {
-            return Ok(None);
-        };
-        *taken = true;
-        let mut line = String::new();
-        self.file.seek(SeekFrom::Start(*start)).map_err(spool_error)?;
-        BufReader::new(&self.file).read_line(&mut line).map_err(spool_error)?;
-        Ok(Some(line))
-    }
-
-    fn first_left(&self) -> Option<&'a str> {
-        self.windows.iter().find(|(_, _, taken)| !taken).map(|(ordinal, ..)| name(self.selector, *ordinal).1)
-    }
-}
-
-fn name(selector: &Selector, ordinal: usize) -> (&str, &str) {
-    let candidate = selector.candidate(ordinal);
-    (candidate.category, candidate.id)
-}
-
-/// Writes the lines of the selected windows, the scores added, in the order of the files with the windows.
-fn write_windows(
-    scores: &Scores,
-    selection: &Selection,
-    paths: &[PathBuf],
-    output: &mut Output,
-    rejects: &mut Rejects,
-) -> Result<u64> {
-    let mut selected = SelectedLines::new(scores, selection, rejects)?;
-    let mut written = 0;
-    for file in Corpus::open(paths, Fields::default(), &[])?.files().to_vec() {
-        let mut lines = RawLines::open(&file.path)?;
-        while lines.advance()? {
-            let named = lines.parse::<ScoreLine>().and_then(|line| line.name(&file.category).map(into_owned));
-            let (category, id) = match named {
-                Ok(name) => name,
-                Err(reason) => {
-                    rejects.write(&lines.reject(None, reason))?;
-                    continue;
-                }
-            };
-            let Some(line) = selected.take(&category, &id)? else { continue };
-            let mut object = match lines.parse::<Object>() {
-                Ok(object) => object,
-                Err(reason) => {
-                    rejects.write(&lines.reject(Some(id), reason))?;
-                    continue;
-                }
-            };
-            object.extend(serde_json::from_str(&line).map_err(|cause| spool_error(cause.into()))?);
-            if output.write(&object)?.is_break() {
-                return Ok(written);
-            }
-            written += 1;
-        }
-    }
-    match selected.first_left() {
-        None => Ok(written),
-        Some(id) => {
-            let message =
-                format!("window {id} was selected and is not in the files of --windows: give those it was scored from");
-            Err(Error::new(ErrorKind::InvalidRecord, message))
-        }
-    }
-}
-
-fn into_owned((category, id): (Cow<'_, str>, Cow<'_, str>)) -> (String, String) {
-    (category.into_owned(), id.into_owned())
 }

@@ -3,8 +3,8 @@
 use std::borrow::Cow;
 use std::fmt::{self, Formatter};
 
-use longattn::attention::FarRegion;
-use longattn::select::{Candidate, Cut};
+use crate::attention::FarRegion;
+use crate::select::{Candidate, Cut};
 use serde::de::{Error, MapAccess, SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::value::{RawValue, to_raw_value};
