@@ -39,12 +39,12 @@ struct Sample {
 
 impl Rounds {
     /// Rounds for windows of `length` tokens, the first on about `first` rows, each later one on four times as many. A round
-    /// that costs more than half of an exact score is left out, since it can hardly pay; so short windows are scored
+    /// that costs more than a third of an exact score is left out, since it can hardly pay; so short windows are scored
     /// exactly at once.
     pub fn new(length: usize, far: FarRegion, first: usize) -> Self {
         let asked = std::iter::successors(Some(first.max(1)), |asked| asked.checked_mul(STEP));
         let mut rounds = Self::on(length, far, asked);
-        let most = rounds.rows as f64 / 2.0;
+        let most = rounds.rows as f64 / 3.0;
         let paying = rounds.samples.iter().take_while(|sample| Self::sample_cost(**sample) <= most).count();
         rounds.samples.truncate(paying);
         rounds
