@@ -265,8 +265,9 @@ typedef struct longattn_job longattn_job;
  * An open scorer package: a model, its tokenizer, and a pool of threads.
  *
  * Made by longattn_scorer_open(); the caller's, to be freed with longattn_scorer_free() when no call uses it any more.
- * Any threads may use one scorer at once, and get the same bits as one thread alone. Open it once and keep it: it holds
- * all of the model in memory and needs its files no more.
+ * Any threads may use one scorer at once, and get the same bits as one thread alone. Open it once and keep it: it needs its
+ * files no more, but they must not be cut or written to in their places. A child made by fork() has none of its threads: there
+ * its calls give LONGATTN_STATUS_RUNTIME, and it may be freed.
  */
 typedef struct longattn_scorer longattn_scorer;
 
@@ -1062,6 +1063,7 @@ longattn_status longattn_score_query_key(const float *queries,
  * once, NULL stands for the defaults. `*scorer` is the caller's to free. Any threads may call it at once.
  *
  * LONGATTN_STATUS_RUNTIME where ONNX Runtime cannot be found or loaded: the message says what was tried.
+ * LONGATTN_STATUS_INVALID_SETTING for settings that contradict each other or the package, such as a layer that it lacks.
  * LONGATTN_STATUS_IO, LONGATTN_STATUS_INVALID_MODEL or LONGATTN_STATUS_UNSUPPORTED for a package that is missing,
  * damaged, or of a kind that this version cannot use.
  */
@@ -1127,7 +1129,7 @@ longattn_status longattn_scorer_score_tokens(const longattn_scorer *scorer,
  * is not valid, LONGATTN_STATUS_TOO_SHORT below 2 tokens, LONGATTN_STATUS_INVALID_ARGUMENT for an id outside the model's
  * vocabulary or a buffer that is too small, LONGATTN_STATUS_MEMORY_LIMIT for attention maps larger than the setting
  * memory_limit, LONGATTN_STATUS_NON_FINITE for damaged weights, LONGATTN_STATUS_RUNTIME where ONNX Runtime fails,
- * LONGATTN_STATUS_CANCELLED.
+ * LONGATTN_STATUS_INVALID_RECORD for a text on which the tokenizer gives up, LONGATTN_STATUS_CANCELLED.
  */
 longattn_status longattn_scorer_score(const longattn_scorer *scorer,
                                       const longattn_input *input,
@@ -1194,10 +1196,11 @@ longattn_status longattn_scorer_score_many_on(const longattn_scorer *scorer,
 void longattn_results_free(longattn_result *results, size_t count);
 
 /**
- * Splits a text into tokens, without special ones. `*tokens` is the caller's to free.
+ * Splits a text into tokens, without special ones, in pieces that share the cores where it is long. `*tokens` is the caller's
+ * to free.
  *
  * LONGATTN_STATUS_UNSUPPORTED where the package has no tokenizer, LONGATTN_STATUS_INVALID_UTF8 for a text that is not
- * valid.
+ * valid, LONGATTN_STATUS_INVALID_RECORD for one on which the tokenizer gives up.
  */
 longattn_status longattn_scorer_tokenize(const longattn_scorer *scorer,
                                          const char *text,

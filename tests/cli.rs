@@ -337,7 +337,8 @@ fn an_adaptive_run_selects_what_an_exact_one_does() {
     assert!(told.contains("1 reject in"), "{told}");
     let (scores, exact_scores) = (workplace.lines("adaptive/scores.jsonl"), workplace.lines("exact/scores.jsonl"));
     assert_eq!(texts(&scores, "id"), texts(&exact_scores, "id"));
-    assert!(workplace.lines("adaptive/rounds.jsonl").len() > scores.len());
+    let journal = fs::read_to_string(workplace.path("adaptive/journal.jsonl")).unwrap();
+    assert!(journal.lines().filter(|line| line.starts_with("{\"window\"")).count() > scores.len());
     // A window that was scored on all rows has the bits of the exact score.
     for (line, exact) in scores.iter().zip(&exact_scores).filter(|(line, _)| line.get("rows").is_none()) {
         assert_eq!(line, exact);
@@ -348,7 +349,7 @@ fn an_adaptive_run_selects_what_an_exact_one_does() {
 
     for threads in ["1", "3"] {
         workplace.succeed(&format!("{arguments} --adaptive -o again --overwrite --threads {threads}"));
-        for file in ["scores.jsonl", "selected.jsonl", "rounds.jsonl"] {
+        for file in ["scores.jsonl", "selected.jsonl"] {
             assert_eq!(workplace.lines(&format!("again/{file}")), workplace.lines(&format!("adaptive/{file}")));
         }
     }
@@ -358,33 +359,34 @@ fn an_adaptive_run_selects_what_an_exact_one_does() {
 fn a_killed_adaptive_run_goes_on_where_it_stopped() {
     let workplace = Workplace::new();
     sources(&workplace);
-    let arguments = "run --model MODEL --window 512 --ratio 0.5 --adaptive --rows 32 sources.jsonl";
-    workplace.succeed(&format!("{arguments} -o whole"));
-    let rounds = fs::read_to_string(workplace.path("whole/rounds.jsonl")).unwrap();
+    let arguments = "run --model MODEL --window 2048 --ratio 0.25 --alpha 0 --adaptive sources.jsonl";
+    let told = workplace.succeed(&format!("{arguments} -o whole"));
+    assert!(told.contains(" in doubt: scoring on "), "{told}");
+    let journal = fs::read_to_string(workplace.path("whole/journal.jsonl")).unwrap();
+    let lines: Vec<_> = journal.split_inclusive('\n').collect();
+    let is_window = |line: &&str| line.starts_with("{\"window\"");
     let windows = workplace.lines("whole/scores.jsonl").len();
-    let first_rounds: usize = rounds.split_inclusive('\n').take(windows).map(str::len).sum();
-    // Killed in the first round, and in a later one.
-    for kept in [first_rounds / 2, (first_rounds + rounds.len()) / 2] {
+    let last = lines.iter().rposition(|line| is_window(&line)).unwrap();
+    let first_scores = lines.iter().enumerate().filter(|(_, line)| is_window(line)).nth(windows - 1).unwrap().0;
+    // Killed among the first scores, after them, and in a later round.
+    for kept in [first_scores / 2, first_scores + 2, last] {
         fs::create_dir_all(workplace.path("killed")).unwrap();
-        fs::copy(workplace.path("whole/run.json"), workplace.path("killed/run.json")).unwrap();
-        _ = fs::remove_file(workplace.path("killed/scores.jsonl"));
-        workplace.write("killed/rounds.jsonl", &rounds[..kept]);
+        fs::copy(workplace.path("whole/job.json"), workplace.path("killed/job.json")).unwrap();
+        for file in ["scores.jsonl", "selected.jsonl"] {
+            _ = fs::remove_file(workplace.path("killed").join(file));
+        }
+        workplace.write("killed/journal.jsonl", lines[..kept].concat() + "{\"window\":{\"te");
         assert!(workplace.fail(&format!("{arguments} -o killed")).contains("--resume"));
         let told = workplace.succeed(&format!("{arguments} -o killed --resume"));
         assert!(told.contains("scored by an earlier run"), "{told}");
         for file in ["scores.jsonl", "selected.jsonl"] {
-            assert_eq!(workplace.lines(&format!("killed/{file}")), workplace.lines(&format!("whole/{file}")));
+            let read = |result: &str| fs::read_to_string(workplace.path(result).join(file)).unwrap();
+            assert_eq!(read("killed"), read("whole"), "{file} after {kept} lines");
         }
-        let sorted = |name: &str| {
-            let mut lines: Vec<_> = workplace.lines(name).iter().map(Value::to_string).collect();
-            lines.sort_unstable();
-            lines
-        };
-        assert_eq!(sorted("killed/rounds.jsonl"), sorted("whole/rounds.jsonl"));
     }
     let refused = workplace.fail(&format!("{} -o killed --resume", arguments.replace("--adaptive ", "")));
-    assert!(refused.contains("cannot be resumed"), "{refused}");
-    let told = workplace.succeed(&format!("{} -o killed --resume", arguments.replace("--ratio 0.5", "--count 0")));
+    assert!(refused.contains("adaptive was true and is false"), "{refused}");
+    let told = workplace.succeed(&format!("{} -o killed --resume", arguments.replace("--ratio 0.25", "--count 0")));
     assert!(!told.contains("in doubt") && workplace.lines("killed/selected.jsonl").is_empty(), "{told}");
 }
 
@@ -413,7 +415,6 @@ fn adaptive_runs_know_their_limits() {
     let adaptive = workplace.lines("result/selected.jsonl");
     workplace.succeed(&run("copies.jsonl --ratio 0.5"));
     assert_eq!(texts(&adaptive, "id"), texts(&workplace.lines("result/selected.jsonl"), "id"), "{told}");
-    assert!(!workplace.path("result/rounds.jsonl").exists());
 
     let source = common::default_model().display().to_string();
     workplace.succeed(&format!("export {source} -o maps --contract attentions"));
@@ -635,8 +636,15 @@ fn quiet_is_quiet() {
 #[test]
 fn every_setting_is_a_flag() {
     let workplace = Workplace::new();
-    let help = String::from_utf8(workplace.run("run --help").stdout).unwrap();
+    let help = ["run", "score", "calibrate"].map(|command| workplace.run(&format!("{command} --help")).stdout);
+    let help = String::from_utf8(help.concat()).unwrap();
     for setting in longattn::config::SETTINGS {
-        assert!(help.contains(&format!("--{}", setting.flag())), "{}", setting.key);
+        let flag = match setting.key {
+            "earlier_results" => "resume".to_owned(),
+            "calibration_windows" => "windows".to_owned(),
+            "calibration_sinks" => "sink-tokens".to_owned(),
+            _ => setting.flag(),
+        };
+        assert!(help.contains(&format!("--{flag}")), "{}", setting.key);
     }
 }

@@ -31,7 +31,7 @@ pub fn check_map(map: ArrayView3<f32>) -> Result<()> {
         if is_near_one(sum) || is_near_one(weights.sum()) {
             return Ok(());
         }
-        let message = format!("row {row} of head {head} sums to {sum}, where the weights of a softmax sum to 1");
+        let message = format!("row {row} of head {head} sums to {sum:.3}, where the weights of a softmax sum to 1");
         Err(Error::new(ErrorKind::InvalidArgument, message))
     };
     let check_head = |(head, rows): (usize, ArrayView2<f32>)| {

@@ -93,7 +93,7 @@ fn lack_of_resources(path: &Path, cause: &str) -> Option<Error> {
         "out of memory",
         "resource temporarily",
     ];
-    lacking.iter().any(|words| cause_has(words)).then(|| {
+    lacking.iter().any(cause_has).then(|| {
         let hint = "the machine, or a limit of this process, has no more memory, files or threads to give";
         Error::new(ErrorKind::Runtime, format!("{} cannot be loaded: {cause}; {hint}", path.display()))
     })

@@ -61,7 +61,7 @@ struct Piece {
 }
 
 impl Piece {
-    fn from_seam(&self) -> &[Token] {
+    fn behind_seam(&self) -> &[Token] {
         let first = self.tokens.partition_point(|token| token.start < self.seam);
         &self.tokens[first..]
     }
@@ -89,12 +89,12 @@ pub(super) fn tokenize(tokenizer: &Tokenizer, text: &str, sizes: Sizes, cancel: 
                 last = open(start..text.floor_char_boundary(start + length), last.seam)?;
                 break;
             };
-            let tokens = last.from_seam();
+            let tokens = last.behind_seam();
             joined.extend(&tokens[..tokens.partition_point(|token| token.start < seam)]);
             last = Piece { seam, ..next };
         }
     }
-    joined.extend(last.from_seam());
+    joined.extend(last.behind_seam());
     joined.boundaries.push(text.len());
     Ok(joined)
 }

@@ -35,7 +35,7 @@ static void what_is_no_package_does_not_open(void) {
     FAILS(INVALID_UTF8, "path is not", longattn_scorer_open("\xff", 1, NULL, &scorer, &error));
     FAILS(INVALID_ARGUMENT, "scorer is NULL", longattn_scorer_open(TEXT(QUERY_KEY), NULL, NULL, &error));
     longattn_config *config = config_with("layer", "9");
-    FAILS(INVALID_MODEL, "no layer", longattn_scorer_open(TEXT(BARE), config, &scorer, &error));
+    FAILS(INVALID_SETTING, "no layer", longattn_scorer_open(TEXT(BARE), config, &scorer, &error));
     longattn_config_free(config);
     config = config_with("onnxruntime", "/no/such/libonnxruntime.so");
     FAILS(RUNTIME, "libonnxruntime", longattn_scorer_open(TEXT(BARE), config, &scorer, &error));

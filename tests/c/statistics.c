@@ -58,6 +58,7 @@ static void a_map_is_scored_by_the_formulas(void) {
     CHECK(head[0].proportion == score.dependency_strength && head[0].variance == -score.distribution_uniformity);
     CHECK(head[1].proportion == -7 && head[1].variance == -7);
     for (int index = 0; index < 3; index++) CHECK(score.reserved[index] == 0);
+    CHECK(score.untrained_tokens == 0);
     longattn_config_free(config);
 }
 

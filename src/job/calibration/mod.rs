@@ -159,9 +159,9 @@ impl CalibrationJob {
         let scored = scoring.run(&drawn).map_err(|error| kept_in(&self.directory, error))?;
         journal.sync()?;
         let found = self.compare(drawn, &scored, observer)?;
-        write_whole(&self.directory.file(CALIBRATION), (found.to_json() + "\n").as_bytes())?;
+        write_whole(self.directory.file(CALIBRATION), (found.to_json() + "\n").as_bytes())?;
         let chart = report::calibration_chart(&found.calibration)?;
-        write_whole(&self.directory.file(CALIBRATION_CHART), chart.as_bytes())?;
+        write_whole(self.directory.file(CALIBRATION_CHART), chart.as_bytes())?;
         Ok(found)
     }
 
