@@ -172,7 +172,7 @@ TEST(Doubt, IsThereWhereErrorsCanChangeTheSelection) {
         made.token_count = 100;
         made.dependency_strength = strength;
         made.dependency_strength_error = strength < 0.2 ? 0.001 : 0.01;
-        selector.add(std::to_string(strength), "books", made);
+        selector.add(std::string(1, static_cast<char>('a' + scores.size())), "books", made);
         scores.push_back(made);
     }
     const config settings = {{"count", "1"}};

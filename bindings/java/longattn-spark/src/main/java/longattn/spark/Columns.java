@@ -32,6 +32,7 @@ final class Columns {
             .add("rows", DataTypes.LongType)
             .add("dependency_strength_error", DataTypes.DoubleType)
             .add("distribution_uniformity_error", DataTypes.DoubleType)
+            .add("distance_profile", DataTypes.createArrayType(DataTypes.DoubleType, false))
             .add("reason", DataTypes.StringType);
 
     private Columns() {}

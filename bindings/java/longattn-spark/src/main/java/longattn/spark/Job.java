@@ -1,9 +1,17 @@
 package longattn.spark;
 
+import static org.apache.spark.sql.functions.broadcast;
 import static org.apache.spark.sql.functions.coalesce;
 import static org.apache.spark.sql.functions.col;
 import static org.apache.spark.sql.functions.concat;
+import static org.apache.spark.sql.functions.count;
+import static org.apache.spark.sql.functions.expr;
+import static org.apache.spark.sql.functions.input_file_name;
 import static org.apache.spark.sql.functions.lit;
+import static org.apache.spark.sql.functions.min;
+import static org.apache.spark.sql.functions.monotonically_increasing_id;
+import static org.apache.spark.sql.functions.struct;
+import static org.apache.spark.sql.functions.when;
 
 import java.io.IOException;
 import java.io.UncheckedIOException;
@@ -14,6 +22,7 @@ import java.util.Set;
 import java.util.TreeMap;
 import java.util.TreeSet;
 import java.util.stream.Stream;
+import longattn.LongAttn;
 import longattn.LongAttnException;
 import longattn.Status;
 import org.apache.hadoop.fs.FileStatus;
@@ -98,8 +107,6 @@ public final class Job {
         }
         ScorerSpec spec = new ScorerSpec(options.get("model"), settings);
         Dataset<Row> documents = documents(spark);
-        refuseTwins(documents);
-
         Dataset<Row> windows = LongAttnSpark.windows(documents, spec).repartition(partitions(spark), col("id"));
         Dataset<Row> scores = written("scores", LongAttnSpark.scores(windows, spec));
         Dataset<Row> best = LongAttnSpark.select(scores, settings).where("selected").drop("selected", "reason");
@@ -124,20 +131,25 @@ public final class Job {
         return rows.sparkSession().read().schema(rows.schema()).format(format).load(folder);
     }
 
-    private static void refuseTwins(Dataset<Row> documents) {
-        Dataset<Row> twins = documents.where("id is not null").groupBy("id").count().where("count > 1");
-        for (Row twin : twins.takeAsList(1)) {
-            throw new LongAttnException(Status.INVALID_ARGUMENT,
-                    "the id " + twin.getString(0) + " is that of " + twin.getLong(1) + " documents: give each its own");
-        }
+    /** Rejects all documents of one id but the first in the order of the corpus. */
+    private static Dataset<Row> rejectTwins(Dataset<Row> documents) {
+        Dataset<Row> firsts = documents.where("id is not null and reason is null").groupBy("id")
+                .agg(count("*").as("twins"), min("place").as("first"))
+                .where("twins > 1");
+        Column isTwin = col("first").isNotNull().and(col("place").notEqual(col("first")));
+        Column reason = when(isTwin, concat(lit("duplicate id `"), documents.col("id"), lit("`, which a document before has")));
+        return documents.join(broadcast(firsts), documents.col("id").equalTo(firsts.col("id")), "left")
+                .select(documents.col("id"), col("category"), col("text"), coalesce(col("reason"), reason).as("reason"));
     }
 
     private Dataset<Row> documents(SparkSession spark) {
-        return inputs.stream()
-                .flatMap(input -> files(spark, input))
-                .map(file -> documents(spark, file))
-                .reduce(Dataset::union)
-                .orElseThrow();
+        List<FileStatus> files = new ArrayList<>();
+        inputs.forEach(input -> files(spark, input).forEach(files::add));
+        List<Dataset<Row>> documents = new ArrayList<>();
+        for (FileStatus file : files) {
+            documents.add(documents(spark, file, documents.size()));
+        }
+        return rejectTwins(documents.stream().reduce(Dataset::union).orElseThrow());
     }
 
     /** The files and folders that a path, which may hold wildcards, stands for. */
@@ -154,14 +166,20 @@ public final class Job {
         }
     }
 
-    private Dataset<Row> documents(SparkSession spark, FileStatus file) {
+    private Dataset<Row> documents(SparkSession spark, FileStatus file, int number) {
         Dataset<Row> rows = read(spark, file.getPath().toString());
         String textField = options.get("text-field");
         Column text = textField != null ? field(rows, textField) : coalesce(field(rows, "text"), field(rows, "content"));
         Column category = coalesce(field(rows, options.getOrDefault("category-field", "category")), lit(name(file)));
         Column reason = concat(lit("not a JSON object: "), field(rows, MALFORMED).substr(1, 200));
         return rows.select(field(rows, options.getOrDefault("id-field", "id")).as("id"), category.as("category"),
-                text.as("text"), reason.as("reason"));
+                text.as("text"), reason.as("reason"), place(number));
+    }
+
+    /** Where a document stands in the corpus, in its order. */
+    private static Column place(int input) {
+        return struct(lit(input).as("input"), input_file_name().as("file"), expr("input_file_block_start()").as("block"),
+                monotonically_increasing_id().as("row")).as("place");
     }
 
     private Dataset<Row> read(SparkSession spark, String file) {
@@ -184,9 +202,8 @@ public final class Job {
         return there ? rows.col('`' + name + '`').cast("string") : lit(null).cast("string");
     }
 
-    /** A folder's name, or a file's name without its extensions. */
+    /** The category of an input whose documents name none. */
     private static String name(FileStatus file) {
-        String name = file.getPath().getName();
-        return file.isDirectory() ? name : name.replaceFirst("\\.(gz|zst)$", "").replaceFirst("(?<=.)\\.[^.]*$", "");
+        return LongAttn.categoryOf(file.isDirectory() ? file.getPath() + "/" : file.getPath().toString());
     }
 }

@@ -14,6 +14,7 @@ import org.apache.spark.sql.Row;
 import org.apache.spark.sql.RowFactory;
 import org.apache.spark.sql.types.DataTypes;
 import org.apache.spark.sql.types.StructType;
+import org.apache.spark.util.TaskCompletionListener;
 
 /** The scores of whole categories to the standings of their windows. */
 final class RankCategories implements MapPartitionsFunction<Row, Row> {
@@ -38,7 +39,8 @@ final class RankCategories implements MapPartitionsFunction<Row, Row> {
             return Collections.emptyIterator();
         }
         Ranking ranking = rank(scores);
-        TaskContext.get().addTaskCompletionListener(task -> ranking.close());
+        TaskCompletionListener close = task -> ranking.close();
+        TaskContext.get().addTaskCompletionListener(close);
         Iterator<Ranked> windows = ranking.iterator();
         return new Iterator<>() {
             @Override

@@ -4,10 +4,13 @@ import java.util.ArrayList;
 import java.util.Collections;
 import java.util.Iterator;
 import java.util.List;
+import java.util.function.Function;
 import longattn.Input;
 import longattn.LongAttnException;
+import longattn.ProfiledScore;
 import longattn.Result;
 import longattn.Score;
+import longattn.Scorer;
 import longattn.Status;
 import org.apache.spark.api.java.function.MapPartitionsFunction;
 import org.apache.spark.sql.Row;
@@ -61,35 +64,64 @@ final class ScoreWindows implements MapPartitionsFunction<Row, Row> {
                 tokens += ids.length;
             }
         }
-        Iterator<Result> results = score(inputs).iterator();
-        List<Row> scored = new ArrayList<>(rows.size());
+        Scorer scorer = spec.scorer();
+        Iterator<Function<Row, Row>> scored = spec.hasProfile() ? profiles(scorer, inputs) : scores(scorer, inputs);
+        List<Row> results = new ArrayList<>(rows.size());
         for (Row row : rows) {
-            scored.add(row.isNullAt(REASON) ? scoredRow(row, results.next()) : rejectedRow(row, row.getString(REASON)));
+            results.add(row.isNullAt(REASON) ? scored.next().apply(row) : rejectedRow(row, row.getString(REASON)));
         }
-        return scored.iterator();
+        return results.iterator();
     }
 
-    private List<Result> score(List<Input> inputs) {
+    private static Iterator<Function<Row, Row>> scores(Scorer scorer, List<Input> inputs) {
         try {
-            return spec.scorer().scoreAll(inputs);
+            return scorer.scoreAll(inputs).stream().map(ScoreWindows::withResult).iterator();
         } catch (InterruptedException interrupt) {
             Thread.currentThread().interrupt();
-            throw new LongAttnException(Status.CANCELLED, "the task was interrupted");
+            throw interrupted();
         }
     }
 
-    private static Row scoredRow(Row window, Result result) {
+    /** Windows with profiles are scored one by one. */
+    private static Iterator<Function<Row, Row>> profiles(Scorer scorer, List<Input> inputs) {
+        return inputs.stream().map(input -> withProfile(scorer, input)).iterator();
+    }
+
+    private static LongAttnException interrupted() {
+        return new LongAttnException(Status.CANCELLED, "the task was interrupted");
+    }
+
+    private static Function<Row, Row> withResult(Result result) {
         if (result.status() != Status.OK && !result.status().isFatal()) {
-            return rejectedRow(window, result.message());
+            return window -> rejectedRow(window, result.message());
         }
         Score score = result.score();
+        return window -> scoredRow(window, score, null);
+    }
+
+    private static Function<Row, Row> withProfile(Scorer scorer, Input input) {
+        if (Thread.currentThread().isInterrupted()) {
+            throw interrupted();
+        }
+        try {
+            ProfiledScore score = scorer.scoreProfile(input);
+            return window -> scoredRow(window, score.score(), score.distanceProfile());
+        } catch (LongAttnException failure) {
+            if (failure.status().isFatal()) {
+                throw failure;
+            }
+            return window -> rejectedRow(window, failure.getMessage());
+        }
+    }
+
+    private static Row scoredRow(Row window, Score score, double[] profile) {
         return row(window, score.tokenCount(), score.minDistance(), score.sinkTokens(), score.dependencyStrength(),
                 score.distributionUniformity(), score.rows(), score.dependencyStrengthError(),
-                score.distributionUniformityError(), null);
+                score.distributionUniformityError(), profile, null);
     }
 
     private static Row rejectedRow(Row window, String reason) {
-        return row(window, null, null, null, null, null, null, null, null, reason);
+        return row(window, null, null, null, null, null, null, null, null, null, reason);
     }
 
     private static Row row(Row window, Object... values) {

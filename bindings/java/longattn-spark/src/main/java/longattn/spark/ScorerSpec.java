@@ -7,6 +7,7 @@ import java.util.Map;
 import java.util.TreeMap;
 import java.util.concurrent.ConcurrentHashMap;
 import longattn.Scorer;
+import longattn.Setting;
 import org.apache.spark.SparkFiles;
 
 /** Which scorer package executors score with, and by which settings. */
@@ -37,6 +38,11 @@ public final class ScorerSpec implements Serializable {
     /** The scorer of this process, which all its tasks share. */
     Scorer scorer() {
         return OPEN.computeIfAbsent(this, ScorerSpec::open);
+    }
+
+    /** Whether scores have distance profiles. */
+    boolean hasProfile() {
+        return Setting.values(settings).get("profile").equals("true");
     }
 
     private Scorer open() {

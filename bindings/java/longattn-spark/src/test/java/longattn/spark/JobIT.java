@@ -66,7 +66,7 @@ class JobIT {
         String log = finish();
         assertTrue(log.contains("Lost executor"), log);
         assertSame(spark.read().json(path("found/scores")), spark.read().json(path("found/selected")));
-        assertEquals(4, spark.read().json(path("found/scores")).where("reason is not null").count());
+        assertEquals(6, spark.read().json(path("found/scores")).where("reason is not null").count());
     }
 
     @Test
@@ -120,6 +120,7 @@ class JobIT {
             String id = Case.ROOT.relativize(file).toString();
             lines.add("{\"id\": " + json(id) + ", \"text\": " + json(Files.readString(file)) + '}');
         }
+        lines.add(lines.get(2));
         return Files.write(directory.resolve(name), lines);
     }
 

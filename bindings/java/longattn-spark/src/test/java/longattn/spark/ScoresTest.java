@@ -1,6 +1,7 @@
 package longattn.spark;
 
 import static java.nio.charset.StandardCharsets.UTF_8;
+import static org.junit.jupiter.api.Assertions.assertArrayEquals;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
@@ -58,6 +59,23 @@ class ScoresTest {
                 assertEquals(60L, row.<Long>getAs("rows"));
                 assertEquals(scorer.score(window.input()).dependencyStrength(), row.<Double>getAs("dependency_strength"));
                 assertEquals(window.text(bytes), row.getAs("content"));
+            }
+        }
+    }
+
+    @Test
+    void profilesAreThoseOfTheLibrary() {
+        byte[] bytes = TEXT.getBytes(UTF_8);
+        Map<String, String> settings = Map.of("window", "60", "threads", "1", "profile", "true");
+        ScorerSpec profiled = new ScorerSpec(Case.TINY.toString(), settings);
+        List<Row> found = scores(documents(RowFactory.create("a", "books", bytes)), profiled).orderBy("id").collectAsList();
+        try (Scorer scorer = Scorer.open(Case.TINY, settings)) {
+            List<Window> windows = scorer.cut(bytes);
+            assertEquals(windows.size(), found.size());
+            for (int number = 0; number < windows.size(); number++) {
+                double[] expected = scorer.scoreProfile(windows.get(number).input()).distanceProfile();
+                List<Double> profile = found.get(number).getList(found.get(number).fieldIndex("distance_profile"));
+                assertArrayEquals(expected, profile.stream().mapToDouble(Double::doubleValue).toArray());
             }
         }
     }
