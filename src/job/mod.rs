@@ -401,8 +401,8 @@ impl Job {
 
     fn write_report(&self, config: &Config, cutting: &Cutting) -> Result<()> {
         let report = self.report(config, cutting);
-        write_whole(&self.directory.file(CHART), report::chart(&report.categories)?.as_bytes())?;
-        write_whole(&self.directory.file(REPORT), report.render()?.as_bytes())
+        write_whole(self.directory.file(CHART), report::chart(&report.categories)?.as_bytes())?;
+        write_whole(self.directory.file(REPORT), report.render()?.as_bytes())
     }
 
     fn report(&self, config: &Config, cutting: &Cutting) -> Report {
@@ -498,7 +498,7 @@ fn begin(directory: &ResultDirectory, config: &Config, identity: &Identity) -> R
                 "{} has results already: go on with --resume, or replace them with --overwrite",
                 directory.path().display()
             );
-            return Err(Error::new(ErrorKind::InvalidArgument, message));
+            Err(Error::new(ErrorKind::InvalidArgument, message))
         }
         EarlierResults::Resume if has_results => identity.check(&path),
         // Standard input can be had only once: what is left of it may be all that there is.
@@ -538,7 +538,7 @@ fn write_scores(scored: &mut Scored, corpus: &Corpus, directory: &ResultDirector
     let mut hasher = Hasher::default();
     corpus.files().iter().for_each(|file| hasher.update(file.path.as_os_str().as_encoded_bytes()));
     for (ordinal, place) in table.windows.iter().enumerate() {
-        hasher.update(&place.entry.to_le_bytes());
+        hasher.update(place.entry.to_le_bytes());
         hasher.update(table.selector.candidate(ordinal).id.as_bytes());
     }
     let scores = hasher.finish();
