@@ -27,7 +27,7 @@ impl Workplace {
         let project = Path::new(env!("CARGO_MANIFEST_DIR"));
         for (category, files) in [
             ("licences", ["LICENSE-APACHE", "LICENSE-MIT"].as_slice()),
-            ("code", ["src/select.rs", "src/config.rs", "tests/cli.rs"].as_slice()),
+            ("code", ["src/score.rs", "src/config.rs", "tests/cli.rs"].as_slice()),
         ] {
             fs::create_dir_all(workplace.path("corpus").join(category)).unwrap();
             for file in files {
@@ -403,7 +403,7 @@ fn adaptive_runs_know_their_limits() {
     assert!(last_line(&told).ends_with("1 window = 1 selected + 0 not selected"), "{told}");
 
     // The same text again and again: all windows are in doubt until they are exact, and then the smaller id wins.
-    let text = fs::read_to_string(workplace.path("corpus/code/select.rs")).unwrap();
+    let text = fs::read_to_string(workplace.path("corpus/code/score.rs")).unwrap();
     let copies: Vec<_> = (0..6).map(|copy| json!({"id": copy, "text": text[..4000]}).to_string()).collect();
     workplace.write("copies.jsonl", copies.join("\n"));
     let told = workplace.succeed(&run("copies.jsonl --adaptive --ratio 0.5"));
