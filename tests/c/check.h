@@ -22,7 +22,7 @@ struct test {
 
 /* Each ends with a test without a name. */
 extern const struct test settings_tests[], statistics_tests[], scorer_tests[], thread_tests[], selector_tests[],
-    golden_tests[], case_tests[], fork_tests[], job_tests[];
+    golden_tests[], case_tests[], fork_tests[], job_tests[], layer_tests[];
 
 /* Ends the process with what went wrong and where. */
 void fail_at(const char *file, int line, const char *what, const char *why);
