@@ -11,6 +11,8 @@
 #define ATTENTIONS "tests/data/tiny/attentions"
 /* A model of another exporter, without a tokenizer. */
 #define BARE "tests/data/foreign/encoder.onnx"
+/* Layers 0 and 2 of a tiny checkpoint, with all layers for the losses; made before the tests run. */
+#define DEEP "target/check-c/deep"
 
 /* A text as pointer and length. */
 #define TEXT(text) (text), strlen(text)

@@ -5,9 +5,6 @@
 #include <math.h>
 #include <stdlib.h>
 
-/* Layers 0 and 2 of a tiny checkpoint, with all layers for the losses; made before the tests run. */
-#define DEEP "target/check-c/deep"
-
 enum { IDS = 300 };
 
 static void fill(uint32_t *ids) {
