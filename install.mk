@@ -70,7 +70,7 @@ c_tests := $(wildcard tests/c/*.c)
 
 .PHONY: c
 test: c
-c: cases $(check)/model/model.onnx $(check)/abi.so ## test the C library as it is installed
+c: cases $(check)/model/model.onnx $(check)/deep/model.onnx $(check)/abi.so ## test the C library as it is installed
 	$(MAKE) --no-print-directory install PREFIX=$(prefix) DESTDIR=
 	$(check_header)
 	$(check_needed)
@@ -85,6 +85,9 @@ c: cases $(check)/model/model.onnx $(check)/abi.so ## test the C library as it i
 
 $(check)/model/model.onnx: $(model_file) | build
 	$(longattn) export $< -o $(@D) --overwrite
+
+$(check)/deep/model.onnx: tests/data/checkpoints/llama-deep/model.safetensors | build
+	$(longattn) export $(<D) -o $(@D) --layers 0,2 --gain --tokenizer tests/data/checkpoints/tokenizer.json --overwrite
 
 define check_header
 echo '#include <longattn.h>' > $(check)/header.c

@@ -11,6 +11,8 @@
 #define ATTENTIONS "tests/data/tiny/attentions"
 /* A model of another exporter, without a tokenizer. */
 #define BARE "tests/data/foreign/encoder.onnx"
+/* Layers 0 and 2 of a tiny checkpoint, with all layers for the losses; made before the tests run. */
+#define DEEP "target/check-c/deep"
 
 /* A text as pointer and length. */
 #define TEXT(text) (text), strlen(text)
@@ -22,7 +24,7 @@ struct test {
 
 /* Each ends with a test without a name. */
 extern const struct test settings_tests[], statistics_tests[], scorer_tests[], thread_tests[], selector_tests[],
-    golden_tests[], case_tests[], fork_tests[], job_tests[];
+    golden_tests[], case_tests[], fork_tests[], job_tests[], layer_tests[];
 
 /* Ends the process with what went wrong and where. */
 void fail_at(const char *file, int line, const char *what, const char *why);

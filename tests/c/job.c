@@ -390,6 +390,52 @@ static void rounds_by_hand_end_without_doubt(void) {
     longattn_config_free(config);
 }
 
+/* Documents of `length` words, which the tokenizer of the deeper package knows, and a record that cannot be used. */
+static void write_words(const char *name, int documents, int length) {
+    FILE *file = fopen(in_root(name), "w");
+    CHECK(file != NULL);
+    unsigned seed = 1;
+    for (int number = 0; number < documents; number++) {
+        fprintf(file, "{\"id\": \"d%d\", \"text\": \"", number);
+        for (int word = 0; word < length; word++) {
+            seed = seed * 1664525u + 1013904223u;
+            fprintf(file, "w%u ", (seed >> 16) % 40);
+        }
+        fprintf(file, "\"}\n");
+    }
+    fprintf(file, "no object\n");
+    CHECK(fclose(file) == 0);
+}
+
+static void a_calibration_names_a_layer(void) {
+    begin();
+    write_words("corpus.jsonl", 40, 300);
+    longattn_config *config = config_with("window", "64");
+    longattn_scorer *scorer = NULL;
+    SUCCEEDS(longattn_scorer_open(TEXT(DEEP), config, &scorer, &error));
+    SUCCEEDS(longattn_config_set(config, TEXT("calibration_windows"), TEXT("20"), &error));
+    longattn_path input = {TEXT(in_root("corpus.jsonl"))};
+    const char *result = in_root("result");
+    longattn_calibration *calibration = NULL;
+    SUCCEEDS(longattn_calibration_open(scorer, &input, 1, TEXT(result), config, &calibration, &error));
+    longattn_scorer_free(scorer);
+    struct told told = {0};
+    longattn_observer observer = observer_of(&told);
+    longattn_text json;
+    SUCCEEDS(longattn_calibration_run(calibration, &observer, NULL, &json, &error));
+    CHECK(strstr(json.data, "\"verdict\"") != NULL && told.rejects == 1 && told.progress > 0);
+    longattn_text_free(&json);
+    longattn_cancel *cancel = longattn_cancel_new();
+    longattn_cancel_request(cancel);
+    FAILS(CANCELLED, "", longattn_calibration_run(calibration, NULL, cancel, NULL, &error));
+    longattn_cancel_free(cancel);
+    CHECK(access(in_root("result/calibration.json"), F_OK) == 0);
+    longattn_calibration_free(calibration);
+    longattn_calibration_free(NULL);
+    longattn_config_free(config);
+    end();
+}
+
 static void names_follow_the_rules_of_a_job(void) {
     longattn_text text;
     SUCCEEDS(longattn_window_id(TEXT("books.jsonl:3"), 12, &text, &error));
@@ -415,6 +461,7 @@ const struct test job_tests[] = {
     {"what changed is refused", what_changed_is_refused},
     {"wrong jobs are refused", wrong_jobs_are_refused},
     {"rounds by hand end without doubt", rounds_by_hand_end_without_doubt},
+    {"a calibration names a layer", a_calibration_names_a_layer},
     {"names follow the rules of a job", names_follow_the_rules_of_a_job},
     {NULL, NULL},
 };

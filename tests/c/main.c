@@ -79,7 +79,8 @@ static bool wanted(const char *name, int count, char **prefixes) {
 
 int main(int argc, char **argv) {
     const struct test *groups[] = {settings_tests, statistics_tests, scorer_tests, selector_tests, thread_tests,
-                                   golden_tests,   case_tests,       fork_tests,   job_tests};
+                                   golden_tests,   case_tests,       fork_tests,   job_tests,
+                                   layer_tests};
     int run = 0;
     for (size_t group = 0; group < sizeof groups / sizeof *groups; group++) {
         for (const struct test *test = groups[group]; test->name != NULL; test++) {

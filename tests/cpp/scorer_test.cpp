@@ -83,7 +83,7 @@ TEST(Scorer, OpensWhatIsThere) {
     EXPECT_ERROR(invalid_model, "no scorer package", scorer(""));
     EXPECT_ERROR(invalid_model, "cannot be loaded", scorer("tests/cpp/support.hpp"));
     EXPECT_ERROR(invalid_utf8, "path", scorer("\xff"));
-    EXPECT_ERROR(invalid_model, "no layer", scorer(bare_encoder, {{"layer", "9"}}));
+    EXPECT_ERROR(invalid_setting, "no layer", scorer(bare_encoder, {{"layer", "9"}}));
     EXPECT_ERROR(runtime, "/no/such", scorer(bare_encoder, {{"onnxruntime", "/no/such/libonnxruntime.so"}}));
 
     const temporary_directory directory;

@@ -85,7 +85,7 @@ TEST(Statistics, NeedArraysOfTheirDimensions) {
 }
 
 TEST(Statistics, NeedNumbers) {
-    std::vector<float> map(3 * 3, 0.3F);
+    std::vector<float> map = {1, 0, 0, 0.5F, 0.5F, 0, 0.2F, 0.4F, 0.4F};
     map[6] = std::numeric_limits<float>::quiet_NaN();
     EXPECT_ERROR(non_finite, "head 0", score_map(map, 1, 3, {{"min_distance", "1"}}));
     EXPECT_ERROR(non_finite, "", score_query_key({map, 1, map, 1, 3, 3, 1.0}));

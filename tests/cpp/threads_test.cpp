@@ -147,7 +147,8 @@ TEST(Threads, MergeTheirSelectors) {
         const std::lock_guard<std::mutex> lock(mutex);
         merged.merge(mine);
     });
-    const selection expected = alone.finish(), found = merged.finish();
+    const config settings = {{"mixed_lengths", "allow"}};
+    const selection expected = alone.finish(settings), found = merged.finish(settings);
     ASSERT_EQ(found.size(), expected.size());
     for (std::size_t index = 0; index < found.size(); ++index) {
         EXPECT_EQ(found[index].id, expected[index].id);

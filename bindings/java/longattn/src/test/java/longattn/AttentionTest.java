@@ -92,7 +92,7 @@ class AttentionTest {
         assertFails(Status.INVALID_ARGUMENT, "dimension -1", FloatBuffer.allocate(7), -1, 2);
         assertFails(Status.INVALID_ARGUMENT, "heads", FloatBuffer.allocate(0), 0, 2);
         assertFails(Status.TOO_SHORT, "", FloatBuffer.allocate(1), 1, 1);
-        FloatBuffer nan = FloatBuffer.allocate(16).put(12, Float.NaN);
+        FloatBuffer nan = FloatBuffer.allocate(16).put(0, 1).put(4, 1).put(8, 1).put(12, Float.NaN);
         assertFails(Status.NON_FINITE, "", nan, 1, 4);
     }
 

@@ -133,13 +133,13 @@ public final class Job {
 
     /** Rejects all documents of one id but the first in the order of the corpus. */
     private static Dataset<Row> rejectTwins(Dataset<Row> documents) {
-        Dataset<Row> firsts = documents.where("id is not null and reason is null").groupBy("id")
+        Dataset<Row> firsts = documents.where("id is not null and reason is null").groupBy(col("id").as("twin"))
                 .agg(count("*").as("twins"), min("place").as("first"))
                 .where("twins > 1");
         Column isTwin = col("first").isNotNull().and(col("place").notEqual(col("first")));
-        Column reason = when(isTwin, concat(lit("duplicate id `"), documents.col("id"), lit("`, which a document before has")));
-        return documents.join(broadcast(firsts), documents.col("id").equalTo(firsts.col("id")), "left")
-                .select(documents.col("id"), col("category"), col("text"), coalesce(col("reason"), reason).as("reason"));
+        Column reason = when(isTwin, concat(lit("duplicate id `"), col("id"), lit("`, which a document before has")));
+        return documents.join(broadcast(firsts), col("id").equalTo(col("twin")), "left")
+                .select(col("id"), col("category"), col("text"), coalesce(col("reason"), reason).as("reason"));
     }
 
     private Dataset<Row> documents(SparkSession spark) {
