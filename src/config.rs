@@ -450,6 +450,12 @@ impl Config {
         Plan { window, windows, pieces: pieces.get(), seed }
     }
 
+    /// These settings, but those of a selection as another has them.
+    pub(crate) fn with_selection_of(&self, other: &Self) -> Self {
+        let Self { alpha, standardize, ratio, count, token_budget, threshold, mixed_lengths, confidence, .. } = *other;
+        Self { alpha, standardize, ratio, count, token_budget, threshold, mixed_lengths, confidence, ..self.clone() }
+    }
+
     /// The cut that the settings ask for.
     ///
     /// # Errors

@@ -154,9 +154,14 @@ fn failure(reject: &Reject) -> Error {
     Error::new(ErrorKind::Io, reject.to_string())
 }
 
+/// Bytes of a line that its reject shows: enough to know it by, and little enough for a corpus of nothing but rejects.
+const SHOWN_BYTES: usize = 4096;
+
 /// The reject of a line.
 pub(super) fn rejected_line(place: &Place, id: Option<String>, reason: String, line: &[u8]) -> Reject {
-    Reject { place: place.clone(), id, reason, record: String::from_utf8_lossy(line).into_owned() }
+    let shown = line.get(..SHOWN_BYTES).unwrap_or(line);
+    let more = if shown.len() < line.len() { "…" } else { "" };
+    Reject { place: place.clone(), id, reason, record: format!("{}{more}", String::from_utf8_lossy(shown)) }
 }
 
 /// The text of a line that may hold an object, or the reason why it holds none.

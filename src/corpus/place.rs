@@ -33,7 +33,8 @@ pub struct Reject {
     pub id: Option<String>,
     /// What is wrong with the record, and what to do about it.
     pub reason: String,
-    /// The line as it was read, invalid UTF-8 replaced by U+FFFD; empty where the record is a whole file.
+    /// The line as it was read, its first 4096 bytes, invalid UTF-8 replaced by U+FFFD; empty where the record is a whole file
+    /// and where the line is well-formed.
     pub record: String,
 }
 

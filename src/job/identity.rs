@@ -13,7 +13,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::model::{Scorer, loaded_version};
 
 /// The settings that a score depends on.
-const SCORE_SETTINGS: [&str; 10] = [
+pub(super) const SCORE_SETTINGS: [&str; 10] = [
     "window",
     "min_distance",
     "sink_tokens",

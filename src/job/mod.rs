@@ -56,7 +56,7 @@ use crate::report::{self, DocumentCounts, ModelSummary, Report};
 use adaptive::{Pilot, Refining};
 use batches::Batches;
 use entry::{Entry, Worked, Written};
-use identity::Identity;
+use identity::{Identity, SCORE_SETTINGS};
 use keeping::{Found, JournalSink, Keeping, Kept, Rejecting, asked};
 use ledger::Ledger;
 use reading::{Reading, Unit};
@@ -196,7 +196,10 @@ impl Job {
         task: impl FnOnce(&ResultDirectory) -> Task,
         identity: &Identity,
     ) -> Result<Self> {
-        let config = Config { window: scorer.config().window, rows: scorer.config().rows, ..config.clone() };
+        let mut config = config.clone();
+        for key in SCORE_SETTINGS.iter().chain(&["rows", "instruction_set"]) {
+            config.set(key, &scorer.config().get(key)?)?;
+        }
         let inputs: Vec<_> = inputs.iter().map(|input| input.as_ref().to_owned()).collect();
         let (directory, corpus) = open_results(&inputs, directory, &config, identity)?;
         let pool = reading_pool(&config)?;
@@ -233,8 +236,8 @@ impl Job {
     ///
     /// # Errors
     /// [`ErrorKind::Cancelled`], [`ErrorKind::Io`] where the result directory cannot be written to, and what would befall
-    /// every window: [`ErrorKind::Runtime`], [`ErrorKind::MemoryLimit`], [`ErrorKind::InvalidSetting`]. Finished windows are
-    /// kept in any case. [`ErrorKind::InvalidRecord`] where the setting `on_error` says so, and where everything was
+    /// every window: [`ErrorKind::Runtime`], [`ErrorKind::MemoryLimit`], [`ErrorKind::InvalidSetting`]. Windows that were
+    /// finished before the last batch, of about two seconds, are kept. [`ErrorKind::InvalidRecord`] where the setting `on_error` says so, and where everything was
     /// rejected.
     pub fn score(&mut self, observer: &dyn Observer, cancel: &Cancel) -> Result<Summary> {
         self.scored = None;
@@ -277,10 +280,15 @@ impl Job {
         let scored = Batches::new(&self.scorer, &reading, rows, observer).run(&reading, &mut sink);
         let exact = sink.exact;
         let Found { table, mut summary, .. } = sink.found;
-        scored.map_err(|error| self.explain(error))?;
+        summary.calls = ledger.worked.call + 1;
+        if let Err(error) = scored {
+            // The time of a call that was stopped counts too; where that cannot be written, nothing else can.
+            let (call, seconds) = (summary.calls, begun.elapsed().as_secs_f64());
+            _ = journal.append(&Entry::Worked(Worked { call, seconds, tokens: summary.tokens_scored }));
+            return Err(self.explain(error));
+        }
         journal.sync()?;
         summary.windows = table.windows.len() as u64;
-        summary.calls = ledger.worked.call + 1;
         if summary.windows == 0 && summary.rejects() > 0 {
             let message = format!("not one window could be scored: see {}", self.task.rejects.display());
             return Err(Error::new(ErrorKind::InvalidRecord, message));
@@ -313,6 +321,7 @@ impl Job {
         observer: &dyn Observer,
         cancel: &Cancel,
     ) -> Result<Selection> {
+        let config = &self.config.with_selection_of(config);
         let method = config.method()?;
         // Another cut begins from the first scores, as it would in another call.
         if self.scored.as_ref().is_none_or(|scored| scored.refined) {
@@ -335,12 +344,11 @@ impl Job {
 
     fn refine(&mut self, config: &Config, observer: &dyn Observer, cancel: &Cancel) -> Result<()> {
         let Some(scored) = self.scored.as_mut().filter(|_| self.config.adaptive) else { return Ok(()) };
-        let config = Config { window: self.config.window, rows: self.config.rows, ..config.clone() };
         let Scored { journal, ledger, rejects, table, summary, exact, refined, .. } = scored;
         *refined = true;
         let mut refining = Refining {
             scorer: &self.scorer,
-            config: &config,
+            config,
             corpus: &self.corpus,
             ledger,
             kept: self.task.kept,

@@ -87,17 +87,16 @@ impl Observer for Terminal {
             self.bar.iter().for_each(|bar| Self::begin(bar, progress));
         }
         let seconds = shown.begun.elapsed().as_secs_f64().max(1e-9);
-        let rate = HumanCount((progress.tokens as f64 / seconds) as u64);
-        let message = format!("{} windows, {rate} tokens/s", HumanCount(progress.windows));
+        let mut message = format!("{} windows", HumanCount(progress.windows));
+        if progress.tokens > 0 {
+            message += &format!(", {} tokens/s", HumanCount((progress.tokens as f64 / seconds) as u64));
+        }
         if let Some(bar) = &self.bar {
             bar.set_position(progress.done);
             bar.set_message(message);
         } else if self.plain && shown.told.elapsed() >= PLAIN_INTERVAL {
             shown.told = Instant::now();
-            let done = progress.done.saturating_sub(shown.passed) as f64;
-            let left = |total: u64| seconds * total.saturating_sub(progress.done) as f64 / done.max(1.0);
-            let left = progress.total.map(|total| HumanDuration(Duration::from_secs_f64(left(total).min(1e9))));
-            let left = left.map_or(String::new(), |left| format!(", {left} left"));
+            let left = time_left(&shown, progress).map_or(String::new(), |left| format!(", {left} left"));
             eprintln!("{message}{left}");
         }
     }
@@ -105,6 +104,13 @@ impl Observer for Terminal {
     fn notice(&self, notice: &str) {
         self.tell(notice);
     }
+}
+
+/// How long the stage will take, as soon as some of it is done.
+fn time_left(shown: &Shown, progress: &Progress) -> Option<HumanDuration> {
+    let done = progress.done.checked_sub(shown.passed).filter(|done| *done > 0)?;
+    let left = progress.total?.saturating_sub(progress.done);
+    Some(HumanDuration(shown.begun.elapsed().mul_f64(left as f64 / done as f64)))
 }
 
 /// What is fetched, piece by piece: a bar on a terminal, plain lines elsewhere, nothing when quiet.
