@@ -364,9 +364,9 @@ fn a_killed_adaptive_run_goes_on_where_it_stopped() {
     assert!(told.contains(" in doubt: scoring on "), "{told}");
     let journal = fs::read_to_string(workplace.path("whole/journal.jsonl")).unwrap();
     let lines: Vec<_> = journal.split_inclusive('\n').collect();
-    let is_window = |line: &&str| line.starts_with("{\"window\"");
+    let is_window = |line: &str| line.starts_with("{\"window\"");
     let windows = workplace.lines("whole/scores.jsonl").len();
-    let last = lines.iter().rposition(|line| is_window(&line)).unwrap();
+    let last = lines.iter().rposition(|line| is_window(line)).unwrap();
     let first_scores = lines.iter().enumerate().filter(|(_, line)| is_window(line)).nth(windows - 1).unwrap().0;
     // Killed among the first scores, after them, and in a later round.
     for kept in [first_scores / 2, first_scores + 2, last] {

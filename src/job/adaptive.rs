@@ -214,6 +214,7 @@ impl Refining<'_> {
         let mut rejected = Vec::new();
         let mut entries = Vec::new();
         let mut scored = Vec::new();
+        let mut fatal = None;
         for ((ordinal, ids), score) in ordinals.iter().zip(ids).zip(scores) {
             match score {
                 Ok(score) => {
@@ -228,7 +229,8 @@ impl Refining<'_> {
                     entries.push(Entry::Window(entry::Window { asked: asked(rows), has_tokens, score, ..earlier }));
                     scored.push(Some((*ordinal, row)));
                 }
-                Err(error) if is_fatal(&error, Unit::Windows) => return Err(error),
+                // What was scored beside it is still worth its score.
+                Err(error) if is_fatal(&error, Unit::Windows) => fatal = Some(error),
                 Err(error) => {
                     let place = self.corpus.place(table.document(*ordinal).spot());
                     let id = table.selector.candidate(*ordinal).id.to_owned();
@@ -240,6 +242,9 @@ impl Refining<'_> {
             }
         }
         let offsets = self.keeping.journal.append_all(&entries)?;
+        if let Some(error) = fatal {
+            return Err(error);
+        }
         let mut tokens = None;
         for (offset, scored) in offsets.into_iter().zip(scored) {
             match scored {

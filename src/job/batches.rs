@@ -76,7 +76,6 @@ fn receive(
 /// Scores in batches.
 pub(super) struct Batches<'a> {
     scorer: &'a Scorer,
-    unit: Unit,
     rows: Rows,
     observer: &'a dyn Observer,
     cancel: &'a Cancel,
@@ -92,7 +91,6 @@ impl<'a> Batches<'a> {
     pub fn new(scorer: &'a Scorer, reading: &Reading<'a>, rows: Rows, observer: &'a dyn Observer) -> Self {
         Self {
             scorer,
-            unit: reading.unit,
             rows,
             observer,
             cancel: reading.cancel,
@@ -132,10 +130,14 @@ impl<'a> Batches<'a> {
     fn score(&mut self, sink: &mut dyn Sink) -> Result<ControlFlow<()>> {
         self.tokens = 0;
         let items = std::mem::take(&mut self.items);
-        let mut scores = self.scores(&items)?.into_iter();
+        let mut scores = self.scores(&items).into_iter();
         for item in items {
             self.progress.done = item.read().unwrap_or(self.progress.done);
-            sink.take(item, &mut scores, self.rows)?;
+            if let Err(error) = sink.take(item, &mut scores, self.rows) {
+                // What came before it is still worth its score; of two errors the first tells more.
+                _ = sink.keep();
+                return Err(error);
+            }
         }
         self.observer.progress(&self.progress);
         let flow = sink.keep()?;
@@ -149,10 +151,10 @@ impl<'a> Batches<'a> {
         })
     }
 
-    fn scores(&mut self, items: &[Item]) -> Result<Vec<Result<Score>>> {
+    fn scores(&mut self, items: &[Item]) -> Vec<Result<Score>> {
         let inputs: Vec<_> = items.iter().flat_map(unscored).map(Input::Tokens).collect();
         if inputs.is_empty() {
-            return Ok(Vec::new());
+            return Vec::new();
         }
         let begun = Instant::now();
         let before = self.progress;
@@ -166,8 +168,7 @@ impl<'a> Batches<'a> {
         self.progress.tokens += tokens;
         let rate = tokens as f64 / begun.elapsed().as_secs_f64().max(1e-6);
         self.most_tokens = ((rate * BATCH_TIME.as_secs_f64()) as usize).clamp(1, BATCH_TOKENS);
-        let fatal = scores.iter().find_map(|score| score.as_ref().err().filter(|error| is_fatal(error, self.unit)));
-        fatal.map_or(Ok(()), |error| Err(error.clone())).map(|()| scores)
+        scores
     }
 }
 

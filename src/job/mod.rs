@@ -236,8 +236,8 @@ impl Job {
     ///
     /// # Errors
     /// [`ErrorKind::Cancelled`], [`ErrorKind::Io`] where the result directory cannot be written to, and what would befall
-    /// every window: [`ErrorKind::Runtime`], [`ErrorKind::MemoryLimit`], [`ErrorKind::InvalidSetting`]. Windows that were
-    /// finished before the last batch, of about two seconds, are kept. [`ErrorKind::InvalidRecord`] where the setting `on_error` says so, and where everything was
+    /// every window: [`ErrorKind::Runtime`], [`ErrorKind::MemoryLimit`], [`ErrorKind::InvalidSetting`]. Finished windows are
+    /// kept. [`ErrorKind::InvalidRecord`] where the setting `on_error` says so, and where everything was
     /// rejected.
     pub fn score(&mut self, observer: &dyn Observer, cancel: &Cancel) -> Result<Summary> {
         self.scored = None;
