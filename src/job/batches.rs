@@ -16,6 +16,9 @@ use crate::score::Score;
 /// Tokens that are scored in one go, at most: enough to keep all cores busy with short windows.
 const BATCH_TOKENS: usize = 1 << 16;
 
+/// Items of a batch, at most: what waits in memory.
+const BATCH_ITEMS: usize = 2048;
+
 /// A batch of about this long loses little where the process is killed, and hardly waits for its slowest window.
 const BATCH_TIME: Duration = Duration::from_secs(2);
 
@@ -124,7 +127,8 @@ impl<'a> Batches<'a> {
     fn add(&mut self, item: Item, sink: &mut dyn Sink) -> Result<ControlFlow<()>> {
         self.tokens += unscored(&item).map(<[u32]>::len).sum::<usize>();
         self.items.push(item);
-        if self.tokens >= self.most_tokens { self.score(sink) } else { Ok(ControlFlow::Continue(())) }
+        let is_full = self.tokens >= self.most_tokens || self.items.len() >= BATCH_ITEMS;
+        if is_full { self.score(sink) } else { Ok(ControlFlow::Continue(())) }
     }
 
     fn score(&mut self, sink: &mut dyn Sink) -> Result<ControlFlow<()>> {
