@@ -11,7 +11,7 @@ use super::lines::{ScoreFields, window_id};
 use super::observer::Observer;
 use super::reading::{Content, Document, Item, Unit, Window};
 use super::summary::{Counts, EarlySigns, Summary};
-use super::table::{DocumentRow, Table, WindowRow};
+use super::table::{DocumentRow, Mark, Table, WindowRow};
 use crate::cancel::Cancel;
 use crate::config::{Config, OnError, Rows};
 use crate::corpus::{Corpus, Journal, RawObject, Record, Reject, Rejects};
@@ -92,23 +92,10 @@ pub(super) struct Found {
 #[derive(Default)]
 struct FileSoFar {
     index: u32,
-    documents: Vec<ScoredDocument>,
-    windows: Vec<ScoredWindow>,
     counts: Counts,
     duplicates: u64,
-}
-
-struct ScoredDocument {
-    id: Box<str>,
-    category: Box<str>,
-    row: DocumentRow,
-    /// Windows with scores; they follow those of the document before.
-    scored: u32,
-}
-
-struct ScoredWindow {
-    number: u32,
-    row: WindowRow,
+    /// How much of the table there was before it.
+    mark: Mark,
 }
 
 /// A window that was scored just now.
@@ -125,9 +112,9 @@ struct ScoredNow {
 #[derive(Default)]
 struct Unwritten {
     entries: Vec<Entry>,
-    /// Places of the windows among the entries.
+    /// The windows among the entries, by their ordinals in the table.
     windows: Vec<usize>,
-    /// Places of the documents with windows among the entries.
+    /// The documents with windows among the entries, by their places in the table.
     documents: Vec<usize>,
     rejects: Vec<Reject>,
 }
@@ -166,7 +153,8 @@ impl Sink for JournalSink<'_> {
 impl JournalSink<'_> {
     fn begin(&mut self, file: usize) {
         let input = &self.corpus.files()[file];
-        self.found.file = FileSoFar { index: file as u32, ..FileSoFar::default() };
+        let mark = self.found.table.mark();
+        self.found.file = FileSoFar { index: file as u32, mark, ..FileSoFar::default() };
         self.found
             .unwritten
             .entries
@@ -187,20 +175,23 @@ impl JournalSink<'_> {
         *(if count == 0 { &mut self.found.file.counts.too_short } else { &mut self.found.file.counts.windowed }) += 1;
         let longest = self.found.file.counts.longest_document;
         self.found.early_signs.of_document(count > 0, longest, self.config, self.keeping.rejecting.observer);
-        let before = self.found.file.windows.len();
+        if count > 0 {
+            let row = DocumentRow { file: self.found.file.index, line, offset, text, tokens, windows: count, entry: 0 };
+            self.found.unwritten.documents.push(self.found.table.documents.len());
+            self.found.table.add_document(row);
+        }
         for Window { number, content } in windows {
             let scored = match content {
                 Content::Known(row) => {
-                    self.pilot.add(&record.category, &row)?;
                     self.found.file.counts.windows_known += 1;
-                    self.found.file.windows.push(ScoredWindow { number, row });
+                    self.add(&record.id, &record.category, number, &row)?;
                     continue;
                 }
                 Content::Tokens { ids, token_start, bytes } => {
                     let score = scores.next().expect("a score for every window");
                     score.and_then(|score| {
                         let window = ScoredNow { text, number, rows, ids, token_start, bytes };
-                        self.window(&record.category, window, &score)
+                        self.window(&record, window, &score)
                     })
                 }
             };
@@ -218,30 +209,23 @@ impl JournalSink<'_> {
             self.found.unwritten.entries.push(Entry::Reject((&reject).into()));
             self.found.unwritten.rejects.push(reject);
         }
-        let scored = (self.found.file.windows.len() - before) as u32;
         let fields = if self.kept.fields { Some(carried(&record)?) } else { None };
         let document = entry::Document {
             line,
             offset,
-            id: record.id.clone(),
-            category: record.category.clone(),
+            id: record.id,
+            category: record.category,
             text,
             tokens,
             windows: count,
             fields: fields.as_ref().map(as_text),
         };
-        if count > 0 {
-            let row = DocumentRow { file: self.found.file.index, line, offset, text, tokens, windows: count, entry: 0 };
-            let (id, category) = (record.id.into_boxed_str(), record.category.into_boxed_str());
-            self.found.unwritten.documents.push(self.found.file.documents.len());
-            self.found.file.documents.push(ScoredDocument { id, category, row, scored });
-        }
         self.found.unwritten.entries.push(Entry::Document(document));
         Ok(())
     }
 
     /// Takes in the score of a window.
-    fn window(&mut self, category: &str, window: ScoredNow, score: &Score) -> Result<()> {
+    fn window(&mut self, record: &Record, window: ScoredNow, score: &Score) -> Result<()> {
         let ScoredNow { text, number, rows, ids, token_start, bytes } = window;
         let information_gain = information_gain(self.scorer, self.kept, &ids, self.keeping.cancel)?;
         let has_tokens = self.kept.tokens && score.rows < score.token_count;
@@ -259,11 +243,8 @@ impl JournalSink<'_> {
             score: ScoreFields::new(score, self.kept.per_head),
         }));
         self.found.summary.tokens_scored += score.token_count as u64;
-        self.found.unwritten.windows.push(self.found.file.windows.len());
-        let row = WindowRow::unwritten(score);
-        self.pilot.add(category, &row)?;
-        self.found.file.windows.push(ScoredWindow { number, row });
-        Ok(())
+        self.found.unwritten.windows.push(self.found.table.windows.len());
+        self.add(&record.id, &record.category, number, &WindowRow::unwritten(score))
     }
 
     /// Writes what was met since the last call to the journal, and then the rejects to their file.
@@ -276,11 +257,11 @@ impl JournalSink<'_> {
             match entry {
                 Entry::Tokens(_) => tokens = NonZeroU64::new(offset + 1),
                 Entry::Window(window) => {
-                    let row = &mut self.found.file.windows[windows.next().expect("a row for each window")].row;
-                    (row.entry, row.tokens) = (offset, tokens.filter(|_| window.has_tokens));
+                    let place = &mut self.found.table.windows[windows.next().expect("a place for each window")];
+                    (place.entry, place.tokens) = (offset, tokens.filter(|_| window.has_tokens));
                 }
                 Entry::Document(document) if document.windows > 0 => {
-                    self.found.file.documents[documents.next().expect("a row for each document")].row.entry = offset;
+                    self.found.table.documents[documents.next().expect("a row for each document")].entry = offset;
                 }
                 _ => {}
             }
@@ -303,38 +284,27 @@ impl JournalSink<'_> {
         };
         self.found.unwritten.entries.push(Entry::End(end));
         self.write()?;
-        let FileSoFar { documents, windows, counts, duplicates, .. } = std::mem::take(&mut self.found.file);
-        let mut windows = windows.into_iter();
-        for ScoredDocument { id, category, row, scored } in documents {
-            self.add(&id, &category, row, windows.by_ref().take(scored as usize))?;
-        }
+        let FileSoFar { counts, duplicates, .. } = std::mem::take(&mut self.found.file);
         self.found.summary.add(&counts);
         self.found.summary.duplicates += duplicates;
         Ok(())
     }
 
-    fn add(
-        &mut self,
-        id: &str,
-        category: &str,
-        row: DocumentRow,
-        windows: impl Iterator<Item = ScoredWindow>,
-    ) -> Result<()> {
-        self.found.table.add_document(row);
-        for ScoredWindow { number, row } in windows {
-            match self.unit {
-                Unit::Windows => self.found.table.add_window(id, category, number, &row)?,
-                Unit::Record => self.found.table.add_record(id, category, &row)?,
-            }
+    /// Adds a window of the document that was added last.
+    fn add(&mut self, document: &str, category: &str, number: u32, row: &WindowRow) -> Result<()> {
+        self.pilot.add(category, row)?;
+        match self.unit {
+            Unit::Windows => self.found.table.add_window(document, category, number, row),
+            Unit::Record => self.found.table.add_record(document, category, row),
         }
-        Ok(())
     }
 
     /// A file is damaged: nothing of it counts.
     fn fail(&mut self, reject: &Reject) -> Result<()> {
         self.found.unwritten.entries.push(Entry::Failed);
         self.write()?;
-        self.found.file = FileSoFar::default();
+        let FileSoFar { mark, .. } = std::mem::take(&mut self.found.file);
+        self.found.table.rewind(mark)?;
         self.found.summary.files_rejected += 1;
         self.keeping.rejecting.reject(reject)
     }
@@ -362,12 +332,13 @@ impl JournalSink<'_> {
                 continue;
             }
             counts.windowed += 1;
-            let (text, asked) = (row.text, self.asked);
-            let windows = (0..row.windows)
-                .filter_map(|number| ledger.first_score(text, number, asked).map(|row| ScoredWindow { number, row }));
-            let before = self.found.table.windows.len();
-            self.add(&known.id, &known.category, row, windows)?;
-            counts.windows_known += (self.found.table.windows.len() - before) as u64;
+            self.found.table.add_document(row);
+            for number in 0..row.windows {
+                // A window that could not be scored has no score.
+                let Some(score) = ledger.first_score(row.text, number, self.asked) else { continue };
+                self.add(&known.id, &known.category, number, &score)?;
+                counts.windows_known += 1;
+            }
         }
         self.found.summary.add(&counts);
         self.found.summary.duplicates += reading.end.duplicates;

@@ -122,7 +122,36 @@ pub(super) struct Table {
     pub rows_of_exact_scores: u64,
 }
 
+/// How much of a table there was.
+#[derive(Clone, Copy, Default)]
+pub(super) struct Mark {
+    documents: usize,
+    windows: usize,
+    rows_computed: u64,
+    rows_of_exact_scores: u64,
+}
+
 impl Table {
+    /// How much of it there is.
+    pub fn mark(&self) -> Mark {
+        Mark {
+            documents: self.documents.len(),
+            windows: self.windows.len(),
+            rows_computed: self.rows_computed,
+            rows_of_exact_scores: self.rows_of_exact_scores,
+        }
+    }
+
+    /// Leaves out what came after a mark.
+    pub fn rewind(&mut self, mark: Mark) -> Result<()> {
+        if self.windows.len() > mark.windows {
+            self.retain(|ordinal| ordinal < mark.windows)?;
+        }
+        self.documents.truncate(mark.documents);
+        (self.rows_computed, self.rows_of_exact_scores) = (mark.rows_computed, mark.rows_of_exact_scores);
+        Ok(())
+    }
+
     pub fn add_document(&mut self, row: DocumentRow) {
         self.documents.push(row);
     }
