@@ -60,6 +60,8 @@ static void score_map(void) {
 }
 
 static void children_open_again(void) {
+    /* A memory checker counts what a child leaves to its parent as lost. */
+    if (brief()) return;
     text = random_text(60, 1);
     inherited = open_scorer(QUERY_KEY, NULL, NULL);
     SUCCEEDS(longattn_scorer_score_text(inherited, TEXT(text), &expected, &error));
