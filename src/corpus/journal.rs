@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use serde::Serialize;
 use serde::de::{DeserializeOwned, IgnoredAny};
 
-use super::lines::{json_line, json_reason};
+use super::json::{json_line, json_reason};
 use super::writable::{check_writable, sync_folder, write_error};
 use crate::digest::Stamp;
 use crate::error::{Error, ErrorKind, Result};

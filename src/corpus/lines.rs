@@ -3,10 +3,11 @@
 use std::path::Path;
 use std::sync::Arc;
 
+use serde::Deserialize;
 use serde::de::DeserializeOwned;
-use serde::{Deserialize, Serialize};
 
 use super::documents::{RawDocument, RawDocuments};
+use super::json::json_reason;
 use super::name::shown;
 use super::object::{RawObject, parse_tolerantly};
 use super::{Place, Reject};
@@ -173,25 +174,4 @@ pub(super) fn object_text(line: &[u8]) -> Result<&str, String> {
         return Err("not a JSON object: each line must be one object, {…}".to_owned());
     }
     Ok(text)
-}
-
-/// An entry as one JSON line with its end.
-pub(super) fn json_line<T: Serialize + ?Sized>(entry: &T) -> Result<Vec<u8>> {
-    let mut line = serde_json::to_vec(entry).map_err(|error| no_form(&error))?;
-    line.push(b'\n');
-    Ok(line)
-}
-
-pub(super) fn no_form(error: &serde_json::Error) -> Error {
-    Error::new(ErrorKind::InvalidArgument, format!("an entry has no form in JSON: {error}"))
-}
-
-/// The message of serde_json with its own line number, always 1 here, left out.
-pub(super) fn json_reason(error: &serde_json::Error) -> String {
-    let message = error.to_string();
-    let position = format!(" at line {} column {}", error.line(), error.column());
-    match message.strip_suffix(&position) {
-        Some(reason) => format!("{reason} at column {}", error.column()),
-        None => message,
-    }
 }

@@ -9,6 +9,7 @@ mod compression;
 mod documents;
 mod input;
 mod journal;
+mod json;
 mod lines;
 mod name;
 mod object;

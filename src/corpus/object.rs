@@ -10,7 +10,7 @@ use serde::ser::{SerializeMap, SerializeStruct, Serializer};
 use serde::{Deserialize, Serialize, de};
 use serde_json::value::RawValue;
 
-use super::lines::{json_reason, no_form};
+use super::json::{json_reason, no_form};
 use crate::error::Result;
 
 /// The fields of a JSON object in their order, each value as the text that it was read from: numbers keep every digit, and

@@ -9,7 +9,7 @@ use serde::Serialize;
 
 use super::STANDARD_STREAM;
 use super::compression::{Compression, Encoder};
-use super::lines::json_line;
+use super::json::json_line;
 use super::whole::Unfinished;
 use super::writable::{check_writable, write_error};
 use crate::error::Result;

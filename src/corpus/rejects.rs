@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 
-use super::lines::json_line;
+use super::json::json_line;
 use super::whole::Unfinished;
 use super::writable::{check_writable, write_error};
 use super::{Reject, STANDARD_STREAM};

@@ -12,13 +12,12 @@ use super::observer::{Progress, Stage};
 use super::reading::Unit;
 use super::summary::Summary;
 use super::table::{Table, WindowRow};
-use crate::cancel::Cancel;
 use crate::choice::Choice;
-use crate::config::{Config, DEFAULT_RATIO, Rows};
+use crate::config::{Config, Rows};
 use crate::corpus::{Corpus, Reject};
 use crate::error::{Error, ErrorKind, Result};
 use crate::model::{self, Contract, Input, Scorer};
-use crate::select::{Cut, Method, Rounds, Selector, StandardErrors, forecast, in_doubt};
+use crate::select::{Rounds, forecast, in_doubt};
 
 /// One row in so many is the first number of rows unless the setting `rows` says another.
 const FIRST_SHARE: usize = 16;
@@ -42,50 +41,6 @@ pub(super) fn rows_of(rounds: &Rounds, round: u8) -> Rows {
     match NonZeroUsize::new(rounds.asked(usize::from(round))) {
         Some(asked) if usize::from(round) + 1 < rounds.count() => Rows::Sample(asked),
         _ => Rows::All,
-    }
-}
-
-/// Windows whose first scores tell whether rounds pay.
-const PILOT: usize = 256;
-
-/// The first windows of a corpus, by which it is decided whether the others are scored in rounds. No time plays a part, so
-/// that the answer is the same each time.
-#[derive(Default)]
-pub(super) struct Pilot {
-    selector: Selector,
-    errors: Vec<StandardErrors>,
-    decided: bool,
-}
-
-impl Pilot {
-    /// Takes in one more window, unless there are enough.
-    pub fn add(&mut self, category: &str, row: &WindowRow) -> Result<()> {
-        if self.errors.len() == PILOT {
-            return Ok(());
-        }
-        let id = format!("{:03}", self.errors.len());
-        self.selector.add(row.candidate(&id, category))?;
-        self.errors.push(row.errors());
-        Ok(())
-    }
-
-    /// Whether it has just become clear that exact scores of all windows are cheaper.
-    pub fn favours_exact_scores(&mut self, rounds: &Rounds, config: &Config, cancel: &Cancel) -> Result<bool> {
-        if self.decided || self.errors.len() < PILOT {
-            return Ok(false);
-        }
-        self.decided = true;
-        let method = config.method()?;
-        // Of how many windows these are the first, nobody knows yet.
-        let cut = match method.cut {
-            Cut::Count(_) | Cut::TokenBudget(_) => Cut::Ratio(DEFAULT_RATIO),
-            cut => cut,
-        };
-        let method = Method { cut, ..method };
-        let reached = vec![0; self.errors.len()];
-        let confidence = config.confidence.get();
-        let forecast = forecast(&self.selector, &self.errors, &reached, rounds, &method, confidence, cancel)?;
-        Ok(!forecast.favours_rounds())
     }
 }
 

@@ -3,12 +3,12 @@
 use std::num::NonZeroU64;
 use std::ops::{ControlFlow, Range};
 
-use super::adaptive::Pilot;
 use super::batches::{Scores, Sink, is_fatal};
 use super::entry::{self, Begin, End, Entry, Text};
 use super::ledger::Ledger;
 use super::lines::{ScoreFields, window_id};
 use super::observer::Observer;
+use super::pilot::Pilot;
 use super::reading::{Content, Document, Item, Unit, Window};
 use super::summary::{Counts, EarlySigns, Summary};
 use super::table::{DocumentRow, Mark, Table, WindowRow};
