@@ -255,7 +255,7 @@ impl<'a> Selection<'a> {
         let sorted = selector.sorted();
         let rankings = sorted.rankings(&self.method).map(|ranking| ranking.expect("ids are unique"));
         let mut selected: Vec<_> = rankings
-            .flat_map(|ranking| ranking.selected().iter().map(|window| window.ordinal).collect::<Vec<_>>())
+            .flat_map(|ranking| ranking.selected().map(|window| window.ordinal).collect::<Vec<_>>())
             .collect();
         selected.sort_unstable();
         selected

@@ -1,5 +1,6 @@
 //! The table of settings. The command-line flags, the C ABI, the bindings and the reference page all come from it.
 
+use std::collections::BTreeMap;
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
 
@@ -8,10 +9,11 @@ use bytesize::ByteSize;
 use crate::attention::{InstructionSet, Precision};
 use crate::calibrate::{Plan, Truth};
 use crate::choice::Choice;
+use crate::corpus::Shard;
 use crate::error::{Error, ErrorKind, Result};
 use crate::model::{BuiltIn, ExecutionProvider, ProviderOptions};
 use crate::score::VarianceDomain;
-use crate::select::{Cut, MOST_CONFIDENCE, Method, MixedLengths, Standardize};
+use crate::select::{Cut, Filter, MOST_CONFIDENCE, Method, MixedLengths, Standardize};
 
 /// The share of each category's windows that is selected where no cut is set.
 pub const DEFAULT_RATIO: f64 = 0.25;
@@ -224,6 +226,122 @@ impl Value for String {
     }
 }
 
+impl Value for Filter {
+    fn parse(text: &str) -> Option<Self> {
+        text.parse().ok()
+    }
+
+    fn format(&self) -> String {
+        self.to_string()
+    }
+
+    fn valid() -> String {
+        "COLUMN between A and B, or COLUMN >= A, with >=, <=, >, < or ==, and several joined by and".to_owned()
+    }
+}
+
+/// A cut of one category, under the names of the settings for all.
+impl Value for Cut {
+    fn parse(text: &str) -> Option<Self> {
+        let (kind, value) = text.split_once(':')?;
+        match kind {
+            "ratio" => Ratio::parse(value).map(|share| Self::Ratio(share.get())),
+            "count" => Value::parse(value).map(Self::Count),
+            "token_budget" => Value::parse(value).map(Self::TokenBudget),
+            "threshold" => Value::parse(value).map(Self::Threshold),
+            _ => None,
+        }
+    }
+
+    fn format(&self) -> String {
+        match self {
+            Self::Ratio(ratio) => format!("ratio:{ratio}"),
+            Self::Count(count) => format!("count:{count}"),
+            Self::TokenBudget(budget) | Self::TotalTokenBudget(budget) => format!("token_budget:{budget}"),
+            Self::Threshold(threshold) => format!("threshold:{threshold}"),
+        }
+    }
+
+    fn valid() -> String {
+        "ratio:R, count:N, token_budget:T or threshold:S".to_owned()
+    }
+}
+
+/// How much of something a category gets, compared with others.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Weight(f64);
+
+impl Weight {
+    /// The weight as a number from 0.
+    pub fn get(self) -> f64 {
+        self.0
+    }
+}
+
+impl Value for Weight {
+    fn parse(text: &str) -> Option<Self> {
+        text.parse().ok().filter(|weight: &f64| *weight >= 0.0 && weight.is_finite()).map(Self)
+    }
+
+    fn format(&self) -> String {
+        self.0.to_string()
+    }
+
+    fn valid() -> String {
+        "a number from 0".to_owned()
+    }
+}
+
+/// Something for each of some categories. Names may hold commas: a value ends where the first one can be read.
+impl<T: Value> Value for BTreeMap<String, T> {
+    fn parse(text: &str) -> Option<Self> {
+        let mut all = Self::new();
+        if text == NONE {
+            return Some(all);
+        }
+        let mut begun = String::new();
+        for piece in text.split(',') {
+            begun += piece;
+            let read = begun.rsplit_once('=').and_then(|(name, value)| Some((name.to_owned(), T::parse(value)?)));
+            match read.filter(|(name, _)| !name.is_empty()) {
+                None => begun.push(','),
+                Some((name, _)) if all.contains_key(&name) => return None,
+                Some((name, value)) => {
+                    all.insert(name, value);
+                    begun.clear();
+                }
+            }
+        }
+        begun.is_empty().then_some(all)
+    }
+
+    fn format(&self) -> String {
+        if self.is_empty() {
+            return NONE.to_owned();
+        }
+        let pairs: Vec<_> = self.iter().map(|(name, value)| format!("{name}={}", value.format())).collect();
+        pairs.join(",")
+    }
+
+    fn valid() -> String {
+        format!("{NONE}, or CATEGORY=VALUE with commas between them, the value {}", T::valid())
+    }
+}
+
+impl Value for Shard {
+    fn parse(text: &str) -> Option<Self> {
+        text.parse().ok()
+    }
+
+    fn format(&self) -> String {
+        self.to_string()
+    }
+
+    fn valid() -> String {
+        "I/N, the I-th of N shares counted from 1".to_owned()
+    }
+}
+
 impl Value for PathBuf {
     fn parse(text: &str) -> Option<Self> {
         (!text.is_empty()).then(|| text.into())
@@ -353,6 +471,18 @@ settings! {
     count: Option<usize> = None, "WINDOWS";
     /// Tokens to select from each category: the best windows that fit.
     token_budget: Option<u64> = None, "TOKENS";
+    /// Tokens to select from all categories together, shared out by category_weights; what one is too small for goes to the others.
+    total_token_budget: Option<u64> = None, "TOKENS";
+    /// Weights of categories in total_token_budget; 1 for those that are not named.
+    category_weights: BTreeMap<String, Weight> = BTreeMap::new(), "WEIGHTS";
+    /// Cuts of categories that have one of their own, such as code=ratio:0.1,books=count:500.
+    category_cuts: BTreeMap<String, Cut> = BTreeMap::new(), "CUTS";
+    /// Windows of one document that may be selected, the best ones; auto is any number.
+    max_per_document: Option<NonZeroUsize> = None, "WINDOWS";
+    /// Windows that take part at all: conditions on any column of scores; auto is all windows.
+    filter: Option<Filter> = None, "CONDITIONS";
+    /// The id of a window of which it is told why it was selected or not.
+    explain: Option<String> = None, "ID";
     /// Select every window whose long-distance dependency score is at least this.
     threshold: Option<f64> = None, "SCORE";
     /// Whether windows of different lengths or minimum distances may compete in a category: their scores are not comparable.
@@ -373,6 +503,10 @@ settings! {
     id_field: Option<String> = None, "NAME";
     /// Field with the category of a document; auto is category, or else the name of the file or folder.
     category_field: Option<String> = None, "NAME";
+    /// Category of documents whose records name none, for inputs that are shards of one; auto is the name of the input file or folder.
+    category: Option<String> = None, "NAME";
+    /// One share of the corpus, for a job that many machines do; auto is all of it.
+    shard: Option<Shard> = None, "I/N";
     /// Longest line or text that is read as a document; longer ones are rejected.
     document_limit: ByteSize = ByteSize::gib(1), "BYTES";
     /// What a job does about a record, file or window that cannot be used: reject it and go on, or fail.
@@ -438,10 +572,22 @@ impl Config {
     /// How the settings ask windows to be ranked and cut.
     ///
     /// # Errors
-    /// [`ErrorKind::InvalidSetting`] where more than one cut is set.
+    /// [`ErrorKind::InvalidSetting`] where more than one cut is set, and where settings of a cut are set without it.
     pub fn method(&self) -> Result<Method> {
-        let Self { standardize, alpha, mixed_lengths, .. } = *self;
-        Ok(Method { standardize, alpha, cut: self.cut()?, mixed_lengths })
+        let Self { standardize, alpha, mixed_lengths, max_per_document, .. } = *self;
+        let cut = self.cut()?;
+        let is_total = matches!(cut, Cut::TotalTokenBudget(_));
+        if is_total && !self.category_cuts.is_empty() {
+            let message = "total_token_budget shares out all categories: leave out category_cuts";
+            return Err(Error::new(ErrorKind::InvalidSetting, message));
+        }
+        if !is_total && !self.category_weights.is_empty() {
+            let message = "category_weights are those of total_token_budget, which is not set";
+            return Err(Error::new(ErrorKind::InvalidSetting, message));
+        }
+        let weights = self.category_weights.iter().map(|(name, weight)| (name.clone(), weight.get())).collect();
+        let category_cuts = self.category_cuts.clone();
+        Ok(Method { standardize, alpha, cut, category_cuts, weights, max_per_document, mixed_lengths })
     }
 
     /// Which windows the settings ask a calibration to draw.
@@ -452,8 +598,26 @@ impl Config {
 
     /// These settings, but those of a selection as another has them.
     pub(crate) fn with_selection_of(&self, other: &Self) -> Self {
-        let Self { alpha, standardize, ratio, count, token_budget, threshold, mixed_lengths, confidence, .. } = *other;
-        Self { alpha, standardize, ratio, count, token_budget, threshold, mixed_lengths, confidence, ..self.clone() }
+        let Self { alpha, standardize, ratio, count, token_budget, total_token_budget, threshold, .. } = *other;
+        let Self { max_per_document, mixed_lengths, confidence, .. } = *other;
+        let Self { category_weights, category_cuts, filter, explain, .. } = other.clone();
+        Self {
+            alpha,
+            standardize,
+            ratio,
+            count,
+            token_budget,
+            total_token_budget,
+            category_weights,
+            category_cuts,
+            threshold,
+            max_per_document,
+            filter,
+            explain,
+            mixed_lengths,
+            confidence,
+            ..self.clone()
+        }
     }
 
     /// The cut that the settings ask for.
@@ -465,6 +629,7 @@ impl Config {
             self.ratio.map(|share| Cut::Ratio(share.get())),
             self.count.map(Cut::Count),
             self.token_budget.map(Cut::TokenBudget),
+            self.total_token_budget.map(Cut::TotalTokenBudget),
             self.threshold.map(Cut::Threshold),
         ];
         let mut set = cuts.into_iter().flatten();
@@ -472,7 +637,7 @@ impl Config {
         if set.next().is_none() {
             return Ok(cut);
         }
-        Err(Error::new(ErrorKind::InvalidSetting, "only one of ratio, count, token_budget and threshold can be set"))
+        Err(Error::new(ErrorKind::InvalidSetting, "only one of ratio, count, token_budget, total_token_budget and threshold can be set"))
     }
 }
 
@@ -549,6 +714,21 @@ mod tests {
             assert!(wrong.to_string().contains(valid), "{wrong}");
         }
         assert_eq!(config, Config::default());
+    }
+
+    #[test]
+    fn categories_have_values_of_their_own() {
+        let mut config = Config::default();
+        config.set("category_cuts", "code=ratio:0.1,a,b=c=count:7,x=threshold:-1").unwrap();
+        let expected = [("a,b=c", Cut::Count(7)), ("code", Cut::Ratio(0.1)), ("x", Cut::Threshold(-1.0))];
+        assert_eq!(config.category_cuts, expected.map(|(name, cut)| (name.to_owned(), cut)).into());
+        for wrong in ["code", "code=0.1", "=count:1", "a=count:1,a=count:2", "a=count:1,", "a=ratio:2"] {
+            config.set("category_cuts", wrong).unwrap_err();
+        }
+        config.set("category_weights", "code=2").unwrap();
+        assert!(config.method().unwrap_err().to_string().contains("total_token_budget"));
+        config.set("total_token_budget", "5").unwrap();
+        assert!(config.method().unwrap_err().to_string().contains("category_cuts"));
     }
 
     #[test]

@@ -1,13 +1,16 @@
 //! The documents of one file, as bytes.
 
 use std::io::{self, BufRead, Read};
-use std::path::Path;
+use std::ops::Range;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::name::shown;
+use super::shard::first_line;
 use super::source::{Content, Source, read_failure};
 use super::{Place, Reject};
 use crate::cancel::Cancel;
+use crate::digest::Hasher;
 
 const BYTE_ORDER_MARK: &[u8] = b"\xEF\xBB\xBF";
 
@@ -51,7 +54,20 @@ pub struct RawDocuments {
     line: u64,
     /// Of the next byte, in the decompressed file.
     offset: u64,
+    /// Where no more than a part of the file is read.
+    part: Option<Part>,
     state: State,
+}
+
+/// A part of a file: the documents that begin in some of its bytes.
+struct Part {
+    path: PathBuf,
+    bytes: Range<u64>,
+    /// Of the documents that were read.
+    hasher: Hasher,
+    /// Whether its first document was found, or one behind it.
+    is_reached: bool,
+    cancel: Cancel,
 }
 
 enum State {
@@ -61,11 +77,25 @@ enum State {
 }
 
 impl RawDocuments {
-    pub(super) fn open(path: &Path, is_json_lines: bool, limit: u64, cancel: Cancel) -> Result<Self, Reject> {
+    /// Opens a file, of which only the documents are read that begin in `part`, where it is given.
+    pub(super) fn open(
+        path: &Path,
+        is_json_lines: bool,
+        part: Option<Range<u64>>,
+        limit: u64,
+        cancel: Cancel,
+    ) -> Result<Self, Reject> {
         let file: Arc<str> = shown(path).into();
         let place = Place { file: file.clone(), line: None };
-        let source = Source::open(path, cancel).map_err(|cause| reject(place, read_failure(&cause)))?;
-        Ok(Self { file, source, is_json_lines, limit, line: 0, offset: 0, state: State::Reading })
+        let source = Source::open(path, cancel.clone()).map_err(|cause| reject(place, read_failure(&cause)))?;
+        let part = part.map(|bytes| Part {
+            path: path.to_owned(),
+            bytes,
+            hasher: Hasher::default(),
+            is_reached: false,
+            cancel,
+        });
+        Ok(Self { file, source, is_json_lines, limit, line: 0, offset: 0, part, state: State::Reading })
     }
 
     /// Goes on at a document met before, which may only lie ahead: at once in a plain file, else by decompressing what is
@@ -92,15 +122,19 @@ impl RawDocuments {
         }
         self.offset = offset;
         self.line = line.saturating_sub(1);
+        if let Some(part) = &mut self.part {
+            part.is_reached = true;
+        }
         Ok(())
     }
 
-    /// Bytes taken from the file so far, before decompression; those that were skipped count.
+    /// Bytes taken from the file so far, before decompression; those that were skipped count, but for those before a part.
     pub fn consumed_bytes(&self) -> u64 {
-        self.source.position()
+        let before = self.part.as_ref().map_or(0, |part| part.bytes.start);
+        self.source.position().saturating_sub(before)
     }
 
-    /// Reads what is left, and gives what the whole file held.
+    /// Reads what is left, and gives what the whole file held, or its part.
     ///
     /// # Errors
     /// As for an item that is an `Err`, also where there was one before.
@@ -109,14 +143,40 @@ impl RawDocuments {
         if let State::Failed(reject) = &self.state {
             return Err(reject.clone());
         }
-        self.source.content().map_err(|reason| self.fail(reason))
+        let content = match &mut self.part {
+            None => self.source.content(),
+            Some(Part { bytes, hasher, .. }) => self.source.unchanged_stamp().map(|stamp| Content {
+                bytes: bytes.end - bytes.start,
+                digest: std::mem::take(hasher).finish(),
+                stamp,
+            }),
+        };
+        content.map_err(|reason| self.fail(reason))
+    }
+
+    /// Goes to the first document of the part.
+    fn reach_part(&mut self) -> Result<(), Reject> {
+        let Some(part) = self.part.as_ref().filter(|part| !part.is_reached) else { return Ok(()) };
+        match first_line(&part.path, part.bytes.start, &part.cancel) {
+            Ok((0, _)) => Ok(()),
+            Ok((offset, line)) => self.skip_to(offset, line),
+            Err(cause) => Err(self.fail(read_failure(&cause))),
+        }
+    }
+
+    /// Whether the next document is none of the part.
+    fn is_behind_part(&self) -> bool {
+        self.part.as_ref().is_some_and(|part| self.offset >= part.bytes.end)
     }
 
     fn read(&mut self) -> Result<Option<RawDocument>, String> {
         let read = if self.is_json_lines { self.read_line() } else { self.read_text() };
         let document = read.map_err(|cause| self.source.failure(&cause))?;
-        if document.is_none() {
-            self.source.check_end()?;
+        match (&document, &mut self.part) {
+            (None, Some(_)) => self.source.unchanged_stamp().map(drop)?,
+            (None, None) => self.source.check_end()?,
+            (Some(document), Some(part)) => part.hasher.update(document.bytes.as_deref().unwrap_or_default()),
+            (Some(_), None) => {}
         }
         Ok(document)
     }
@@ -124,6 +184,9 @@ impl RawDocuments {
     /// The next line that is not blank.
     fn read_line(&mut self) -> io::Result<Option<RawDocument>> {
         loop {
+            if self.is_behind_part() {
+                return Ok(None);
+            }
             let offset = self.offset;
             self.line += 1;
             let Some(bytes) = self.take_line()? else { return Ok(None) };
@@ -179,6 +242,9 @@ impl Iterator for RawDocuments {
     fn next(&mut self) -> Option<Self::Item> {
         if !matches!(self.state, State::Reading) {
             return None;
+        }
+        if let Err(reject) = self.reach_part() {
+            return Some(Err(reject));
         }
         match self.read() {
             Ok(Some(document)) => Some(Ok(document)),

@@ -3,6 +3,7 @@
 use std::collections::{HashMap, HashSet};
 use std::fs::{self, File};
 use std::io::{self, Read};
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -27,6 +28,8 @@ pub struct InputFile {
     pub category: String,
     /// Its size when it was listed; none for standard input and pipes.
     pub bytes: Option<u64>,
+    /// The bytes in which the documents begin that are read of it; none for all. `bytes` counts these alone then.
+    pub part: Option<Range<u64>>,
     /// The path as messages show it.
     pub(super) shown: Arc<str>,
     pub(super) is_json_lines: bool,
@@ -38,6 +41,11 @@ impl InputFile {
     /// Whether each of its lines is a document, by its name.
     pub fn is_json_lines(&self) -> bool {
         self.is_json_lines
+    }
+
+    /// Whether reading can begin in its middle.
+    pub(super) fn can_be_cut(&self) -> bool {
+        self.is_json_lines && self.bytes.is_some() && Compression::of(&self.name) == Compression::None
     }
 }
 
@@ -119,6 +127,7 @@ fn given_file(path: &Path, name: &str) -> Result<InputFile> {
         name: name.to_owned(),
         category,
         bytes,
+        part: None,
         shown: shown(path).into(),
         is_json_lines,
         trouble: None,
@@ -164,6 +173,7 @@ fn list_folder(folder: &Path, name: &str, leave_out: &[PathBuf], files: &mut Vec
             name,
             category: category.clone(),
             bytes: Some(*found.as_ref().unwrap_or(&0)),
+            part: None,
             trouble: found.err(),
         });
     }
@@ -239,7 +249,8 @@ const JOB_KEY: &str = "longattn";
 /// More than any job writes into its file.
 const MOST_JOB_BYTES: u64 = 1 << 20;
 
-fn holds_results(folder: &Path) -> bool {
+/// Whether a folder is the result directory of a job.
+pub(crate) fn holds_results(folder: &Path) -> bool {
     let Ok(file) = File::open(folder.join(JOB_FILE)) else { return false };
     let mut text = String::new();
     let read = file.take(MOST_JOB_BYTES).read_to_string(&mut text);

@@ -50,7 +50,7 @@ impl Lines<RawObject> {
 impl<T> Lines<T> {
     fn parsed_by(path: &Path, parse: fn(&str) -> Result<T, String>) -> Result<Self> {
         let documents =
-            RawDocuments::open(path, true, u64::MAX, Cancel::default()).map_err(|reject| failure(&reject))?;
+            RawDocuments::open(path, true, None, u64::MAX, Cancel::default()).map_err(|reject| failure(&reject))?;
         Ok(Self { documents, file: Place { file: shown(path).into(), line: None }, parse })
     }
 
@@ -93,7 +93,7 @@ impl RawLines {
     /// # Errors
     /// Of kind [`Io`](crate::ErrorKind::Io) where the file cannot be opened.
     pub fn kept_in(kept: &Path, path: &Path) -> Result<Self> {
-        let documents = RawDocuments::open(kept, true, u64::MAX, Cancel::default());
+        let documents = RawDocuments::open(kept, true, None, u64::MAX, Cancel::default());
         let documents = documents.map_err(|reject| failure(&reject))?;
         Ok(Self { documents, file: shown(path).into(), line: RawDocument { line: 0, offset: 0, bytes: None } })
     }

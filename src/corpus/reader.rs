@@ -10,9 +10,11 @@ use super::lines::{object_text, rejected_line};
 use super::object::{Members, RawObject};
 use super::record::{Content, Fields, Record};
 use super::seen::{Seen, Spot};
+use super::shard::Shard;
 use super::{Place, Reject};
 use crate::cancel::Cancel;
-use crate::error::Result;
+use crate::digest::{Digest, Hasher};
+use crate::error::{Error, ErrorKind, Result};
 
 /// 1 GiB.
 const DOCUMENT_LIMIT: u64 = 1 << 30;
@@ -26,6 +28,8 @@ const DOCUMENT_LIMIT: u64 = 1 << 30;
 #[derive(Clone, Debug)]
 pub struct Corpus {
     files: Arc<[InputFile]>,
+    /// Those of all shards.
+    listed: Arc<[InputFile]>,
     fields: Fields,
     document_limit: u64,
     cancel: Cancel,
@@ -41,8 +45,8 @@ impl Corpus {
     /// readable file or is left out itself. A file in a folder that cannot be read is no error, but a reject when it is read.
     pub fn open<P: AsRef<Path>>(inputs: &[P], fields: Fields, leave_out: &[&Path]) -> Result<Self> {
         let inputs: Vec<_> = inputs.iter().map(AsRef::as_ref).collect();
-        let files = list(&inputs, leave_out)?.into();
-        Ok(Self { files, fields, document_limit: DOCUMENT_LIMIT, cancel: Cancel::default() })
+        let files: Arc<[InputFile]> = list(&inputs, leave_out)?.into();
+        Ok(Self { listed: files.clone(), files, fields, document_limit: DOCUMENT_LIMIT, cancel: Cancel::default() })
     }
 
     /// Sets the longest line or text in bytes, decompressed, that is read, 1 GiB unless set. A longer one is a reject, and is
@@ -56,6 +60,37 @@ impl Corpus {
     #[must_use]
     pub fn with_cancel(self, cancel: Cancel) -> Self {
         Self { cancel, ..self }
+    }
+
+    /// Sets the category of documents whose records name none, whatever their files are called.
+    #[must_use]
+    pub fn with_category(self, category: &str) -> Self {
+        let file = |file: &InputFile| InputFile { category: category.to_owned(), ..file.clone() };
+        let of_all = |files: &[InputFile]| files.iter().map(file).collect();
+        Self { files: of_all(&self.files), listed: of_all(&self.listed), ..self }
+    }
+
+    /// One share of it. All shares, in their order, have the documents of the whole in its order, each once. A file longer
+    /// than a share is cut where it can be: plain JSON lines, between any two lines.
+    ///
+    /// # Errors
+    /// Of kind [`InvalidArgument`](crate::ErrorKind::InvalidArgument) where an input has no size, such as standard input.
+    pub fn shard(self, shard: Shard) -> Result<Self> {
+        if let Some(stream) = self.files.iter().find(|file| file.bytes.is_none()) {
+            let message = format!("{} cannot be read in shards: only files can", stream.shown);
+            return Err(Error::new(ErrorKind::InvalidArgument, message));
+        }
+        Ok(Self { files: shard.files(&self.files).into(), ..self })
+    }
+
+    /// The digest of what was listed: the name, the category and the size of every file of all shards, in order.
+    pub fn listing_digest(&self) -> Digest {
+        let mut hasher = Hasher::default();
+        for file in &*self.listed {
+            // No name has a NUL.
+            hasher.update(format!("{}\0{}\0{:?}\0", file.name, file.category, file.bytes));
+        }
+        hasher.finish()
     }
 
     /// The files in the order of the inputs.
@@ -87,7 +122,8 @@ impl Corpus {
         if let Some(trouble) = &file.trouble {
             return Err(reject(Place { file: file.shown.clone(), line: None }, trouble.clone()));
         }
-        RawDocuments::open(&file.path, file.is_json_lines, self.document_limit, self.cancel.clone())
+        let part = file.part.clone();
+        RawDocuments::open(&file.path, file.is_json_lines, part, self.document_limit, self.cancel.clone())
     }
 
     /// What a document of a file says. Whether its id is unlike all others is for the caller to check.

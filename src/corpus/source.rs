@@ -75,17 +75,20 @@ impl Source {
             return Err(EMPTY.to_owned());
         }
         let position = raw.position;
-        let Some(opened) = self.opened else { return Ok(()) };
+        match self.unchanged_stamp()? {
+            Some(opened) if position != opened.size() => Err(CHANGED.to_owned()),
+            _ => Ok(()),
+        }
+    }
+
+    /// The stamp that the file has had since it was opened; none for what is no regular file.
+    pub fn unchanged_stamp(&self) -> Result<Option<Stamp>, String> {
+        let Some(opened) = self.opened else { return Ok(None) };
         let later = Stamp::of(&self.path).map_err(|cause| match cause.kind() {
             io::ErrorKind::NotFound => "was removed while it was read: nothing of it counts".to_owned(),
             _ => read_failure(&cause),
         })?;
-        match opened.is_rewritten(&later) || position != opened.size() {
-            true => {
-                Err("was changed while it was read: nothing of it counts; read it again when it is whole".to_owned())
-            }
-            false => Ok(()),
-        }
+        if opened.is_rewritten(&later) { Err(CHANGED.to_owned()) } else { Ok(Some(opened)) }
     }
 
     /// The content, once the end was reached. Where something was skipped, the file is read once more for its digest.
@@ -112,6 +115,8 @@ impl Source {
         format!("cannot be decompressed: {cause}; the file may be damaged or cut short: fetch it or compress it again")
     }
 }
+
+const CHANGED: &str = "was changed while it was read: nothing of it counts; read it again when it is whole";
 
 const EMPTY: &str =
     "the file is empty, which no compressed file is: it may be cut short; fetch it or compress it again";

@@ -249,10 +249,12 @@ pub unsafe extern "C" fn longattn_selector_from_json(
 /// Ranks the windows of each category by their long-distance dependency score, and cuts. The selector is as before: more
 /// windows may be added, and it may be finished again. `*selection` is the caller's to free.
 ///
-/// `config`, or the defaults for NULL, gives the settings alpha, standardize, mixed_lengths, and one of ratio, count,
-/// token_budget and threshold.
+/// `config`, or the defaults for NULL, gives the settings alpha, standardize, mixed_lengths, category_cuts, max_per_document,
+/// filter (whose columns are those of longattn_selector_add(); windows that it leaves out are not in the selection),
+/// category_weights, and one of ratio, count, token_budget, total_token_budget and threshold.
 ///
-/// LONGATTN_STATUS_INVALID_SETTING where more than one cut is set, LONGATTN_STATUS_INVALID_ARGUMENT where two windows of one
+/// LONGATTN_STATUS_INVALID_SETTING where more than one cut is set, a cut or weight is of a category that is not there, or
+/// the filter asks for a column that is not there; LONGATTN_STATUS_INVALID_ARGUMENT where two windows of one
 /// category have the same id, or were measured on different lengths or distances while mixed_lengths is refuse.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn longattn_selector_finish(
@@ -268,7 +270,11 @@ pub unsafe extern "C" fn longattn_selector_finish(
         };
         let defaults = Config::default();
         let config = config.map_or(&defaults, |config| &config.0);
-        let ranking = selector.0.rank(&config.method()?)?;
+        let mut sorted = selector.0.sorted();
+        if let Some(filter) = &config.filter {
+            sorted.filter(filter, |ordinal, column| Ok(selector.0.candidate(ordinal).column(column)))?;
+        }
+        let ranking = sorted.ranked(&config.method()?)?;
         let ranked = ranking.into_values().flat_map(|category| category.into_iter().enumerate());
         selection.set([handle(longattn_selection(ranked.collect()))]);
         Ok(())

@@ -4,6 +4,7 @@ use std::fs::{self, File, TryLockError};
 use std::io;
 use std::path::{Path, PathBuf};
 
+use crate::corpus::holds_results;
 use crate::error::{Error, ErrorKind, Result};
 
 const LOCK: &str = "job.lock";
@@ -40,6 +41,11 @@ impl ResultDirectory {
             Err(TryLockError::Error(cause)) => return Err(Error::io(format!("lock {}", lock_path.display()), cause)),
         }
         Ok(Self { path: path.to_owned(), lock })
+    }
+
+    /// Whether a folder is the result directory of a job.
+    pub fn is_one(path: &Path) -> bool {
+        holds_results(path)
     }
 
     /// Where the directory is.

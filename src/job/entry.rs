@@ -1,12 +1,14 @@
 //! What the journal of a job holds, line by line.
 
+use std::collections::BTreeMap;
 use std::ops::Range;
 
 use serde::{Deserialize, Serialize};
 
 use super::lines::ScoreFields;
-use crate::corpus::{Place, Reject};
+use crate::corpus::{InputFile, Place, Reject};
 use crate::digest::{Digest, Stamp};
+use crate::report::ModelSummary;
 
 /// One line. Scores belong to texts, by their digests, and documents to the file that was begun last.
 #[derive(Serialize, Deserialize)]
@@ -24,19 +26,30 @@ pub(super) enum Entry {
     Window(Window),
     /// A file was read to its end, and is whole.
     End(End),
-    /// A file is damaged: what was read of it is void.
+    /// A file is damaged: what was read of it is void. The reject before it says why.
     Failed,
     /// What a call has done.
     Worked(Worked),
+    /// Everything was read, and has scores where it can have them.
+    Finished(Finished),
     /// The scores were written in their final form.
     Written(Written),
 }
 
-/// A file's name under its input, and the category of records that name none.
+/// A file's name under its input, the category of records that name none, and the bytes in which the documents begin that
+/// are read of it, unless all are.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Begin {
     pub name: String,
     pub category: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub part: Option<Range<u64>>,
+}
+
+impl From<&InputFile> for Begin {
+    fn from(file: &InputFile) -> Self {
+        Self { name: file.name.clone(), category: file.category.clone(), part: file.part.clone() }
+    }
 }
 
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -67,18 +80,46 @@ pub(super) struct Rejected {
     id: Option<String>,
     reason: String,
     record: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    kind: Option<RejectKind>,
 }
 
-impl From<&Reject> for Rejected {
-    fn from(reject: &Reject) -> Self {
+/// What a reject is of, where it is not of a record that could not be read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum RejectKind {
+    /// A record whose id another one had before.
+    Duplicate,
+    /// A document whose text is of no use; its id counts.
+    Document,
+    /// A window of the document that follows.
+    Window,
+    /// A whole file.
+    File,
+}
+
+impl Rejected {
+    pub fn new(reject: &Reject, kind: Option<RejectKind>) -> Self {
         let Reject { place, id, reason, record } = reject.clone();
-        Self { file: place.file.to_string(), line: place.line, id, reason, record }
+        Self { file: place.file.to_string(), line: place.line, id, reason, record, kind }
+    }
+
+    pub fn kind(&self) -> Option<RejectKind> {
+        self.kind
+    }
+
+    pub fn line(&self) -> Option<u64> {
+        self.line
+    }
+
+    pub fn id(&self) -> Option<&str> {
+        self.id.as_deref()
     }
 }
 
 impl From<Rejected> for Reject {
     fn from(rejected: Rejected) -> Self {
-        let Rejected { file, line, id, reason, record } = rejected;
+        let Rejected { file, line, id, reason, record, .. } = rejected;
         Self { place: Place { file: file.into(), line }, id, reason, record }
     }
 }
@@ -124,6 +165,18 @@ pub(super) struct Worked {
     /// Since the last such entry of the call.
     pub seconds: f64,
     pub tokens: u64,
+}
+
+/// What was scored, for a selection that knows no more of it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub(super) struct Finished {
+    /// As they were given.
+    pub inputs: Vec<String>,
+    /// Of the list of all files, those of other shards included.
+    pub listing: Digest,
+    /// All settings.
+    pub settings: BTreeMap<String, String>,
+    pub model: ModelSummary,
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

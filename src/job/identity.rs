@@ -7,8 +7,8 @@ use std::path::Path;
 use serde::{Deserialize, Serialize};
 
 use crate::choice::Choice;
-use crate::config::Config;
-use crate::corpus::write_whole;
+use crate::config::{Config, Rows};
+use crate::corpus::{Shard, write_whole};
 use crate::error::{Error, ErrorKind, Result};
 use crate::model::{Scorer, loaded_version};
 
@@ -28,6 +28,9 @@ pub(super) const SCORE_SETTINGS: [&str; 10] = [
 
 /// The settings of a job that its results depend on.
 const JOB_SETTINGS: [&str; 6] = ["adaptive", "per_head", "text_field", "id_field", "category_field", "document_limit"];
+
+/// Under this name stands the share of the corpus.
+const SHARD: &str = "shard";
 
 /// What scores depend on, beside the inputs themselves.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -55,6 +58,7 @@ impl Identity {
         };
         let mut settings = of(scorer.config(), &SCORE_SETTINGS);
         settings.extend(of(config, &JOB_SETTINGS));
+        let shard = config.shard.map(|shard| (SHARD.to_owned(), shard.to_string()));
         Ok(Self {
             longattn: env!("CARGO_PKG_VERSION").to_owned(),
             kind: kind.to_owned(),
@@ -64,8 +68,60 @@ impl Identity {
             instruction_set: scorer.instruction_set().name().to_owned(),
             rows,
             settings,
-            further: BTreeMap::new(),
+            further: shard.into_iter().collect(),
         })
+    }
+
+    /// Reads what was written down.
+    pub fn read(path: &Path) -> Result<Self> {
+        let text = fs::read(path).map_err(|cause| Error::io(format!("read {}", path.display()), cause))?;
+        serde_json::from_slice(&text).map_err(|_| {
+            let message = format!(
+                "{} is not of this version of longattn: begin anew with --overwrite, or use another directory",
+                path.display()
+            );
+            Error::new(ErrorKind::InvalidArgument, message)
+        })
+    }
+
+    /// What kind of results it is of.
+    pub fn kind(&self) -> &str {
+        &self.kind
+    }
+
+    /// The share of the corpus that it is of; none where it is of all.
+    pub fn shard(&self) -> Option<Shard> {
+        self.further.get(SHARD)?.parse().ok()
+    }
+
+    /// Whether the scores are good for one cut alone.
+    pub fn is_adaptive(&self) -> bool {
+        self.settings.get("adaptive").is_some_and(|value| value == true.name())
+    }
+
+    /// The rows of the first scores.
+    pub fn rows(&self) -> Rows {
+        match self.rows.parse() {
+            Ok(count) => Rows::Sample(count),
+            Err(_) => Rows::All,
+        }
+    }
+
+    /// The digest of the package.
+    pub fn package(&self) -> &str {
+        &self.package
+    }
+
+    /// The version of ONNX Runtime.
+    pub fn onnxruntime(&self) -> &str {
+        &self.onnxruntime
+    }
+
+    /// The same of another kind of results of the whole corpus.
+    pub fn of_kind(&self, kind: &str) -> Self {
+        let mut identity = Self { kind: kind.to_owned(), ..self.clone() };
+        identity.further.remove(SHARD);
+        identity
     }
 
     /// Adds something that this kind of job depends on.
@@ -82,15 +138,7 @@ impl Identity {
 
     /// Refuses to go on with results of another identity, and names what differs.
     pub fn check(&self, path: &Path) -> Result<()> {
-        let text = fs::read(path).map_err(|cause| Error::io(format!("read {}", path.display()), cause))?;
-        let Ok(earlier) = serde_json::from_slice::<Self>(&text) else {
-            let message = format!(
-                "{} is not of this version of longattn: begin anew with --overwrite, or use another directory",
-                path.display()
-            );
-            return Err(Error::new(ErrorKind::InvalidArgument, message));
-        };
-        let differences = self.differences(&earlier);
+        let differences = self.differences(&Self::read(path)?);
         if differences.is_empty() {
             return Ok(());
         }
@@ -104,23 +152,28 @@ impl Identity {
     }
 
     fn differences(&self, earlier: &Self) -> Vec<String> {
+        self.compare(earlier, |what, now, then| format!("{what} was {then} and is {now}"))
+    }
+
+    /// Tells of everything that another does not have alike, with its value here and there.
+    pub fn compare(&self, other: &Self, tell: impl Fn(&str, &str, &str) -> String) -> Vec<String> {
         let mut differences = Vec::new();
-        let mut compare = |what: &str, now: &str, then: &str| {
-            if now != then {
-                differences.push(format!("{what} was {then} and is {now}"));
+        let mut compare = |what: &str, here: &str, there: &str| {
+            if here != there {
+                differences.push(tell(what, here, there));
             }
         };
-        compare("the kind of results", &self.kind, &earlier.kind);
-        compare("longattn", &self.longattn, &earlier.longattn);
-        compare("the digest of the model's package", &self.package, &earlier.package);
-        compare("ONNX Runtime", &self.onnxruntime, &earlier.onnxruntime);
-        compare("instruction_set", &self.instruction_set, &earlier.instruction_set);
-        compare("rows", &self.rows, &earlier.rows);
-        for (now, then) in [(&self.settings, &earlier.settings), (&self.further, &earlier.further)] {
-            let keys: std::collections::BTreeSet<_> = now.keys().chain(then.keys()).collect();
+        compare("the kind of results", &self.kind, &other.kind);
+        compare("longattn", &self.longattn, &other.longattn);
+        compare("the digest of the model's package", &self.package, &other.package);
+        compare("ONNX Runtime", &self.onnxruntime, &other.onnxruntime);
+        compare("instruction_set", &self.instruction_set, &other.instruction_set);
+        compare("rows", &self.rows, &other.rows);
+        for (here, there) in [(&self.settings, &other.settings), (&self.further, &other.further)] {
+            let keys: std::collections::BTreeSet<_> = here.keys().chain(there.keys()).collect();
             for key in keys {
                 let value = |of: &BTreeMap<String, String>| of.get(key).map_or("not set", String::as_str).to_owned();
-                compare(key, &value(now), &value(then));
+                compare(key, &value(here), &value(there));
             }
         }
         differences

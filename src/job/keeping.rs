@@ -4,7 +4,7 @@ use std::num::NonZeroU64;
 use std::ops::{ControlFlow, Range};
 
 use super::batches::{Scores, Sink, is_fatal};
-use super::entry::{self, Begin, End, Entry, Text};
+use super::entry::{self, End, Entry, Rejected, RejectKind, Text};
 use super::ledger::Ledger;
 use super::lines::{ScoreFields, window_id};
 use super::observer::Observer;
@@ -127,8 +127,8 @@ impl Sink for JournalSink<'_> {
                 Ok(())
             }
             Item::Unchanged { file, .. } => self.take_over(file),
-            Item::Reject { reject, is_duplicate } => {
-                self.leave_out(reject, is_duplicate);
+            Item::Reject { reject, kind } => {
+                self.leave_out(reject, kind);
                 Ok(())
             }
             Item::Document(document) => self.document(*document, scores, rows),
@@ -155,16 +155,13 @@ impl JournalSink<'_> {
         let input = &self.corpus.files()[file];
         let mark = self.found.table.mark();
         self.found.file = FileSoFar { index: file as u32, mark, ..FileSoFar::default() };
-        self.found
-            .unwritten
-            .entries
-            .push(Entry::Begin(Begin { name: input.name.clone(), category: input.category.clone() }));
+        self.found.unwritten.entries.push(Entry::Begin(input.into()));
     }
 
-    fn leave_out(&mut self, reject: Reject, is_duplicate: bool) {
+    fn leave_out(&mut self, reject: Reject, kind: Option<RejectKind>) {
         self.found.file.counts.rejected += 1;
-        self.found.file.duplicates += u64::from(is_duplicate);
-        self.found.unwritten.entries.push(Entry::Reject((&reject).into()));
+        self.found.file.duplicates += u64::from(kind == Some(RejectKind::Duplicate));
+        self.found.unwritten.entries.push(Entry::Reject(Rejected::new(&reject, kind)));
         self.found.unwritten.rejects.push(reject);
     }
 
@@ -206,7 +203,7 @@ impl JournalSink<'_> {
             let reject =
                 Reject { place: record.place.clone(), id: Some(id), reason: error.to_string(), record: String::new() };
             self.found.file.counts.windows_rejected += 1;
-            self.found.unwritten.entries.push(Entry::Reject((&reject).into()));
+            self.found.unwritten.entries.push(Entry::Reject(Rejected::new(&reject, Some(RejectKind::Window))));
             self.found.unwritten.rejects.push(reject);
         }
         let fields = if self.kept.fields { Some(carried(&record)?) } else { None };
@@ -301,10 +298,11 @@ impl JournalSink<'_> {
 
     /// A file is damaged: nothing of it counts.
     fn fail(&mut self, reject: &Reject) -> Result<()> {
+        self.found.unwritten.entries.push(Entry::Reject(Rejected::new(reject, Some(RejectKind::File))));
         self.found.unwritten.entries.push(Entry::Failed);
         self.write()?;
         let FileSoFar { mark, .. } = std::mem::take(&mut self.found.file);
-        self.found.table.rewind(mark)?;
+        self.found.table.rewind(mark);
         self.found.summary.files_rejected += 1;
         self.keeping.rejecting.reject(reject)
     }

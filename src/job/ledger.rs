@@ -8,7 +8,7 @@ use std::path::Path;
 use serde::Deserialize;
 use serde::de::IgnoredAny;
 
-use super::entry::{Begin, End, Text, Worked, Written};
+use super::entry::{Begin, End, Finished, Text, Worked, Written};
 use super::table::{DocumentRow, WindowRow};
 use crate::attention::FarRegion;
 use crate::corpus::Journal;
@@ -23,9 +23,14 @@ pub(super) struct Ledger {
     pub documents: Vec<Known>,
     /// Where rejects stand in the journal, of all readings.
     pub rejects: Vec<u64>,
+    /// Of each file that could not be read to its end when it was last read: its rejects, by their places above. The last
+    /// one is of the file.
+    pub failures: HashMap<String, Range<usize>>,
     windows: Vec<KnownWindow>,
     texts: Vec<KnownText>,
     pub worked: Worked,
+    /// What was scored by the last call, where it came to its end.
+    pub finished: Option<Finished>,
     pub written: Option<Written>,
 }
 
@@ -74,6 +79,7 @@ enum Line {
     End(End),
     Failed,
     Worked(Worked),
+    Finished(Finished),
     Written(Written),
 }
 
@@ -120,22 +126,32 @@ impl Ledger {
         let mut tokens = None;
         let journal = Journal::resume(path, |line: Line, offset| {
             match line {
-                Line::Begin(begin) => begun = Some((begin, ledger.documents.len(), ledger.rejects.len())),
+                Line::Begin(begin) => {
+                    ledger.finished = None;
+                    begun = Some((begin, ledger.documents.len(), ledger.rejects.len()));
+                }
                 Line::Document(document) => ledger.add_document(document, offset),
                 Line::Window(window) => ledger.add_window(window, tokens, offset),
                 Line::End(end) => {
                     if let Some((begin, document, reject)) = begun.take() {
                         let documents = document..ledger.documents.len();
                         let rejects = reject..ledger.rejects.len();
+                        ledger.failures.remove(&begin.name);
                         ledger.readings.insert(begin.name.clone(), Reading { begin, end, documents, rejects });
                     }
                 }
-                Line::Failed => begun = None,
+                Line::Failed => {
+                    if let Some((begin, _, reject)) = begun.take() {
+                        ledger.readings.remove(&begin.name);
+                        ledger.failures.insert(begin.name, reject..ledger.rejects.len());
+                    }
+                }
                 Line::Worked(worked) => {
                     ledger.worked.seconds += worked.seconds;
                     ledger.worked.tokens += worked.tokens;
                     ledger.worked.call = worked.call;
                 }
+                Line::Finished(finished) => ledger.finished = Some(finished),
                 Line::Written(written) => ledger.written = Some(written),
                 Line::Reject(_) => ledger.rejects.push(offset),
                 Line::Tokens(_) => tokens = NonZeroU64::new(offset + 1),

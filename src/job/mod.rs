@@ -26,9 +26,11 @@ mod keeping;
 mod ledger;
 mod lines;
 mod observer;
+mod outputs;
 mod pilot;
 mod reading;
 mod records;
+mod results;
 mod score_files;
 mod score_line;
 mod selection;
@@ -41,28 +43,29 @@ use std::io;
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use rayon::{ThreadPool, ThreadPoolBuilder};
 
 use crate::cancel::Cancel;
 use crate::choice::Choice;
 use crate::config::{Config, EarlierResults, Rows, SETTINGS};
-use crate::corpus::{Corpus, Fields, Journal, Output, Rejects, STANDARD_STREAM, write_whole};
+use crate::corpus::{Corpus, Fields, Journal, Rejects, STANDARD_STREAM};
 use crate::digest::{Hasher, Stamp};
 use crate::error::{Error, ErrorKind, Result};
 use crate::model::{Description, Scorer};
-use crate::report::{self, DocumentCounts, ModelSummary, Report};
+use crate::report::ModelSummary;
 
 use adaptive::Refining;
 use batches::Batches;
-use entry::{Entry, Worked, Written};
+use entry::{Entry, Finished, Worked, Written};
 use identity::{Identity, SCORE_SETTINGS};
 use keeping::{Found, JournalSink, Keeping, Kept, Rejecting, asked};
 use ledger::Ledger;
+use outputs::Work;
 use pilot::Pilot;
 use reading::{Reading, Unit};
-use selection::{Cutting, Texts};
+use selection::{Cutting, Journals, Texts};
 use table::Table;
 
 pub use calibration::{Calibrated, CalibratedCategory, CalibrationJob};
@@ -70,6 +73,7 @@ pub use directory::ResultDirectory;
 pub use lines::{EstimateFields, ScoreFields, ScoredWindow, WindowLine, window_id};
 pub use observer::{Observer, Progress, Stage};
 pub use records::{RecordJob, score_records};
+pub use results::Results;
 pub use score_files::{FileSelection, select_files};
 pub use selection::{CategorySelection, Listed};
 pub use summary::{Counts, Summary};
@@ -183,6 +187,7 @@ impl Job {
         let task = |directory: &ResultDirectory| Task { unit: Unit::Windows, kept, rejects: directory.file(REJECTS) };
         if config.adaptive {
             adaptive::check_contract(&scorer)?;
+            check_adaptive(config)?;
         }
         config.method()?;
         let rows = first_rows(&scorer, config);
@@ -209,7 +214,7 @@ impl Job {
         Ok(Self { scorer, config, inputs, corpus, directory, pool, task, scored: None })
     }
 
-    /// Does everything: scores, and selects.
+    /// Does everything: scores, and selects. A share of a corpus is only scored: [`Results`] selects from all of them.
     ///
     /// # Errors
     /// Those of [`Job::score`] and [`Job::select`].
@@ -222,7 +227,10 @@ impl Job {
     /// # Errors
     /// Those of [`Job::run`].
     pub fn run_to(&mut self, path: &Path, observer: &dyn Observer, cancel: &Cancel) -> Result<Selection> {
-        self.score(observer, cancel)?;
+        let summary = self.score(observer, cancel)?;
+        if self.config.shard.is_some() {
+            return Ok(Selection { summary, categories: Vec::new(), is_written: false });
+        }
         let config = self.config.clone();
         self.select_to(path, &config, observer, cancel)
     }
@@ -289,9 +297,11 @@ impl Job {
             _ = journal.append(&Entry::Worked(Worked { call, seconds, tokens: summary.tokens_scored }));
             return Err(self.explain(error));
         }
+        journal.append(&Entry::Finished(self.finished()?))?;
         journal.sync()?;
         summary.windows = table.windows.len() as u64;
-        if summary.windows == 0 && summary.rejects() > 0 {
+        // A share of a corpus may hold nothing of use where the rest does.
+        if summary.windows == 0 && summary.rejects() > 0 && self.config.shard.is_none() {
             let message = format!("not one window could be scored: see {}", self.task.rejects.display());
             return Err(Error::new(ErrorKind::InvalidRecord, message));
         }
@@ -323,8 +333,15 @@ impl Job {
         observer: &dyn Observer,
         cancel: &Cancel,
     ) -> Result<Selection> {
+        if let Some(shard) = self.config.shard {
+            let message = format!("shard {shard} cannot be selected from alone: select from the results of all shards");
+            return Err(Error::new(ErrorKind::InvalidArgument, message));
+        }
         let config = &self.config.with_selection_of(config);
-        let method = config.method()?;
+        config.method()?;
+        if config.adaptive {
+            check_adaptive(config)?;
+        }
         // Another cut begins from the first scores, as it would in another call.
         if self.scored.as_ref().is_none_or(|scored| scored.refined) {
             self.score(observer, cancel)?;
@@ -332,11 +349,14 @@ impl Job {
         self.refine(config, observer, cancel).map_err(|error| self.explain(error))?;
         let scored = self.scored.as_mut().expect("it was scored above");
         write_scores(scored, &self.corpus, &self.directory, cancel)?;
-        let mut cutting = selection::cut(&scored.table, &self.corpus, &method)?;
         let Scored { journal, table, summary, .. } = scored;
+        let mut cutting = selection::cut(table, &self.corpus, &Journals::from(&*journal), config)?;
+        cutting.explanation.iter().for_each(|explanation| observer.notice(explanation));
+        summary.windows_filtered = cutting.filtered;
         summary.windows_selected = cutting.selected();
         summary.tokens_selected = cutting.tokens(table);
-        let texts = Texts { table, corpus: &self.corpus, journal, observer, cancel };
+        let journals = &Journals::from(&*journal);
+        let texts = Texts { table, corpus: &self.corpus, journals, observer, cancel };
         let written = cutting.write(&texts, path)?;
         self.note_work()?;
         self.write_report(config, &cutting)?;
@@ -410,33 +430,20 @@ impl Job {
     }
 
     fn write_report(&self, config: &Config, cutting: &Cutting) -> Result<()> {
-        let report = self.report(config, cutting);
-        write_whole(self.directory.file(CHART), report::chart(&report.categories)?.as_bytes())?;
-        write_whole(self.directory.file(REPORT), report.render()?.as_bytes())
+        let model = model_summary(self.scorer.description());
+        let work = Work { inputs: &shown(&self.inputs), config, model, summary: &self.summary() };
+        work.write_report(&self.directory, cutting)
     }
 
-    fn report(&self, config: &Config, cutting: &Cutting) -> Report {
-        let names: Vec<_> = self.inputs.iter().map(|path| path.display().to_string()).collect();
-        let value = |key: &str| config.get(key).unwrap_or_default();
-        let settings = SETTINGS.iter().map(|setting| (setting.key.to_owned(), value(setting.key)));
-        let summary = self.summary();
-        let Counts { windowed, too_short, rejected, .. } = summary.counts;
-        let mut settings: Vec<_> = settings.collect();
-        if self.config.adaptive {
-            settings.push(("rows computed".to_owned(), summary.rows()));
-        }
-        Report {
-            title: names.join(", "),
+    /// What was scored, for a selection that knows no more of it.
+    fn finished(&self) -> Result<Finished> {
+        let settings = SETTINGS.iter().map(|setting| Ok((setting.key.to_owned(), self.config.get(setting.key)?)));
+        Ok(Finished {
+            inputs: shown(&self.inputs),
+            listing: self.corpus.listing_digest(),
+            settings: settings.collect::<Result<_>>()?,
             model: model_summary(self.scorer.description()),
-            window_tokens: self.config.window.get(),
-            settings,
-            documents: DocumentCounts { windowed, too_short, rejected },
-            rejects_file: (summary.rejects() > 0).then(|| REJECTS.to_owned()),
-            categories: cutting.reports.clone(),
-            calls: summary.calls,
-            scored_tokens: summary.tokens_scored,
-            elapsed: Duration::from_secs_f64(summary.seconds),
-        }
+        })
     }
 
     fn explain(&self, error: Error) -> Error {
@@ -448,6 +455,19 @@ impl Job {
 fn kept_in(directory: &ResultDirectory, error: Error) -> Error {
     let kept = format!("finished windows are kept in {}; go on with --resume", directory.path().display());
     Error::new(error.kind(), format!("{error}; {kept}"))
+}
+
+/// Refuses settings by which nobody can tell which windows are in doubt.
+fn check_adaptive(config: &Config) -> Result<()> {
+    let settings = [
+        ("shard", config.shard.is_some()),
+        ("filter", config.filter.is_some()),
+        ("max_per_document", config.max_per_document.is_some()),
+        ("total_token_budget", config.total_token_budget.is_some()),
+    ];
+    let Some((name, _)) = settings.into_iter().find(|(_, is_set)| *is_set) else { return Ok(()) };
+    let message = format!("adaptive and {name} cannot be set together: leave one out");
+    Err(Error::new(ErrorKind::InvalidSetting, message))
 }
 
 /// The rows of the first scores of a job.
@@ -468,7 +488,20 @@ fn rows_text(rows: Rows) -> String {
 fn open_corpus(inputs: &[PathBuf], directory: Option<&Path>, config: &Config) -> Result<Corpus> {
     let Config { text_field, id_field, category_field, document_limit, .. } = config.clone();
     let fields = Fields { text: text_field, id: id_field, category: category_field };
-    Ok(Corpus::open(inputs, fields, directory.as_slice())?.with_document_limit(document_limit.as_u64()))
+    let corpus = Corpus::open(inputs, fields, directory.as_slice())?.with_document_limit(document_limit.as_u64());
+    let corpus = match &config.category {
+        Some(category) => corpus.with_category(category),
+        None => corpus,
+    };
+    match config.shard {
+        Some(shard) => corpus.shard(shard),
+        None => Ok(corpus),
+    }
+}
+
+/// Paths as text.
+fn shown(paths: &[PathBuf]) -> Vec<String> {
+    paths.iter().map(|path| path.display().to_string()).collect()
 }
 
 /// The threads that parse and tokenise.
@@ -557,14 +590,7 @@ fn write_scores(scored: &mut Scored, corpus: &Corpus, directory: &ResultDirector
     if ledger.written.as_ref().is_some_and(is_written) {
         return Ok(());
     }
-    let mut output = Output::create(&path)?;
-    for ordinal in 0..table.windows.len() {
-        if ordinal % 1024 == 0 {
-            cancel.check()?;
-        }
-        _ = output.write(&selection::scored_window(table, corpus, journal, ordinal)?)?;
-    }
-    _ = output.finish()?;
+    outputs::write_scores(&path, table, corpus, &Journals::from(&*journal), cancel)?;
     let stamp = Stamp::of(&path).map_err(|cause| Error::io(format!("read {}", path.display()), cause))?;
     let written = Written { scores, stamp };
     journal.append(&Entry::Written(written.clone()))?;

@@ -6,12 +6,12 @@ use std::time::SystemTime;
 
 use rayon::prelude::*;
 
-use super::entry::{Begin, Text};
+use super::entry::{Begin, RejectKind, Text};
 use super::ledger::Ledger;
 use super::table::WindowRow;
 use crate::cancel::Cancel;
 use crate::config::Config;
-use crate::corpus::{Corpus, RawDocument, RawDocuments, Record, Reject, Seen, Spot};
+use crate::corpus::{Corpus, Place, RawDocument, RawDocuments, Record, Reject, Seen, Spot};
 use crate::digest::{Digest, Stamp};
 use crate::error::Result;
 use crate::tokenizer::Tokens;
@@ -45,7 +45,7 @@ pub(super) enum Item {
     /// A record that cannot be used.
     Reject {
         reject: Reject,
-        is_duplicate: bool,
+        kind: Option<RejectKind>,
     },
     /// A file was read to its end.
     End {
@@ -150,7 +150,7 @@ impl Reading<'_> {
     fn is_unchanged(&self, file: usize, all_unchanged: bool, seen: &mut Seen) -> bool {
         let input = &self.corpus.files()[file];
         let Some(reading) = self.ledger.readings.get(&input.name) else { return false };
-        let begin = Begin { name: input.name.clone(), category: input.category.clone() };
+        let begin = Begin::from(input);
         // What was a duplicate may be none where another file has changed.
         if reading.begin != begin || reading.end.duplicates > 0 && !all_unchanged {
             return false;
@@ -226,15 +226,18 @@ impl Reading<'_> {
             let spot = Spot { file: file as u32, line: raw.line };
             if let Some(first) = seen.insert(&found.id, spot) {
                 *is_duplicate = true;
-                let reason = format!("duplicate id `{}`, first seen at {}", found.id, self.corpus.place(first));
-                *record = Err(reject(found, reason));
+                *record = Err(reject(found, duplicate(&found.id, &self.corpus.place(first))));
             }
         }
-        let item = |((record, raw), is_duplicate): (Parsed, bool)| match record
-            .and_then(|record| self.document(record, raw))
-        {
-            Ok(document) => Item::Document(Box::new(document)),
-            Err(reject) => Item::Reject { reject, is_duplicate },
+        let item = |((record, raw), is_duplicate): (Parsed, bool)| {
+            let kind = match &record {
+                Ok(_) => Some(RejectKind::Document),
+                Err(_) => is_duplicate.then_some(RejectKind::Duplicate),
+            };
+            match record.and_then(|record| self.document(record, raw)) {
+                Ok(document) => Item::Document(Box::new(document)),
+                Err(reject) => Item::Reject { reject, kind },
+            }
         };
         let documents: Vec<_> = parsed.into_iter().zip(duplicates).collect();
         self.pool.install(|| documents.into_par_iter().with_max_len(1).map(item).collect())
@@ -333,6 +336,11 @@ fn next_batch(documents: &mut RawDocuments) -> (Vec<RawDocument>, Option<Reject>
 /// A record that cannot be used. Its text is still in the corpus, where the reject says.
 pub(super) fn reject(record: &Record, reason: String) -> Reject {
     Reject { place: record.place.clone(), id: Some(record.id.clone()), reason, record: String::new() }
+}
+
+/// Why a record is rejected whose id another one had before.
+pub(super) fn duplicate(id: &str, first: &Place) -> String {
+    format!("duplicate id `{id}`, first seen at {first}")
 }
 
 impl Text {

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use super::adaptive::changed_journal;
 use super::batches::{Batches, Scores, Sink, is_fatal};
-use super::entry::{Entry, Window as WindowEntry};
+use super::entry::{Entry, RejectKind, Window as WindowEntry};
 use super::identity::Identity;
 use super::keeping::{Kept, Rejecting, asked, carried, information_gain};
 use super::ledger::Ledger;
@@ -176,9 +176,9 @@ impl Sink for StreamSink<'_> {
     fn take(&mut self, item: Item, scores: &mut Scores, _rows: Rows) -> Result<()> {
         match item {
             Item::Document(document) => self.record(*document, scores),
-            Item::Reject { reject, is_duplicate } => {
+            Item::Reject { reject, kind } => {
                 self.summary.counts.rejected += 1;
-                self.summary.duplicates += u64::from(is_duplicate);
+                self.summary.duplicates += u64::from(kind == Some(RejectKind::Duplicate));
                 self.rejecting.reject(&reject)
             }
             Item::Failed(reject) => {

@@ -9,49 +9,68 @@ use std::path::{Path, PathBuf};
 use tempfile::NamedTempFile;
 
 use super::score_line::{Object, ScoreLine};
+use super::selection::explain;
+use crate::config::Config;
 use crate::corpus::{Corpus, Fields, InputFile, Output, Place, RawLines, Reject, Rejects, STANDARD_STREAM};
 use crate::error::{Error, ErrorKind, Result};
-use crate::select::{Cut, Method, Selector, Standing};
+use crate::select::{Filter, Method, Selector, Sorted, Standing};
 
 /// What became of the lines of files of scores.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct FileSelection {
     /// Windows that took part.
     pub windows: u64,
     /// Those that made the cut.
     pub selected: u64,
+    /// Windows that the filter left out, beside those that took part.
+    pub filtered: u64,
     /// Lines that were rejected for the id of another line of their category.
     pub duplicates: u64,
     /// Lines that were written; fewer than were selected where the reader of a stream has gone.
     pub written: u64,
+    /// Why the window that the setting `explain` names was selected or not, in words.
+    pub explanation: Option<String>,
 }
 
 /// Selects the best windows of each category by scores as `longattn score` or the released LongAttn code writes them, and
 /// writes their lines to `output` in the order of the inputs, each with its long-distance dependency score as `lds`. Where
-/// files in `windows` are given, the lines of these are written instead, with the scores added.
+/// files in `windows` are given, the lines of these are written instead, with the scores added. `config` has the settings of
+/// the cut. A file that cannot be read to its end counts for nothing, and is told as a reject.
 ///
 /// Memory is a few dozen bytes a window, and its id. The inputs are read twice.
 ///
 /// # Errors
-/// [`ErrorKind::Io`] where a file cannot be read or written; [`ErrorKind::InvalidArgument`] where windows of different
-/// lengths compete and [`Method::mixed_lengths`] does not allow it; [`ErrorKind::InvalidRecord`] where a selected window
+/// [`ErrorKind::Io`] where a file is missing or cannot be written; [`ErrorKind::InvalidArgument`] where windows of different
+/// lengths compete and the setting `mixed_lengths` does not allow it; [`ErrorKind::InvalidSetting`] where settings of the cut
+/// contradict each other, or no window has what they ask for; [`ErrorKind::InvalidRecord`] where a selected window
 /// is not in `windows`, and where an input changes meanwhile.
 pub fn select_files(
     inputs: &[PathBuf],
     windows: &[PathBuf],
-    method: &Method,
+    config: &Config,
     output: &mut Output,
     rejects: &mut Rejects,
 ) -> Result<FileSelection> {
-    let scores = Scores::read(inputs, method.cut, rejects)?;
-    let selection = scores.select(method)?;
+    let method = config.method()?;
+    let asked = Asked { token_counts: method.needs_token_counts(), filter: config.filter.as_ref() };
+    let scores = Scores::read(inputs, asked, rejects)?;
+    let explanation = config.explain.as_ref().map(|id| explain(&scores.without_duplicates(), id, &method)).transpose()?;
+    let selection = scores.select(&method)?;
     let written = match windows {
         [] => scores.write(&selection, rejects, |_, line| output.write(&line))?,
         windows => write_windows(&scores, &selection, windows, output, rejects)?,
     };
     let Fates { windows, selected, .. } = selection;
     let duplicates = (scores.selector.len() - windows) as u64;
-    Ok(FileSelection { windows: windows as u64, selected: selected as u64, duplicates, written })
+    let (windows, selected) = (windows as u64, selected as u64);
+    Ok(FileSelection { windows, selected, filtered: scores.filtered, duplicates, written, explanation })
+}
+
+/// What a selection asks of lines.
+#[derive(Clone, Copy)]
+struct Asked<'a> {
+    token_counts: bool,
+    filter: Option<&'a Filter>,
 }
 
 /// A file of lines that can be read twice.
@@ -97,6 +116,10 @@ struct Scores {
     inputs: Vec<Input>,
     selector: Selector,
     runs: Vec<Run>,
+    /// Windows that the filter left out.
+    filtered: u64,
+    /// Whether any window has numbers in all columns of the filter.
+    has_columns: bool,
 }
 
 /// Windows of consecutive lines, up to the ordinal of the next run.
@@ -122,33 +145,69 @@ enum Fate {
 }
 
 impl Scores {
-    fn read(paths: &[PathBuf], cut: Cut, rejects: &mut Rejects) -> Result<Self> {
+    fn read(paths: &[PathBuf], asked: Asked, rejects: &mut Rejects) -> Result<Self> {
         let files = Corpus::open(paths, Fields::default(), &[])?.files().to_vec();
-        let mut scores = Self { inputs: Vec::new(), selector: Selector::default(), runs: Vec::new() };
+        let (inputs, selector, runs) = (Vec::new(), Selector::default(), Vec::new());
+        let mut scores = Self { inputs, selector, runs, filtered: 0, has_columns: asked.filter.is_none() };
         for file in files {
             let is_named = paths.contains(&file.path);
             if !is_named && !file.is_json_lines() {
                 rejects.write(&no_lines(&file))?;
                 continue;
             }
+            let path = file.path.clone();
+            let (windows, runs, filtered) = (scores.selector.len(), scores.runs.len(), scores.filtered);
             scores.inputs.push(Input::new(file)?);
-            scores.read_last(cut, rejects)?;
+            if let Err(reason) = scores.read_last(asked, rejects)? {
+                scores.selector.truncate(windows);
+                scores.runs.truncate(runs);
+                scores.filtered = filtered;
+                rejects.write(&whole_file(&path, reason))?;
+            }
+        }
+        if !scores.has_columns && (scores.filtered > 0 || !scores.selector.is_empty()) {
+            let columns: Vec<_> = asked.filter.into_iter().flat_map(Filter::columns).collect();
+            let message = format!("the filter asks for {}, and no window has numbers there", columns.join(", "));
+            return Err(Error::new(ErrorKind::InvalidSetting, message));
         }
         Ok(scores)
     }
 
-    fn read_last(&mut self, cut: Cut, rejects: &mut Rejects) -> Result<()> {
-        let Some(input) = self.inputs.last() else { return Ok(()) };
-        let mut lines = input.lines()?;
+    /// Reads the last input, or gives the reason why it cannot be read to its end.
+    fn read_last(&mut self, asked: Asked, rejects: &mut Rejects) -> Result<Result<(), String>> {
+        let Some(input) = self.inputs.last() else { return Ok(Ok(())) };
+        let mut lines = match input.lines() {
+            Ok(lines) => lines,
+            Err(error) => return Ok(Err(error.to_string())),
+        };
         let mut next = None;
-        while lines.advance()? {
+        loop {
+            match lines.advance() {
+                Ok(true) => {}
+                Ok(false) => return Ok(Ok(())),
+                Err(error) => return Ok(Err(error.to_string())),
+            }
             let added = lines.parse::<ScoreLine>().and_then(|line| {
-                let candidate = line.candidate(&input.file.category, cut)?;
-                self.selector.add(candidate.as_str()).map_err(|error| error.to_string())
+                let candidate = line.candidate(&input.file.category, asked.token_counts)?;
+                if let Some(filter) = asked.filter {
+                    let object = lines.parse::<Object>()?;
+                    let column = |name: &str| Ok(candidate.column(name).or_else(|| object.number(name)));
+                    let holds = filter.holds::<String>(column)?;
+                    self.has_columns |= holds.is_some();
+                    if holds != Some(true) {
+                        self.filtered += 1;
+                        return Ok(false);
+                    }
+                }
+                self.selector.add(candidate.as_str()).map(|()| true).map_err(|error| error.to_string())
             });
-            if let Err(reason) = added {
-                rejects.write(&lines.reject(ScoreLine::id_of(lines.line()), reason))?;
-                continue;
+            match added {
+                Ok(true) => {}
+                Ok(false) => continue,
+                Err(reason) => {
+                    rejects.write(&lines.reject(ScoreLine::id_of(lines.line()), reason))?;
+                    continue;
+                }
             }
             if next != Some(lines.number()) {
                 let (ordinal, input) = (self.selector.len() - 1, self.inputs.len() - 1);
@@ -156,7 +215,12 @@ impl Scores {
             }
             next = Some(lines.number() + 1);
         }
-        Ok(())
+    }
+
+    fn without_duplicates(&self) -> Sorted<'_> {
+        let mut sorted = self.selector.sorted();
+        sorted.remove_duplicates();
+        sorted
     }
 
     fn select(&self, method: &Method) -> Result<Fates> {
@@ -168,7 +232,7 @@ impl Scores {
         let before = fates.len();
         let fate = |window: &Standing| (window.ordinal, Fate::Selected(window.long_distance_dependency_score));
         for ranking in sorted.rankings(method) {
-            fates.extend(ranking?.selected().iter().map(fate));
+            fates.extend(ranking?.selected().map(fate));
         }
         let selected = fates.len() - before;
         fates.sort_unstable_by_key(|(ordinal, _)| *ordinal);
@@ -234,7 +298,7 @@ impl Scores {
     /// Whether a line still is the one that a window was read from.
     fn is_same(&self, ordinal: usize, lines: &RawLines, input: usize) -> bool {
         let candidate = lines.parse::<ScoreLine>().and_then(|line| {
-            let found = line.candidate(&self.inputs[input].file.category, Cut::Count(0))?;
+            let found = line.candidate(&self.inputs[input].file.category, false)?;
             Ok(found.as_str() == self.selector.candidate(ordinal))
         });
         candidate.unwrap_or(false)
@@ -242,12 +306,11 @@ impl Scores {
 }
 
 fn no_lines(file: &InputFile) -> Reject {
-    Reject {
-        place: Place { file: file.path.to_string_lossy().into(), line: None },
-        id: None,
-        reason: "no file of JSON lines by its name: name it itself to have it read as such".to_owned(),
-        record: String::new(),
-    }
+    whole_file(&file.path, "no file of JSON lines by its name: name it itself to have it read as such".to_owned())
+}
+
+fn whole_file(path: &Path, reason: String) -> Reject {
+    Reject { place: Place { file: path.to_string_lossy().into(), line: None }, id: None, reason, record: String::new() }
 }
 
 /// Selected windows by category and id, with their lines of scores in a temporary file.

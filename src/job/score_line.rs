@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::fmt::{self, Formatter};
 
 use crate::attention::FarRegion;
-use crate::select::{Candidate, Cut};
+use crate::select::Candidate;
 use serde::de::{Error, MapAccess, SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::value::{RawValue, to_raw_value};
@@ -30,7 +30,7 @@ pub struct ScoreLine<'a> {
 
 impl<'a> ScoreLine<'a> {
     /// The line's window, or the reason why it has none. `category` is that of a line that names none.
-    pub fn candidate(&self, category: &'a str, cut: Cut) -> Result<Candidate<Cow<'a, str>>, String> {
+    pub fn candidate(&self, category: &'a str, needs_tokens: bool) -> Result<Candidate<Cow<'a, str>>, String> {
         let (strength, uniformity) = match self.is_of_released_code() {
             true => (self.first_layer_proportion_score, self.variance.map(|Mean(variance)| Mean(-variance))),
             false => (self.dependency_strength, self.distribution_uniformity),
@@ -42,8 +42,8 @@ impl<'a> ScoreLine<'a> {
         let missing = |name| format!("no field `{name}`: these are no scores; make them with `longattn score`");
         let Mean(dependency_strength) = strength.ok_or_else(|| missing(names[0]))?;
         let Mean(distribution_uniformity) = uniformity.ok_or_else(|| missing(names[1]))?;
-        if self.token_count.is_none() && matches!(cut, Cut::TokenBudget(_)) {
-            return Err("no field `token_count`, which --token-budget needs".to_owned());
+        if self.token_count.is_none() && needs_tokens {
+            return Err("no field `token_count`, which a budget of tokens needs".to_owned());
         }
         let (category, id) = self.name(category)?;
         let far = self.min_distance.zip(self.sink_tokens);
@@ -161,6 +161,12 @@ impl<'a> Object<'a> {
         if self.0.iter().all(|(field, value)| field != name || value.get() == "null") {
             self.insert(name, value);
         }
+    }
+
+    /// A field that is a number.
+    pub fn number(&self, name: &str) -> Option<f64> {
+        let (_, value) = self.0.iter().find(|(field, _)| field == name)?;
+        value.get().parse().ok().filter(|number: &f64| number.is_finite())
     }
 
     /// Sets all fields of another object.

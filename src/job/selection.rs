@@ -4,16 +4,19 @@ use std::collections::HashMap;
 use std::ops::ControlFlow;
 use std::path::Path;
 
+use serde_json::Value;
+
 use super::adaptive::changed_journal;
 use super::entry::{Entry, Text};
 use super::lines::{ScoredWindow, SelectedWindow};
 use super::observer::{Observer, Progress, Stage};
 use super::table::Table;
 use crate::cancel::Cancel;
+use crate::config::Config;
 use crate::corpus::{Corpus, Journal, Output, RawDocuments, Reject};
 use crate::error::{Error, ErrorKind, Result};
 use crate::report::{CategoryReport, Example, WindowPoint};
-use crate::select::{Method, Ranking, Standing};
+use crate::select::{Filter, Method, Ranking, Sorted, Standing};
 
 /// Windows that are listed at either end of a category.
 const LISTED: usize = 3;
@@ -58,24 +61,65 @@ pub(super) struct Cutting {
     pub reports: Vec<CategoryReport>,
     /// The selected windows in the order of the corpus.
     selected: Vec<Standing>,
+    /// Windows that the filter left out.
+    pub filtered: u64,
+    /// Why the window that the settings name was selected or not.
+    pub explanation: Option<String>,
 }
 
-/// Ranks and cuts all windows.
-pub(super) fn cut(table: &Table, corpus: &Corpus, method: &Method) -> Result<Cutting> {
+/// Ranks and cuts all windows by the settings of the cut.
+pub(super) fn cut(table: &Table, corpus: &Corpus, journals: &Journals, config: &Config) -> Result<Cutting> {
+    let method = config.method()?;
+    let mut sorted = table.selector.sorted();
+    let filtered = match &config.filter {
+        Some(filter) => filter_by_columns(&mut sorted, filter, table, journals)?,
+        None => 0,
+    };
     let (mut categories, mut reports, mut selected) = (Vec::new(), Vec::new(), Vec::new());
-    for ranking in table.selector.sorted().rankings(method) {
+    for ranking in sorted.rankings(&method) {
         let ranking = ranking?;
         let (category, report) = sum_up(table, corpus, &ranking);
         categories.push(category);
         reports.push(report);
-        selected.extend(ranking.selected().iter().copied());
+        selected.extend(ranking.selected().copied());
     }
     selected.sort_unstable_by_key(|standing: &Standing| standing.ordinal);
-    Ok(Cutting { categories, reports, selected })
+    let explanation = match &config.explain {
+        Some(id) => Some(explain(&sorted, id, &method)?),
+        None => None,
+    };
+    Ok(Cutting { categories, reports, selected, filtered: filtered as u64, explanation })
+}
+
+/// Leaves out windows by columns that are in memory, or else in the journal.
+fn filter_by_columns(sorted: &mut Sorted, filter: &Filter, table: &Table, journals: &Journals) -> Result<usize> {
+    let mut read: Option<(usize, Value)> = None;
+    sorted.filter(filter, |ordinal, name| {
+        let candidate = table.selector.candidate(ordinal);
+        if let Some(number) = candidate.column(name) {
+            return Ok(Some(number));
+        }
+        let columns = match &read {
+            Some((last, columns)) if *last == ordinal => columns,
+            _ => {
+                let Entry::Window(window) = journals.of(ordinal).read(table.windows[ordinal].entry)? else {
+                    return Err(changed_journal(candidate.id));
+                };
+                &read.insert((ordinal, serde_json::to_value(window.score).unwrap_or_default())).1
+            }
+        };
+        Ok(columns.get(name).and_then(Value::as_f64))
+    })
+}
+
+/// Why a window was selected or not, in words.
+pub(super) fn explain(sorted: &Sorted, id: &str, method: &Method) -> Result<String> {
+    let explanation = sorted.explain(id, method)?.map(|explanation| explanation.to_string());
+    Ok(explanation.unwrap_or_else(|| format!("{id}: no such window takes part, or the filter leaves it out")))
 }
 
 fn sum_up(table: &Table, corpus: &Corpus, ranking: &Ranking) -> (CategorySelection, CategoryReport) {
-    let Ranking { category, windows, selected } = ranking;
+    let Ranking { category, windows, .. } = ranking;
     let point = |rank: usize| {
         let Standing { ordinal, long_distance_dependency_score } = windows[rank];
         let candidate = table.selector.candidate(ordinal);
@@ -84,7 +128,7 @@ fn sum_up(table: &Table, corpus: &Corpus, ranking: &Ranking) -> (CategorySelecti
             distribution_uniformity: candidate.distribution_uniformity,
             long_distance_dependency_score,
             tokens: candidate.token_count,
-            selected: rank < *selected,
+            selected: ranking.is_selected(rank),
         }
     };
     let listed = |rank: usize| {
@@ -114,15 +158,34 @@ fn sum_up(table: &Table, corpus: &Corpus, ranking: &Ranking) -> (CategorySelecti
     let (first, last) = listed.split_at(best);
     let last = last.iter().rev().map(example).collect();
     let report = CategoryReport::new((*category).to_owned(), &points, first.iter().map(example).collect(), last);
-    let (name, windows, selected) = ((*category).to_owned(), windows.len() as u64, *selected as u64);
+    let (name, windows, selected) = ((*category).to_owned(), windows.len() as u64, ranking.count_selected() as u64);
     (CategorySelection { name, windows, selected, listed }, report)
+}
+
+/// The journals that the scores of windows stand in, each with the ordinal of its first window, in their order.
+pub(super) struct Journals<'a>(Vec<(usize, &'a Journal)>);
+
+impl<'a> Journals<'a> {
+    pub fn new(journals: impl IntoIterator<Item = (usize, &'a Journal)>) -> Self {
+        Self(journals.into_iter().collect())
+    }
+
+    fn of(&self, ordinal: usize) -> &'a Journal {
+        self.0[self.0.partition_point(|(first, _)| *first <= ordinal) - 1].1
+    }
+}
+
+impl<'a> From<&'a Journal> for Journals<'a> {
+    fn from(journal: &'a Journal) -> Self {
+        Self(vec![(0, journal)])
+    }
 }
 
 /// Where the texts of windows come from.
 pub(super) struct Texts<'a> {
     pub table: &'a Table,
     pub corpus: &'a Corpus,
-    pub journal: &'a Journal,
+    pub journals: &'a Journals<'a>,
     pub observer: &'a dyn Observer,
     pub cancel: &'a Cancel,
 }
@@ -211,14 +274,19 @@ impl Texts<'_> {
 
     /// A window as it is written.
     fn window(&self, ordinal: usize) -> Result<ScoredWindow> {
-        scored_window(self.table, self.corpus, self.journal, ordinal)
+        scored_window(self.table, self.corpus, self.journals, ordinal)
     }
 }
 
 /// A window as it is written.
-pub(super) fn scored_window(table: &Table, corpus: &Corpus, journal: &Journal, ordinal: usize) -> Result<ScoredWindow> {
+pub(super) fn scored_window(
+    table: &Table,
+    corpus: &Corpus,
+    journals: &Journals,
+    ordinal: usize,
+) -> Result<ScoredWindow> {
     let candidate = table.selector.candidate(ordinal);
-    let Entry::Window(window) = journal.read(table.windows[ordinal].entry)? else {
+    let Entry::Window(window) = journals.of(ordinal).read(table.windows[ordinal].entry)? else {
         return Err(changed_journal(candidate.id));
     };
     let document = candidate.id.rsplit_once('#').map_or(candidate.id, |parts| parts.0);

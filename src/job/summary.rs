@@ -32,6 +32,8 @@ pub struct Summary {
     pub files_rejected: u64,
     /// Windows that have scores.
     pub windows: u64,
+    /// Of those, the windows that the setting `filter` left out of the selection.
+    pub windows_filtered: u64,
     /// Windows that made the cut.
     pub windows_selected: u64,
     /// Tokens of the windows that made the cut.

@@ -143,13 +143,12 @@ impl Table {
     }
 
     /// Leaves out what came after a mark.
-    pub fn rewind(&mut self, mark: Mark) -> Result<()> {
-        if self.windows.len() > mark.windows {
-            self.retain(|ordinal| ordinal < mark.windows)?;
-        }
+    pub fn rewind(&mut self, mark: Mark) {
+        self.selector.truncate(mark.windows);
+        self.windows.truncate(mark.windows);
+        self.errors.truncate(mark.windows);
         self.documents.truncate(mark.documents);
         (self.rows_computed, self.rows_of_exact_scores) = (mark.rows_computed, mark.rows_of_exact_scores);
-        Ok(())
     }
 
     pub fn add_document(&mut self, row: DocumentRow) {

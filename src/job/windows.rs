@@ -5,6 +5,7 @@ use std::path::Path;
 
 use super::batches::read_ahead;
 use super::keeping::Rejecting;
+use super::entry::RejectKind;
 use super::ledger::Ledger;
 use super::lines::{WindowLine, window_id};
 use super::observer::{Observer, Progress, Stage};
@@ -65,9 +66,9 @@ pub fn cut_windows<P: AsRef<Path>>(
                     }
                     continue;
                 }
-                Item::Reject { reject, is_duplicate } => {
+                Item::Reject { reject, kind } => {
                     summary.counts.rejected += 1;
-                    summary.duplicates += u64::from(is_duplicate);
+                    summary.duplicates += u64::from(kind == Some(RejectKind::Duplicate));
                     reject
                 }
                 Item::Failed(reject) => {

@@ -12,6 +12,8 @@ mod text;
 
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
+
 use crate::calibrate::Calibration;
 use crate::error::{Error, ErrorKind, Result};
 
@@ -44,7 +46,7 @@ pub struct Report {
 }
 
 /// The model that scored the windows.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ModelSummary {
     /// The checkpoint's own name.
     pub name: String,

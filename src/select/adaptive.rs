@@ -105,12 +105,16 @@ pub fn in_doubt(
         let message = format!("{} standard errors of {} windows", errors.len(), selector.len());
         return Err(Error::new(ErrorKind::InvalidArgument, message));
     }
+    if method.max_per_document.is_some() || matches!(method.cut, Cut::TotalTokenBudget(_)) {
+        let message = "doubts are told of cuts of each category by itself: not with max_per_document or total_token_budget";
+        return Err(Error::new(ErrorKind::InvalidSetting, message));
+    }
     let sorted = selector.sorted();
     let all = sorted.checked(method)?;
     let starts = all.iter().scan(0, |next, (_, ordinals)| Some(std::mem::replace(next, *next + ordinals.len())));
     let starts: Vec<_> = starts.collect();
-    let categories = all.par_iter().zip(starts).filter_map(|((_, ordinals), start)| {
-        Category::new(selector, errors, ordinals, start, method).filter(Category::can_change)
+    let categories = all.par_iter().zip(starts).filter_map(|((name, ordinals), start)| {
+        Category::new(selector, errors, ordinals, start, method, method.cut_of(name)).filter(Category::can_change)
     });
     let categories: Vec<_> = categories.collect();
     let most_draws = (TOLERATED_DRAWS as f64 / (1.0 - confidence)).ceil() as usize;
@@ -182,7 +186,9 @@ struct Category<'a> {
     strengths: Estimates,
     uniformities: Estimates,
     token_counts: Vec<u64>,
-    method: Method,
+    standardize: Standardize,
+    alpha: f64,
+    cut: Cut,
     /// Which windows the estimates select.
     selection: Vec<bool>,
 }
@@ -223,6 +229,7 @@ impl<'a> Category<'a> {
         ordinals: &'a [usize],
         start: usize,
         method: &Method,
+        cut: Cut,
     ) -> Option<Self> {
         if ordinals.iter().all(|ordinal| errors[*ordinal].is_exact()) {
             return None;
@@ -235,12 +242,14 @@ impl<'a> Category<'a> {
             values: ordinals.iter().map(|ordinal| selector.uniformity(*ordinal)).collect(),
             errors: ordinals.iter().map(|ordinal| errors[*ordinal].distribution_uniformity).collect(),
         };
-        let token_counts = match method.cut {
+        let token_counts = match cut {
             Cut::TokenBudget(_) => ordinals.iter().map(|ordinal| selector.measure(*ordinal).token_count).collect(),
             _ => Vec::new(),
         };
         let selection = Vec::new();
-        let mut category = Self { start, ordinals, strengths, uniformities, token_counts, method: *method, selection };
+        let Method { standardize, alpha, .. } = *method;
+        let mut category =
+            Self { start, ordinals, strengths, uniformities, token_counts, standardize, alpha, cut, selection };
         category.selection = category.select(&category.strengths.values, &category.uniformities.values);
         Some(category)
     }
@@ -248,13 +257,13 @@ impl<'a> Category<'a> {
     /// Whether errors can change the selection: not where the cut takes all windows or none, whatever their scores.
     fn can_change(&self) -> bool {
         let windows = self.ordinals.len();
-        match self.method.cut {
+        match self.cut {
             Cut::Threshold(_) => true,
             Cut::Ratio(_) | Cut::Count(_) => {
-                let count = self.method.cut.selected(std::iter::repeat_n((0.0, 0), windows));
+                let count = self.cut.selected(windows, std::iter::repeat_n((0.0, 0), windows));
                 count > 0 && count < windows
             }
-            Cut::TokenBudget(budget) => {
+            Cut::TokenBudget(budget) | Cut::TotalTokenBudget(budget) => {
                 let all = self.token_counts.iter().fold(0u64, |sum, count| sum.saturating_add(*count));
                 all > budget && self.token_counts.iter().any(|count| *count <= budget)
             }
@@ -274,7 +283,7 @@ impl<'a> Category<'a> {
 
     /// Which windows are selected by some scores.
     fn select(&self, strengths: &[f64], uniformities: &[f64]) -> Vec<bool> {
-        let Method { standardize, alpha, cut, .. } = self.method;
+        let Self { standardize, alpha, cut, .. } = *self;
         let scores = super::long_distance_dependency_scores(strengths, uniformities, standardize, alpha);
         if let Cut::Threshold(threshold) = cut {
             return scores.iter().map(|score| *score >= threshold).collect();
@@ -284,9 +293,9 @@ impl<'a> Category<'a> {
         let count = match cut {
             Cut::TokenBudget(_) => {
                 order.sort_unstable_by(by_rank);
-                cut.selected(order.iter().map(|(member, score)| (*score, self.token_counts[*member])))
+                cut.selected(order.len(), order.iter().map(|(member, score)| (*score, self.token_counts[*member])))
             }
-            _ => cut.selected(order.iter().map(|(_, score)| (*score, 0))),
+            _ => cut.selected(order.len(), order.iter().map(|(_, score)| (*score, 0))),
         };
         if count < order.len() {
             order.select_nth_unstable_by(count, by_rank);
@@ -306,8 +315,8 @@ impl<'a> Category<'a> {
     /// own error, their error tilts the ranking of exact scores.
     fn deciding_the_scales(&self) -> Vec<usize> {
         let mut influences = vec![0.0; self.ordinals.len()];
-        self.strengths.add_influences(&mut influences, 1.0, self.method.cut);
-        self.uniformities.add_influences(&mut influences, self.method.alpha, self.method.cut);
+        self.strengths.add_influences(&mut influences, 1.0, self.cut);
+        self.uniformities.add_influences(&mut influences, self.alpha, self.cut);
         let is_inexact =
             |member: &usize| self.strengths.errors[*member] > 0.0 || self.uniformities.errors[*member] > 0.0;
         let mut order: Vec<_> = (0..influences.len()).filter(is_inexact).collect();

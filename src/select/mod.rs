@@ -4,9 +4,15 @@
 //! them ranked and owned; [`Selector::sorted`] ranks category by category, and names windows by their ordinals alone.
 
 mod adaptive;
+mod budget;
+mod explanation;
+mod filter;
 mod forecast;
 mod ranking;
 mod selector;
+
+use std::collections::BTreeMap;
+use std::num::NonZeroUsize;
 
 use serde::{Deserialize, Serialize};
 
@@ -14,6 +20,8 @@ use crate::attention::FarRegion;
 use crate::choice::Choice;
 
 pub use adaptive::{MOST_CONFIDENCE, StandardErrors, in_doubt};
+pub use explanation::{Explanation, Fate, Neighbour};
+pub use filter::{Filter, NoFilter};
 pub use forecast::{Forecast, Rounds, forecast};
 pub use ranking::{Duplicate, Ranking, Sorted, Standing, long_distance_dependency_scores};
 pub use selector::Selector;
@@ -31,7 +39,8 @@ impl Choice for Standardize {
     const NAMES: &'static [(&'static str, Self)] = &[("z-score", Self::ZScore), ("min-max", Self::MinMax)];
 }
 
-/// Which windows of a category, from the highest score down, are selected.
+/// Which windows of a category, from the highest score down, are selected. Those of a document that has given as many as
+/// [`Method::max_per_document`] allows are passed over, and their places go to the next.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Cut {
     /// This share of the windows, rounded down.
@@ -40,6 +49,9 @@ pub enum Cut {
     Count(usize),
     /// The windows down to the first that would bring their tokens together over this many.
     TokenBudget(u64),
+    /// As [`Cut::TokenBudget`], with this many tokens for all categories together, shared out by [`Method::weights`]. What a
+    /// category is too small for goes to the others.
+    TotalTokenBudget(u64),
     /// The windows whose long-distance dependency score is at least this.
     Threshold(f64),
 }
@@ -62,7 +74,7 @@ impl Choice for MixedLengths {
 }
 
 /// How windows are ranked and cut.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Method {
     /// `Std` of Eq. 8.
     pub standardize: Standardize,
@@ -70,6 +82,12 @@ pub struct Method {
     pub alpha: f64,
     /// Which of the ranked windows are selected.
     pub cut: Cut,
+    /// Categories with a cut of their own, which takes the place of `cut`.
+    pub category_cuts: BTreeMap<String, Cut>,
+    /// Of [`Cut::TotalTokenBudget`]: the weights of categories, 1 for those that are not named.
+    pub weights: BTreeMap<String, f64>,
+    /// How many windows of one document, by [`document_of`], may be selected in a category; none for any number.
+    pub max_per_document: Option<NonZeroUsize>,
     /// Whether windows that were measured differently may compete.
     pub mixed_lengths: MixedLengths,
 }
@@ -77,7 +95,34 @@ pub struct Method {
 impl Method {
     /// A method that refuses mixed lengths.
     pub fn new(standardize: Standardize, alpha: f64, cut: Cut) -> Self {
-        Self { standardize, alpha, cut, mixed_lengths: MixedLengths::Refuse }
+        Self {
+            standardize,
+            alpha,
+            cut,
+            category_cuts: BTreeMap::new(),
+            weights: BTreeMap::new(),
+            max_per_document: None,
+            mixed_lengths: MixedLengths::Refuse,
+        }
+    }
+
+    /// The cut of a category.
+    pub fn cut_of(&self, category: &str) -> Cut {
+        self.category_cuts.get(category).copied().unwrap_or(self.cut)
+    }
+
+    /// Whether the tokens of windows must be known.
+    pub fn needs_token_counts(&self) -> bool {
+        let needs = |cut: &Cut| matches!(cut, Cut::TokenBudget(_) | Cut::TotalTokenBudget(_));
+        needs(&self.cut) || self.category_cuts.values().any(needs)
+    }
+}
+
+/// The document of a window: its id up to the `#` before its number, or the whole id where there is none.
+pub fn document_of(id: &str) -> &str {
+    match id.rsplit_once('#') {
+        Some((document, number)) if !number.is_empty() && number.bytes().all(|digit| digit.is_ascii_digit()) => document,
+        _ => id,
     }
 }
 
@@ -110,6 +155,20 @@ impl<S: AsRef<str>> Candidate<S> {
             far: *far,
             dependency_strength: *dependency_strength,
             distribution_uniformity: *distribution_uniformity,
+        }
+    }
+}
+
+impl<S> Candidate<S> {
+    /// The number in a column of scores, by the name that it has in files; none for other names, and where it is not known.
+    pub fn column(&self, name: &str) -> Option<f64> {
+        match name {
+            "token_count" => Some(self.token_count as f64).filter(|count| *count > 0.0),
+            "min_distance" => self.far.map(|far| far.min_distance as f64),
+            "sink_tokens" => self.far.map(|far| far.sink_tokens as f64),
+            "dependency_strength" => Some(self.dependency_strength),
+            "distribution_uniformity" => Some(self.distribution_uniformity),
+            _ => None,
         }
     }
 }

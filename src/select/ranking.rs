@@ -1,19 +1,26 @@
 //! Candidates ranked and cut, category by category.
 
+use std::collections::{BTreeMap, HashMap};
+use std::num::NonZeroUsize;
+
 use rayon::prelude::*;
 
+use super::budget::{Claim, share};
 use super::selector::Selector;
-use super::{Cut, Method, MixedLengths, Standardize};
+use super::{Cut, Filter, Method, MixedLengths, Ranked, Standardize, document_of};
 use crate::error::{Error, ErrorKind, Result};
 
 /// Measures this share apart are those of windows cut at one length, whose texts were tokenized again.
 const SAME_LENGTH_SHARE: u64 = 16;
 
+/// Categories that a message lists.
+const MOST_NAMES: usize = 20;
+
 /// The candidates of a selector by category, in the order of bytes, and by id.
 pub struct Sorted<'a> {
-    selector: &'a Selector,
+    pub(super) selector: &'a Selector,
     /// Of each category its name and the ordinals of its candidates in the order of their ids.
-    categories: Vec<(&'a str, Vec<usize>)>,
+    pub(super) categories: Vec<(&'a str, Vec<usize>)>,
 }
 
 /// A candidate whose id another one of its category had before.
@@ -32,8 +39,11 @@ pub struct Ranking<'a> {
     pub category: &'a str,
     /// The highest score first, and equal ones by id.
     pub windows: Vec<Standing>,
-    /// How many of the first make the cut.
-    pub selected: usize,
+    /// The first so many make the cut, but for those that were passed over.
+    pub end: usize,
+    /// Places among these, counted from 0, whose documents have as many better windows as [`Method::max_per_document`]
+    /// allows.
+    pub passed_over: Vec<usize>,
 }
 
 /// A candidate with its long-distance dependency score.
@@ -47,8 +57,20 @@ pub struct Standing {
 
 impl Ranking<'_> {
     /// The windows that make the cut, the highest score first.
-    pub fn selected(&self) -> &[Standing] {
-        &self.windows[..self.selected]
+    pub fn selected(&self) -> impl Iterator<Item = &Standing> {
+        let mut passed_over = self.passed_over.iter().peekable();
+        let is_selected = move |place: &usize| passed_over.next_if_eq(&place).is_none();
+        (0..self.end).filter(is_selected).map(|place| &self.windows[place])
+    }
+
+    /// How many windows make the cut.
+    pub fn count_selected(&self) -> usize {
+        self.end - self.passed_over.len()
+    }
+
+    /// Whether the window at a place, counted from 0, makes the cut.
+    pub fn is_selected(&self, place: usize) -> bool {
+        place < self.end && self.passed_over.binary_search(&place).is_err()
     }
 }
 
@@ -91,13 +113,92 @@ impl<'a> Sorted<'a> {
     ///
     /// # Errors
     /// [`ErrorKind::InvalidArgument`] where two candidates of a category have the same id, and, with
-    /// [`MixedLengths::Refuse`], where they were measured differently.
+    /// [`MixedLengths::Refuse`], where they were measured differently; [`ErrorKind::InvalidSetting`] where a cut or a weight
+    /// is of a category that is not there.
     pub fn rankings(&self, method: &Method) -> impl Iterator<Item = Result<Ranking<'a>>> {
-        let method = *method;
-        self.categories.iter().map(move |(name, ordinals)| {
+        let method = method.clone();
+        let (failure, cuts) = match self.cuts(&method) {
+            Ok(cuts) => (None, cuts),
+            Err(error) => (Some(Err(error)), Vec::new()),
+        };
+        let rankings = self.categories.iter().zip(cuts).map(move |((name, ordinals), cut)| {
             self.check(name, ordinals, &method)?;
-            Ok(self.rank(name, ordinals, &method))
-        })
+            Ok(self.rank(name, ordinals, &method, cut))
+        });
+        failure.into_iter().chain(rankings)
+    }
+
+    /// All rankings at once, with candidates of their own.
+    ///
+    /// # Errors
+    /// Those of [`Sorted::rankings`].
+    pub fn ranked(&self, method: &Method) -> Result<BTreeMap<String, Vec<Ranked>>> {
+        let owned = |ranking: Ranking<'_>| {
+            let ranked = ranking.windows.iter().enumerate().map(|(place, standing)| Ranked {
+                candidate: self.selector.candidate(standing.ordinal).to_owned(),
+                long_distance_dependency_score: standing.long_distance_dependency_score,
+                selected: ranking.is_selected(place),
+            });
+            (ranking.category.to_owned(), ranked.collect())
+        };
+        self.rankings(method).map(|ranking| ranking.map(owned)).collect()
+    }
+
+    /// Leaves out the candidates for which a filter does not hold, or that have no number in one of its columns, as if they
+    /// had not been added, and tells how many. `column` gives the numbers of the candidate with an ordinal.
+    ///
+    /// # Errors
+    /// [`ErrorKind::InvalidSetting`] where no candidate has numbers in all columns; those of `column`.
+    pub fn filter(
+        &mut self,
+        filter: &Filter,
+        mut column: impl FnMut(usize, &str) -> Result<Option<f64>>,
+    ) -> Result<usize> {
+        let (mut left_out, mut has_columns) = (0, filter.is_empty() || self.selector.is_empty());
+        for (_, ordinals) in &mut self.categories {
+            let mut kept = Vec::new();
+            for ordinal in ordinals.drain(..) {
+                let holds = filter.holds(|name| column(ordinal, name))?;
+                has_columns |= holds.is_some();
+                match holds {
+                    Some(true) => kept.push(ordinal),
+                    _ => left_out += 1,
+                }
+            }
+            *ordinals = kept;
+        }
+        self.categories.retain(|(_, ordinals)| !ordinals.is_empty());
+        if has_columns {
+            return Ok(left_out);
+        }
+        let columns: Vec<_> = filter.columns().collect();
+        let message = format!("the filter asks for {}, and no window has numbers there", columns.join(", "));
+        Err(Error::new(ErrorKind::InvalidSetting, message))
+    }
+
+    /// The cut of each category.
+    pub(super) fn cuts(&self, method: &Method) -> Result<Vec<Cut>> {
+        self.check_names(method)?;
+        let cuts = self.categories.iter().map(|(name, _)| method.cut_of(name)).collect();
+        let Cut::TotalTokenBudget(budget) = method.cut else { return Ok(cuts) };
+        let claim = |(name, ordinals): &(&str, Vec<usize>)| {
+            let all = self.rank(name, ordinals, method, Cut::Ratio(1.0));
+            let tokens = all.selected().map(|standing| self.selector.measure(standing.ordinal).token_count).sum();
+            Claim { weight: method.weights.get(*name).copied().unwrap_or(1.0), tokens }
+        };
+        let claims: Vec<_> = self.categories.iter().map(claim).collect();
+        Ok(share(budget, &claims).into_iter().map(Cut::TokenBudget).collect())
+    }
+
+    /// Refuses cuts and weights of categories that are not there.
+    fn check_names(&self, method: &Method) -> Result<()> {
+        let names = || self.categories.iter().map(|(name, _)| *name);
+        let mut asked = method.category_cuts.keys().chain(method.weights.keys());
+        let Some(unknown) = asked.find(|asked| names().all(|name| name != *asked)) else { return Ok(()) };
+        let known: Vec<_> = names().take(MOST_NAMES).collect();
+        let more = if self.categories.len() > MOST_NAMES { ", …" } else { "" };
+        let message = format!("there is no category {unknown}: there are {}{more}", known.join(", "));
+        Err(Error::new(ErrorKind::InvalidSetting, message))
     }
 
     /// The categories with their ordinals in the order of ids, checked as for a ranking.
@@ -106,7 +207,7 @@ impl<'a> Sorted<'a> {
         Ok(&self.categories)
     }
 
-    fn check(&self, category: &str, ordinals: &[usize], method: &Method) -> Result<()> {
+    pub(super) fn check(&self, category: &str, ordinals: &[usize], method: &Method) -> Result<()> {
         let selector = self.selector;
         if let Some(twins) = ordinals.windows(2).find(|pair| selector.id(pair[0]) == selector.id(pair[1])) {
             let message = format!("window {} of category {category} was given twice", selector.id(twins[0]));
@@ -118,7 +219,7 @@ impl<'a> Sorted<'a> {
         }
     }
 
-    fn rank(&self, category: &'a str, ordinals: &[usize], method: &Method) -> Ranking<'a> {
+    pub(super) fn rank(&self, category: &'a str, ordinals: &[usize], method: &Method, cut: Cut) -> Ranking<'a> {
         let selector = self.selector;
         // Sums of floats depend on their order, and that of ids does not depend on the input's.
         let strength = Scale::of(ordinals.iter().map(|ordinal| selector.strength(*ordinal)), method.standardize);
@@ -131,23 +232,46 @@ impl<'a> Sorted<'a> {
         let mut windows: Vec<_> = ordinals.iter().map(standing).collect();
         // A stable sort: equal scores stay in the order of ids.
         windows.sort_by(|a, b| b.long_distance_dependency_score.total_cmp(&a.long_distance_dependency_score));
-        let ranked = windows
-            .iter()
-            .map(|standing| (standing.long_distance_dependency_score, selector.measure(standing.ordinal).token_count));
-        let selected = method.cut.selected(ranked);
-        Ranking { category, windows, selected }
+        let mut passed_over = match method.max_per_document {
+            Some(most) => beyond_document_limit(selector, &windows, most),
+            None => Vec::new(),
+        };
+        let places = || {
+            let mut passed = passed_over.iter().peekable();
+            (0..windows.len()).filter(move |place| passed.next_if_eq(&place).is_none())
+        };
+        let ranked = places().map(|place| {
+            let Standing { ordinal, long_distance_dependency_score } = windows[place];
+            (long_distance_dependency_score, selector.measure(ordinal).token_count)
+        });
+        let selected = cut.selected(windows.len(), ranked).min(windows.len() - passed_over.len());
+        let last = selected.checked_sub(1).and_then(|before| places().nth(before));
+        let end = last.map_or(0, |last| last + 1);
+        passed_over.truncate(passed_over.partition_point(|place| *place < end));
+        Ranking { category, windows, end, passed_over }
     }
 }
 
+/// The places of windows whose documents have so many better ones already.
+fn beyond_document_limit(selector: &Selector, windows: &[Standing], most: NonZeroUsize) -> Vec<usize> {
+    let mut taken: HashMap<&str, usize> = HashMap::new();
+    let mut is_beyond = |place: &usize| {
+        let count = taken.entry(document_of(selector.id(windows[*place].ordinal))).or_default();
+        *count += 1;
+        *count > most.get()
+    };
+    (0..windows.len()).filter(&mut is_beyond).collect()
+}
+
 impl Cut {
-    /// How many of a category's windows make the cut, of which the scores and token counts are given by rank.
-    pub(super) fn selected(self, ranked: impl ExactSizeIterator<Item = (f64, u64)>) -> usize {
-        let windows = ranked.len();
+    /// How many of the windows make the cut that are given by rank, with scores and token counts, of a category with so many
+    /// windows. A budget for all categories must have been shared out.
+    pub(super) fn selected(self, windows: usize, ranked: impl Iterator<Item = (f64, u64)>) -> usize {
         match self {
             // 0.29 of 100 is 29, though its product in floating point is a little less.
             Self::Ratio(ratio) => ((windows as f64 * ratio * (1.0 + 1e-12)) as usize).min(windows),
             Self::Count(count) => count.min(windows),
-            Self::TokenBudget(budget) => {
+            Self::TokenBudget(budget) | Self::TotalTokenBudget(budget) => {
                 let mut tokens = 0u64;
                 let fits = |(_, token_count): &(f64, u64)| {
                     tokens = tokens.saturating_add(*token_count);
@@ -277,7 +401,7 @@ mod tests {
 
     use super::*;
     use crate::attention::FarRegion;
-    use crate::select::{Candidate, Ranked};
+    use crate::select::Candidate;
 
     fn candidate(id: &str, dependency_strength: f64, distribution_uniformity: f64) -> Candidate {
         let (id, category) = (id.to_owned(), "books".to_owned());
@@ -365,7 +489,7 @@ mod tests {
         assert_eq!(duplicates.collect::<Vec<_>>(), [(2, 0), (4, 1), (5, 0)]);
         let ranking = sorted.rankings(&Method::new(Standardize::ZScore, 0.5, Cut::Count(2))).next().unwrap().unwrap();
         let ordinals = |windows: &[Standing]| windows.iter().map(|window| window.ordinal).collect::<Vec<_>>();
-        assert_eq!((ordinals(&ranking.windows), ordinals(ranking.selected())), (vec![0, 3, 1], vec![0, 3]));
+        assert_eq!((ordinals(&ranking.windows), ordinals(&ranking.selected().copied().collect::<Vec<_>>())), (vec![0, 3, 1], vec![0, 3]));
     }
 
     #[test]
@@ -393,7 +517,7 @@ mod tests {
         // Tokenized again, or not known.
         assert_eq!(refused(window(), measured("b", 4091, Some((1022, 4)))), None);
         assert_eq!(refused(window(), measured("b", 0, None)), None);
-        let allowed = Method { mixed_lengths: MixedLengths::Allow, ..method };
+        let allowed = Method { mixed_lengths: MixedLengths::Allow, ..method.clone() };
         selector(&[measured("b", 3, None), window()]).rank(&allowed).unwrap();
     }
 

@@ -5,7 +5,7 @@ use std::hash::Hash;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Candidate, Method, Ranked, Ranking, Sorted};
+use super::{Candidate, Method, Ranked, Sorted};
 use crate::attention::FarRegion;
 use crate::error::{Error, ErrorKind, Result};
 
@@ -164,21 +164,23 @@ impl Selector {
         Ok(())
     }
 
+    /// Leaves out all but the first candidates.
+    pub fn truncate(&mut self, count: usize) {
+        self.id_ends.truncate(count);
+        self.ids.truncate(self.id_ends.last().copied().unwrap_or_default());
+        self.category_numbers.truncate(count);
+        self.measure_numbers.truncate(count);
+        self.strengths.truncate(count);
+        self.uniformities.truncate(count);
+    }
+
     /// Ranks the candidates of each category by their long-distance dependency score, highest first and equal ones by
     /// id, and cuts. [`Selector::sorted`] does it in less memory.
     ///
     /// # Errors
     /// Those of [`Sorted::rankings`].
     pub fn rank(&self, method: &Method) -> Result<BTreeMap<String, Vec<Ranked>>> {
-        let owned = |ranking: Ranking<'_>| {
-            let ranked = ranking.windows.iter().enumerate().map(|(rank, standing)| Ranked {
-                candidate: self.candidate(standing.ordinal).to_owned(),
-                long_distance_dependency_score: standing.long_distance_dependency_score,
-                selected: rank < ranking.selected,
-            });
-            (ranking.category.to_owned(), ranked.collect())
-        };
-        self.sorted().rankings(method).map(|ranking| ranking.map(owned)).collect()
+        self.sorted().ranked(method)
     }
 
     /// Sorts the candidates by category and id, from which they can be ranked. Takes 8 bytes a candidate.

@@ -27,11 +27,25 @@ pub const SCORE_SETTINGS: [&str; 15] = [
 ];
 
 /// Settings of a selection.
-pub const SELECT_SETTINGS: [&str; 7] =
-    ["ratio", "count", "token_budget", "threshold", "alpha", "standardize", "mixed_lengths"];
+pub const SELECT_SETTINGS: [&str; 13] = [
+    "ratio",
+    "count",
+    "token_budget",
+    "total_token_budget",
+    "category_weights",
+    "category_cuts",
+    "max_per_document",
+    "filter",
+    "explain",
+    "threshold",
+    "alpha",
+    "standardize",
+    "mixed_lengths",
+];
 
 /// Settings of what is read, and of what becomes of what cannot be.
-pub const JOB_SETTINGS: [&str; 5] = ["text_field", "id_field", "category_field", "document_limit", "on_error"];
+pub const JOB_SETTINGS: [&str; 7] =
+    ["text_field", "id_field", "category_field", "category", "shard", "document_limit", "on_error"];
 
 /// Settings that are switches on the command line: given, they are true.
 const SWITCHES: [&str; 5] = ["adaptive", "per_head", "gain", "keep_fields", "heads"];

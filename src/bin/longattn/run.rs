@@ -11,7 +11,7 @@ use longattn::model::Scorer;
 
 use crate::flags::{self, JOB_SETTINGS, SCORE_SETTINGS, SELECT_SETTINGS, WithSettings};
 use crate::progress::{self, INTERRUPT, Terminal};
-use crate::{table, told};
+use crate::told;
 
 pub fn command(command: Command) -> Command {
     command
@@ -24,7 +24,9 @@ pub fn command(command: Command) -> Command {
              of attention first, as many as --rows says or one in 16, and only those whose standard errors leave in doubt on \
              which side of the cut they fall are scored again on four times as many and at last on all, until the selection \
              equals the exact one with the probability --confidence. Where exact scores are cheaper, it says so and makes \
-             those.",
+             those.\n\nWith --shard I/N only the I-th of N shares of the corpus is scored, into a result directory of its own. \
+             N such runs need nothing of each other, on one machine or many; `longattn select` then selects from all N result \
+             directories at once.",
         )
         .arg(flags::inputs("JSONL files, text files and folders of them, or - for JSON lines on standard input"))
         .arg(flags::model())
@@ -56,15 +58,15 @@ pub fn execute(matches: &ArgMatches) -> Result<()> {
     let selection = job.run(&terminal, &INTERRUPT);
     terminal.finish();
     let selection = selection?;
-    if !flags::is_quiet(matches) && !selection.categories.is_empty() {
-        table::print(&table::ranking(&selection.categories).to_string());
-    }
     tell(&terminal, &selection, &config);
-    if selection.summary.rejects() > 0 {
-        terminal.tell(&told::rejects(&selection.summary, &output.join("rejects.jsonl")));
+    if let Some(shard) = config.shard {
+        let windows = progress::count(selection.summary.windows, "window");
+        terminal.tell(&format!("{}; {windows} scored", told::documents(&selection.summary)));
+        let (of, output) = (shard.of(), output.display());
+        terminal.tell(&format!("shard {shard} is done: select from all {of} with `longattn select`, {output} among them"));
+        return Ok(());
     }
-    let tokens = progress::count(selection.summary.tokens_selected, "selected token");
-    terminal.tell(&format!("{tokens} in {}; see report.html beside it", output.join("selected.jsonl").display()));
+    told::selection(&terminal, &selection, output, !flags::is_quiet(matches));
     terminal.tell(&told::balance(&selection.summary));
     Ok(())
 }

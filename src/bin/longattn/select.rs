@@ -1,23 +1,26 @@
 //! `longattn select`: scores to the best windows.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::{Arg, ArgAction, ArgMatches, Command, value_parser};
-use longattn::Result;
 use longattn::corpus::{Output, Rejects, STANDARD_STREAM};
-use longattn::job::{FileSelection, select_files};
+use longattn::job::{FileSelection, ResultDirectory, Results, select_files};
+use longattn::{Config, Error, ErrorKind, Result};
 
 use crate::flags::{self, SELECT_SETTINGS, WithSettings};
-use crate::progress;
+use crate::progress::{self, INTERRUPT, Terminal};
+use crate::told;
 
 pub fn command(command: Command) -> Command {
     command
         .about("Select the best windows of each category by their scores")
         .long_about(
             "Reads scores as `score` or the released LongAttn code writes them, and writes the lines of the selected \
-             windows, in the order of the input, each with its long-distance dependency score as `lds`.",
+             windows, in the order of the input, each with its long-distance dependency score as `lds`.\n\nOr takes the result \
+             directory of `run`, or those of all shards of a corpus (`run --shard`), needs no model, and writes into the \
+             directory -o what one `run` would have written: the same bytes. The inputs must be where they were.",
         )
-        .arg(flags::inputs("JSONL files with scores, folders of such, or - for standard input"))
+        .arg(flags::inputs("JSONL files with scores, folders of such, or - for standard input; or result directories of `run`"))
         .arg(
             Arg::new("windows")
                 .long("windows")
@@ -26,36 +29,82 @@ pub fn command(command: Command) -> Command {
                 .action(ArgAction::Append)
                 .value_parser(value_parser!(PathBuf)),
         )
-        .arg(flags::output("Where the selected windows go, as JSON lines").default_value(STANDARD_STREAM))
+        .arg(
+            flags::output("Where the selected windows go, as JSON lines; of result directories, the directory for everything")
+                .default_value(STANDARD_STREAM),
+        )
         .args([flags::rejects(), flags::quiet()])
         .with_settings(&SELECT_SETTINGS)
 }
 
 pub fn execute(matches: &ArgMatches) -> Result<()> {
-    let method = flags::config(matches)?.method()?;
+    let config = flags::config(matches)?;
+    let inputs = flags::inputs_of(matches);
+    let directories = inputs.iter().filter(|input| ResultDirectory::is_one(input)).count();
+    match directories {
+        0 => from_files(matches, &inputs, &config),
+        _ if directories == inputs.len() && !matches.contains_id("windows") => from_results(matches, &inputs, &config),
+        _ => {
+            let message = "result directories of `run` are selected from by themselves, without files of scores or windows";
+            Err(Error::new(ErrorKind::InvalidArgument, message))
+        }
+    }
+}
+
+fn from_results(matches: &ArgMatches, inputs: &[PathBuf], config: &Config) -> Result<()> {
+    progress::catch_interrupts()?;
+    let terminal = Terminal::new(flags::is_quiet(matches));
+    let output = flags::path_of(matches, "output");
+    let results = Results::open(inputs, &INTERRUPT)?;
+    let is_stream = output == Path::new(STANDARD_STREAM);
+    let selection = match is_stream {
+        true => {
+            let folder = tempfile::tempdir().map_err(|cause| Error::io("make a temporary directory", cause))?;
+            results.select_to(output, folder.path(), config, &terminal, &INTERRUPT)
+        }
+        false => results.select(output, config, &terminal, &INTERRUPT),
+    };
+    terminal.finish();
+    let selection = selection?;
+    if is_stream && !selection.is_written {
+        return Ok(());
+    }
+    if !is_stream {
+        told::selection(&terminal, &selection, output, !flags::is_quiet(matches));
+    }
+    terminal.tell(&told::balance(&selection.summary));
+    Ok(())
+}
+
+fn from_files(matches: &ArgMatches, inputs: &[PathBuf], config: &Config) -> Result<()> {
+    config.method()?;
     let output_path = flags::path_of(matches, "output");
     let mut output = Output::create(output_path)?;
     let rejects_path = flags::rejects_path(matches, "select", output_path);
     let mut rejects = Rejects::new(&rejects_path)?;
 
     let windows: Vec<_> = matches.get_many::<PathBuf>("windows").unwrap_or_default().cloned().collect();
-    let selection = select_files(&flags::inputs_of(matches), &windows, &method, &mut output, &mut rejects)?;
+    let selection = select_files(inputs, &windows, config, &mut output, &mut rejects)?;
     if output.finish()?.is_break() || flags::is_quiet(matches) {
         return Ok(());
     }
     if rejects.count() > 0 {
         eprintln!("{} in {}, each with its reason", progress::count(rejects.count(), "reject"), rejects_path.display());
     }
-    let FileSelection { windows, selected, duplicates, written } = selection;
+    let FileSelection { windows, selected, filtered, duplicates, written, explanation } = selection;
+    if let Some(explanation) = explanation {
+        eprintln!("{explanation}");
+    }
     if duplicates > 0 {
         let lines = progress::count(duplicates, "line");
         eprintln!(
             "{lines} left out because an earlier line of the category has the same id: score all files in one call"
         );
     }
+    let left_out = if filtered > 0 { format!(" + {filtered} filtered out") } else { String::new() };
     eprintln!(
-        "{} = {selected} selected + {} not selected; {written} written",
-        progress::count(windows, "window"),
+        "{} = {selected} selected + {} not selected{left_out}; {written} written",
+        progress::count(windows + filtered, "window"),
         windows - selected
     );
     Ok(())

@@ -2,9 +2,10 @@
 
 use std::path::Path;
 
-use longattn::job::Summary;
+use longattn::job::{Selection, Summary};
 
-use crate::progress::count;
+use crate::progress::{Terminal, count};
+use crate::table;
 
 /// The documents' line of the balance.
 pub fn documents(summary: &Summary) -> String {
@@ -20,12 +21,16 @@ pub fn balance(summary: &Summary) -> String {
         0 => String::new(),
         rejected => format!(" + {rejected} rejected"),
     };
+    let filtered = match summary.windows_filtered {
+        0 => String::new(),
+        filtered => format!(" + {filtered} filtered out"),
+    };
     format!(
-        "{}; {} = {} selected + {} not selected{rejected}",
+        "{}; {} = {} selected + {} not selected{filtered}{rejected}",
         documents(summary),
         count(summary.windows + summary.counts.windows_rejected, "window"),
         summary.windows_selected,
-        summary.windows - summary.windows_selected
+        summary.windows - summary.windows_selected - summary.windows_filtered
     )
 }
 
@@ -43,4 +48,16 @@ pub fn rejects(summary: &Summary, path: &Path) -> String {
         );
     }
     told
+}
+
+/// A selection in the directory of its outputs: its best and worst windows, the rejects, and where everything is.
+pub fn selection(terminal: &Terminal, selection: &Selection, directory: &Path, with_table: bool) {
+    if with_table && !selection.categories.is_empty() {
+        table::print(&table::ranking(&selection.categories).to_string());
+    }
+    if selection.summary.rejects() > 0 {
+        terminal.tell(&rejects(&selection.summary, &directory.join("rejects.jsonl")));
+    }
+    let tokens = count(selection.summary.tokens_selected, "selected token");
+    terminal.tell(&format!("{tokens} in {}; see report.html beside it", directory.join("selected.jsonl").display()));
 }

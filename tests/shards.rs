@@ -1,0 +1,276 @@
+//! Shards of a corpus: scored by processes that know nothing of each other, and selected from as if one had done it.
+
+mod common;
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Output, Stdio};
+use std::sync::Arc;
+use std::time::Duration;
+
+use longattn::job::{Job, Results, Selection};
+use longattn::model::Scorer;
+use longattn::{Cancel, Config, Result};
+use serde_json::json;
+use tempfile::TempDir;
+
+/// Everything that must not depend on how many processes there were. The report is compared without the work that it tells of.
+const RESULTS: [&str; 4] = ["selected.jsonl", "scores.jsonl", "rejects.jsonl", "chart.svg"];
+
+struct Workplace {
+    folder: TempDir,
+    settings: Vec<(&'static str, String)>,
+}
+
+impl Workplace {
+    fn new() -> Self {
+        Self { folder: tempfile::tempdir().unwrap(), settings: Vec::new() }
+    }
+
+    /// One file that is longer than a share, small ones, a compressed one, an empty one and a text; records without ids, twins
+    /// in one file and across files, bad ones, some that are too short.
+    fn with_corpus(documents: usize) -> Self {
+        let workplace = Self::new();
+        let mut large: Vec<_> = (0..documents).map(|number| document(None, number)).collect();
+        large.insert(3, document(Some("twin"), 1));
+        large.insert(documents / 2, document(Some("twin"), 2));
+        large.insert(documents / 3, "{\"id\": \"bad\"".to_owned());
+        large.insert(documents / 4, String::new());
+        workplace.write("corpus/large.jsonl", large.join("\n"));
+        workplace.write("corpus/a.jsonl", [document(Some("a1"), 5), document(Some("late"), 6)].join("\r\n"));
+        workplace.write("corpus/empty.jsonl", "");
+        workplace.write("corpus/z.jsonl", [document(Some("late"), 7), "{}".to_owned(), document(Some("twin"), 8)].join("\n"));
+        let mut packed = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+        packed.write_all([document(None, 9), document(Some("z1"), 10)].join("\n").as_bytes()).unwrap();
+        workplace.write("corpus/packed.jsonl.gz", packed.finish().unwrap());
+        workplace.write("corpus/text.txt", words(40, 3));
+        workplace
+    }
+
+    fn set(mut self, key: &'static str, value: &str) -> Self {
+        self.settings.push((key, value.to_owned()));
+        self
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    fn write(&self, name: &str, content: impl AsRef<[u8]>) {
+        let path = self.path(name);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(path, content).unwrap();
+    }
+
+    fn config(&self, shard: Option<&str>) -> Config {
+        let mut config = Config::default();
+        let onnxruntime = common::onnxruntime().display().to_string();
+        let settings = [("window", "60"), ("ratio", "0.5"), ("onnxruntime", &onnxruntime), ("earlier_results", "resume")];
+        settings.iter().for_each(|(key, value)| config.set(key, value).unwrap());
+        self.settings.iter().for_each(|(key, value)| config.set(key, value).unwrap());
+        shard.iter().for_each(|shard| config.set("shard", shard).unwrap());
+        config
+    }
+
+    fn run(&self, result: &str, shard: Option<&str>) -> Result<Selection> {
+        let config = self.config(shard);
+        let scorer = Arc::new(Scorer::open(&package(), &config)?);
+        Job::open(scorer, &[self.path("corpus")], &self.path(result), &config)?.run(&(), &Cancel::default())
+    }
+
+    /// Scores all shards, the last one first, and gives their directories.
+    fn run_all(&self, of: usize) -> Vec<PathBuf> {
+        let shards = (1..=of).rev().map(|number| {
+            let result = format!("shards-{of}/{number}");
+            self.run(&result, Some(&format!("{number}/{of}"))).unwrap();
+            self.path(&result)
+        });
+        shards.collect()
+    }
+
+    fn select(&self, directories: &[PathBuf], output: &str) -> Result<Selection> {
+        let cancel = Cancel::default();
+        Results::open(directories, &cancel)?.select(&self.path(output), &self.config(None), &(), &cancel)
+    }
+
+    fn refused(&self, directories: &[PathBuf]) -> String {
+        self.select(directories, "refused").expect_err("it should be refused").to_string()
+    }
+
+    fn results(&self, result: &str) -> BTreeMap<&'static str, String> {
+        RESULTS.map(|name| (name, fs::read_to_string(self.path(result).join(name)).unwrap_or_default())).into()
+    }
+
+    /// The report without the lines that tell of the work: how many calls, how long, how fast.
+    fn report(&self, result: &str) -> String {
+        let page = fs::read_to_string(self.path(result).join("report.html")).unwrap();
+        page.lines().filter(|line| !line.contains("second") && !line.contains("tokens scored")).collect()
+    }
+
+    fn command(&self, line: &str) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_longattn"));
+        command.args(line.split(' ')).current_dir(self.folder.path()).env("ORT_DYLIB_PATH", common::onnxruntime());
+        command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped());
+        command
+    }
+}
+
+fn package() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/tiny/query-key")
+}
+
+fn words(count: usize, seed: usize) -> String {
+    let words: Vec<_> = (0..count).map(|word| format!("w{}", (word * word * (seed % 5 + 3) + seed) % 61)).collect();
+    words.join(" ")
+}
+
+fn document(id: Option<&str>, number: usize) -> String {
+    let text = words(if number % 4 == 3 { 5 } else { 20 + 7 * (number % 13) }, number);
+    match id {
+        Some(id) => json!({"id": id, "text": text}).to_string(),
+        None => json!({"text": text, "note": "none"}).to_string(),
+    }
+}
+
+#[test]
+fn shards_give_what_one_process_gives() {
+    let workplace = Workplace::with_corpus(80).set("category", "books");
+    let one = workplace.run("one", None).unwrap();
+    for of in [1, 2, 3, 7, 40] {
+        let directories = workplace.run_all(of);
+        let merged = workplace.select(&directories, &format!("merged-{of}")).unwrap();
+        assert_eq!(workplace.results(&format!("merged-{of}")), workplace.results("one"), "{of} shards");
+        assert_eq!(workplace.report(&format!("merged-{of}")), workplace.report("one"), "{of} shards");
+        let (found, expected) = (merged.summary, one.summary);
+        assert_eq!((found.counts, found.duplicates), (expected.counts, expected.duplicates), "{of} shards");
+        assert_eq!((found.windows, found.windows_selected), (expected.windows, expected.windows_selected));
+        assert_eq!(merged.categories, one.categories);
+    }
+    // Another selection takes the place of an earlier one.
+    workplace.select(&workplace.run_all(3), "merged-2").unwrap();
+    assert_eq!(workplace.results("merged-2"), workplace.results("one"));
+}
+
+#[test]
+fn one_whole_result_is_selected_from_anew_without_a_model() {
+    let workplace = Workplace::with_corpus(20);
+    workplace.run("one", None).unwrap();
+    let workplace = workplace.set("ratio", "auto").set("count", "3");
+    workplace.run("again", None).unwrap();
+    workplace.select(&[workplace.path("one")], "selection").unwrap();
+    assert_eq!(workplace.results("selection"), workplace.results("again"));
+}
+
+#[test]
+fn a_shard_selects_nothing_and_is_gone_on_with() {
+    let workplace = Workplace::with_corpus(20);
+    let first = workplace.run("shard", Some("1/2")).unwrap();
+    assert!(first.categories.is_empty() && first.summary.windows > 0);
+    assert!(!workplace.path("shard/selected.jsonl").exists());
+    let again = workplace.run("shard", Some("1/2")).unwrap().summary;
+    assert_eq!((again.windows, again.counts.windows_known), (first.summary.windows, first.summary.windows));
+    let other = workplace.run("shard", Some("2/2")).unwrap_err().to_string();
+    assert!(other.contains("shard was 1/2 and is 2/2"), "{other}");
+    let adaptive = Workplace::with_corpus(4).set("adaptive", "true").run("adaptive", Some("1/2")).unwrap_err();
+    assert!(adaptive.to_string().contains("shard"), "{adaptive}");
+}
+
+#[test]
+fn what_is_missing_or_does_not_belong_is_named() {
+    let workplace = Workplace::with_corpus(20);
+    let directories = workplace.run_all(4);
+    let told = workplace.refused(&directories[1..]);
+    assert!(told.contains("shard 4/4 is missing"), "{told}");
+
+    let copied: Vec<_> = directories.iter().cloned().chain([workplace.path("copy")]).collect();
+    fs::create_dir(workplace.path("copy")).unwrap();
+    for name in ["job.json", "journal.jsonl"] {
+        fs::copy(directories[0].join(name), workplace.path("copy").join(name)).unwrap();
+    }
+    let told = workplace.refused(&copied);
+    assert!(told.contains("shard 4/4") && told.contains("given already"), "{told}");
+
+    let mut mixed = directories.clone();
+    workplace.run("of-three", Some("1/3")).unwrap();
+    mixed.push(workplace.path("of-three"));
+    assert!(workplace.refused(&mixed).contains("is none of 4"));
+
+    let other = Workplace::with_corpus(20).set("min_distance", "10");
+    other.run("shard", Some("4/4")).unwrap();
+    mixed = directories.clone();
+    mixed[0] = other.path("shard");
+    let told = workplace.refused(&mixed);
+    assert!(told.contains("has min_distance 10"), "{told}");
+
+    let journal = fs::read_to_string(directories[1].join("journal.jsonl")).unwrap();
+    let cut: Vec<_> = journal.lines().filter(|line| !line.contains("\"finished\"")).collect();
+    fs::write(directories[1].join("journal.jsonl"), cut.join("\n") + "\n").unwrap();
+    let told = workplace.refused(&directories);
+    assert!(told.contains("shard 3/4") && told.contains("did not end"), "{told}");
+    assert!(!workplace.path("refused").exists(), "nothing is written");
+    assert!(workplace.refused(&[workplace.path("corpus")]).contains("holds no results"));
+}
+
+#[test]
+fn inputs_that_changed_between_shards_are_noticed() {
+    let workplace = Workplace::with_corpus(20);
+    let directories = workplace.run_all(2);
+    workplace.write("corpus/new.jsonl", document(None, 1));
+    assert!(workplace.refused(&directories).contains("other inputs"));
+    fs::remove_file(workplace.path("corpus/new.jsonl")).unwrap();
+    workplace.select(&directories, "selection").unwrap();
+    let told = workplace.select(&directories, "shards-2/1").unwrap_err().to_string();
+    assert!(told.contains("has results already"), "{told}");
+}
+
+/// Waits until a process has begun its journal, and kills it.
+fn kill(mut child: Child, journal: &Path) {
+    while fs::metadata(journal).map_or(0, |file| file.len()) < 20_000 {
+        assert!(child.try_wait().unwrap().is_none(), "the process ended before it could be killed");
+        std::thread::sleep(Duration::from_millis(1));
+    }
+    child.kill().unwrap();
+    child.wait().unwrap();
+}
+
+fn succeed(output: Output) -> String {
+    let told = String::from_utf8(output.stderr).unwrap();
+    assert!(output.status.success(), "{told}");
+    told
+}
+
+#[test]
+fn eight_processes_of_which_three_are_killed_give_what_one_gives() {
+    let workplace = Workplace::with_corpus(6000);
+    let package = package();
+    let settings = format!("--model {} --window 60 --threads 1 --category books corpus", package.display());
+    succeed(workplace.command(&format!("run {settings} --ratio 0.1 -o one")).output().unwrap());
+    let start = |number: usize| {
+        workplace.command(&format!("run {settings} --shard {number}/8 -o shard-{number} --resume")).spawn().unwrap()
+    };
+    let children: Vec<_> = (1..=8).map(start).collect();
+    let mut killed = Vec::new();
+    for (number, child) in (1..).zip(children) {
+        match number {
+            2 | 5 | 7 => {
+                kill(child, &workplace.path(&format!("shard-{number}/journal.jsonl")));
+                killed.push(number);
+            }
+            _ => drop(succeed(child.wait_with_output().unwrap())),
+        }
+    }
+    let select = "select shard-1 shard-2 shard-3 shard-4 shard-5 shard-6 shard-7 shard-8 --ratio 0.1 -o selection";
+    let refused = workplace.command(select).output().unwrap();
+    let told = String::from_utf8(refused.stderr).unwrap();
+    assert!(!refused.status.success());
+    killed.iter().for_each(|number| assert!(told.contains(&format!("shard {number}/8")), "{told}"));
+    for number in killed {
+        let told = succeed(start(number).wait_with_output().unwrap());
+        assert!(told.contains("scored by an earlier run"), "{told}");
+    }
+    succeed(workplace.command(select).output().unwrap());
+    assert_eq!(workplace.results("selection"), workplace.results("one"));
+    assert_eq!(workplace.report("selection"), workplace.report("one"));
+}
