@@ -1361,10 +1361,12 @@ longattn_status longattn_selector_from_json(const char *json,
  * Ranks the windows of each category by their long-distance dependency score, and cuts. The selector is as before: more
  * windows may be added, and it may be finished again. `*selection` is the caller's to free.
  *
- * `config`, or the defaults for NULL, gives the settings alpha, standardize, mixed_lengths, and one of ratio, count,
- * token_budget and threshold.
+ * `config`, or the defaults for NULL, gives the settings alpha, standardize, mixed_lengths, category_cuts, max_per_document,
+ * filter (whose columns are those of longattn_selector_add(); windows that it leaves out are not in the selection),
+ * category_weights, and one of ratio, count, token_budget, total_token_budget and threshold.
  *
- * LONGATTN_STATUS_INVALID_SETTING where more than one cut is set, LONGATTN_STATUS_INVALID_ARGUMENT where two windows of one
+ * LONGATTN_STATUS_INVALID_SETTING where more than one cut is set, a cut or weight is of a category that is not there, or
+ * the filter asks for a column that is not there; LONGATTN_STATUS_INVALID_ARGUMENT where two windows of one
  * category have the same id, or were measured on different lengths or distances while mixed_lengths is refuse.
  */
 longattn_status longattn_selector_finish(const longattn_selector *selector,

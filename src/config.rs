@@ -513,6 +513,8 @@ settings! {
     on_error: OnError = OnError::Reject, "ACTION";
     /// What a job does about results that are in its directory already: refuse, resume or overwrite.
     earlier_results: EarlierResults = EarlierResults::Refuse, "ACTION";
+    /// A file for metrics in the text format of Prometheus, replaced every ten seconds and at the end.
+    metrics: Option<PathBuf> = None, "FILE";
     /// What a calibration compares scores with: spliced windows, or the information gain of real ones.
     truth: Truth = Truth::Spliced, "TRUTH";
     /// Real windows of each category that a calibration draws, and as many spliced ones.
@@ -596,11 +598,11 @@ impl Config {
         Plan { window, windows, pieces: pieces.get(), seed }
     }
 
-    /// These settings, but those of a selection as another has them.
+    /// These settings, but those of a selection, and where its metrics go, as another has them.
     pub(crate) fn with_selection_of(&self, other: &Self) -> Self {
         let Self { alpha, standardize, ratio, count, token_budget, total_token_budget, threshold, .. } = *other;
         let Self { max_per_document, mixed_lengths, confidence, .. } = *other;
-        let Self { category_weights, category_cuts, filter, explain, .. } = other.clone();
+        let Self { category_weights, category_cuts, filter, explain, metrics, .. } = other.clone();
         Self {
             alpha,
             standardize,
@@ -614,6 +616,7 @@ impl Config {
             max_per_document,
             filter,
             explain,
+            metrics,
             mixed_lengths,
             confidence,
             ..self.clone()

@@ -289,3 +289,99 @@ fn texts_of_different_lengths_do_not_compete() {
     let refused = workplace.fail("longattn select --count 1 distances.jsonl -o selected.jsonl");
     assert!(refused.contains("minimum distance"), "{refused}");
 }
+
+#[test]
+fn a_damaged_file_counts_for_nothing_and_the_rest_goes_on() {
+    let workplace = Workplace::new();
+    let lines = |name: &str, count: usize| {
+        let line = |number| score(json!(format!("{name}{number}")), json!("books"), number as f64 / 1e4).to_string();
+        (0..count).map(line).collect::<Vec<_>>().join("\n")
+    };
+    let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+    std::io::Write::write_all(&mut encoder, lines("damaged", 5000).as_bytes()).unwrap();
+    let packed = encoder.finish().unwrap();
+    workplace.write("parts/1.jsonl", lines("a", 3));
+    workplace.write("parts/2.jsonl.gz", &packed[..packed.len() / 2]);
+    workplace.write("parts/3.jsonl", [lines("b", 2).as_bytes(), b"\n\xff\xfe\0garbage\n{\"id\": \"c\"\n"].concat());
+    let told = workplace.succeed("longattn select --ratio 1 parts -o selected.jsonl");
+    assert!(told.contains("5 windows = 5 selected"), "{told}");
+    let rejects = workplace.lines("selected.rejects.jsonl");
+    let places: Vec<_> = rejects.iter().map(|reject| (&reject["file"], &reject["line"])).collect();
+    let [gz, plain] = [json!("parts/2.jsonl.gz"), json!("parts/3.jsonl")];
+    assert_eq!(places, [(&gz, &Value::Null), (&plain, &json!(3)), (&plain, &json!(4))]);
+    assert!(rejects[0]["reason"].as_str().unwrap().contains("damaged"), "{}", rejects[0]);
+}
+
+/// Windows of two categories: ten of one document and ten of others in `books`, five in `code`.
+fn mixed() -> String {
+    let line = |id: String, category: &str, strength: usize| {
+        let mut line = score(json!(id), json!(category), strength as f64 / 100.0);
+        line["token_count"] = 100.into();
+        line["compression_ratio"] = json!(strength as f64 / 40.0);
+        line.to_string()
+    };
+    let long = (0..10).map(|number| line(format!("long#{number}"), "books", 30 + number));
+    let short = (0..10).map(|number| line(format!("short{number}#0"), "books", 10 + number));
+    let code = (0..5).map(|number| line(format!("code#{number}"), "code", number));
+    long.chain(short).chain(code).collect::<Vec<_>>().join("\n")
+}
+
+fn selected(flags: &str) -> (Vec<String>, String) {
+    let workplace = Workplace::new();
+    workplace.write("mixed.jsonl", mixed());
+    let told = workplace.succeed(&format!("longattn select {flags} mixed.jsonl -o selected.jsonl"));
+    let id = |line: &Value| line["id"].as_str().unwrap().to_owned();
+    (workplace.lines("selected.jsonl").iter().map(id).collect(), told)
+}
+
+#[test]
+fn a_document_gives_no_more_than_its_share() {
+    let (ids, _) = selected("--count 4 --max-per-document 2");
+    assert_eq!(ids, ["long#8", "long#9", "short8#0", "short9#0", "code#3", "code#4"]);
+    let (ids, _) = selected("--token-budget 300 --max-per-document 1");
+    assert_eq!(ids, ["long#9", "short8#0", "short9#0", "code#4"]);
+}
+
+#[test]
+fn categories_have_cuts_of_their_own() {
+    let (ids, _) = selected("--count 2 --category-cuts code=ratio:0.2");
+    assert_eq!(ids, ["long#8", "long#9", "code#4"]);
+    let workplace = Workplace::new();
+    workplace.write("mixed.jsonl", mixed());
+    let told = workplace.fail("longattn select --category-cuts cod=ratio:0.2 mixed.jsonl -o selected.jsonl");
+    assert!(told.contains("no category cod") && told.contains("books, code"), "{told}");
+}
+
+#[test]
+fn a_budget_is_shared_by_all_categories() {
+    let (ids, _) = selected("--total-token-budget 400");
+    assert_eq!(ids, ["long#8", "long#9", "code#3", "code#4"]);
+    let (ids, _) = selected("--total-token-budget 400 --category-weights books=3");
+    assert_eq!(ids, ["long#7", "long#8", "long#9", "code#4"]);
+    // What code is too small for goes to books.
+    let (ids, _) = selected("--total-token-budget 1200");
+    assert_eq!(ids.len(), 12);
+    assert_eq!(ids.iter().filter(|id| id.starts_with("code")).count(), 5);
+}
+
+#[test]
+fn filters_set_floors_and_ceilings() {
+    let (ids, told) = selected("--ratio 1 --filter compression_ratio\\ between\\ 0.1\\ and\\ 0.3");
+    assert_eq!(ids, ["short0#0", "short1#0", "short2#0", "code#4"]);
+    assert!(told.contains("25 windows = 4 selected + 0 not selected + 21 filtered out"), "{told}");
+    let (ids, _) = selected("--ratio 1 --filter 'dependency_strength>=0.38 and token_count<200'");
+    assert_eq!(ids, ["long#8", "long#9"]);
+    let workplace = Workplace::new();
+    workplace.write("mixed.jsonl", mixed());
+    let told = workplace.fail("longattn select --filter 'gzip > 1' mixed.jsonl -o selected.jsonl");
+    assert!(told.contains("gzip") && !workplace.path("selected.jsonl").exists(), "{told}");
+}
+
+#[test]
+fn it_is_told_why_a_window_was_left() {
+    let (_, told) = selected("--count 4 --max-per-document 2 --explain long#7");
+    assert!(told.contains("long#7: rank 3 of 20 in the category books") && told.contains("passed over"), "{told}");
+    let (_, told) = selected("--count 4 --explain short0#0");
+    assert!(told.contains("rank 20 of 20") && told.contains("last to make it: rank 4"), "{told}");
+    assert!(selected("--count 4 --explain none").1.contains("no such window"));
+}

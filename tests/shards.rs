@@ -5,15 +5,16 @@ mod common;
 use std::collections::BTreeMap;
 use std::fs;
 use std::io::Write;
+use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use longattn::job::{Job, Results, Selection};
+use longattn::job::{Job, Observer, Results, Selection};
 use longattn::model::Scorer;
 use longattn::{Cancel, Config, Result};
-use serde_json::json;
+use serde_json::{Value, json};
 use tempfile::TempDir;
 
 /// Everything that must not depend on how many processes there were. The report is compared without the work that it tells of.
@@ -106,7 +107,7 @@ impl Workplace {
     /// The report without the lines that tell of the work: how many calls, how long, how fast.
     fn report(&self, result: &str) -> String {
         let page = fs::read_to_string(self.path(result).join("report.html")).unwrap();
-        page.lines().filter(|line| !line.contains("second") && !line.contains("tokens scored")).collect()
+        page.lines().filter(|line| !is_of_work(line)).collect()
     }
 
     fn command(&self, line: &str) -> Command {
@@ -115,6 +116,10 @@ impl Workplace {
         command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped());
         command
     }
+}
+
+fn is_of_work(line: &str) -> bool {
+    line.contains("second") || line.contains("tokens scored")
 }
 
 fn package() -> PathBuf {
@@ -142,7 +147,7 @@ fn shards_give_what_one_process_gives() {
         let directories = workplace.run_all(of);
         let merged = workplace.select(&directories, &format!("merged-{of}")).unwrap();
         assert_eq!(workplace.results(&format!("merged-{of}")), workplace.results("one"), "{of} shards");
-        assert_eq!(workplace.report(&format!("merged-{of}")), workplace.report("one"), "{of} shards");
+        assert!(workplace.report(&format!("merged-{of}")) == workplace.report("one"), "the reports differ: {of} shards");
         let (found, expected) = (merged.summary, one.summary);
         assert_eq!((found.counts, found.duplicates), (expected.counts, expected.duplicates), "{of} shards");
         assert_eq!((found.windows, found.windows_selected), (expected.windows, expected.windows_selected));
@@ -161,6 +166,89 @@ fn one_whole_result_is_selected_from_anew_without_a_model() {
     workplace.run("again", None).unwrap();
     workplace.select(&[workplace.path("one")], "selection").unwrap();
     assert_eq!(workplace.results("selection"), workplace.results("again"));
+}
+
+#[test]
+fn the_cuts_of_a_run_are_those_of_a_selection_from_its_results() {
+    let settings = [
+        ("max_per_document", "1"),
+        ("filter", "token_count >= 60 and dependency_strength > 0"),
+        ("category_cuts", "corpus=token_budget:600"),
+        ("explain", "a1#0"),
+    ];
+    let set = |workplace: Workplace| settings.into_iter().fold(workplace, |all, (key, value)| all.set(key, value));
+    let workplace = set(Workplace::with_corpus(30));
+    let one = workplace.run("one", None).unwrap();
+    workplace.select(&workplace.run_all(3), "merged").unwrap();
+    assert_eq!(workplace.results("merged"), workplace.results("one"));
+    assert_eq!((one.categories.len(), one.categories[0].selected), (1, 10));
+    let unknown = workplace.set("filter", "gzip > 1").run("one", None).unwrap_err().to_string();
+    assert!(unknown.contains("gzip"), "{unknown}");
+}
+
+/// Tells of notices.
+#[derive(Default)]
+struct Listener(Mutex<Vec<String>>);
+
+impl Observer for Listener {
+    fn notice(&self, notice: &str) {
+        self.0.lock().unwrap().push(notice.to_owned());
+    }
+}
+
+#[test]
+fn files_that_look_like_shards_of_one_category_are_told() {
+    let notices = |workplace: &Workplace| {
+        let config = workplace.config(None);
+        let scorer = Arc::new(Scorer::open(&package(), &config).unwrap());
+        let inputs = [workplace.path("part-0000.jsonl"), workplace.path("part-0001.jsonl")];
+        let listener = Listener::default();
+        let result = workplace.path("result");
+        let selection = Job::open(scorer, &inputs, &result, &config).unwrap().run(&listener, &Cancel::default()).unwrap();
+        (selection.categories.len(), listener.0.into_inner().unwrap())
+    };
+    let parts = || {
+        let workplace = Workplace::new();
+        for number in 0..2 {
+            workplace.write(&format!("part-000{number}.jsonl"), [document(None, number), document(None, 4)].join("\n"));
+        }
+        workplace
+    };
+    let (categories, told) = notices(&parts());
+    assert_eq!((categories, told.len()), (2, 1));
+    assert!(told[0].contains("part-0000, part-0001") && told[0].contains("set category"), "{told:?}");
+    let workplace = parts().set("category", "books").set("explain", "part-0000.jsonl:1#0");
+    let (categories, told) = notices(&workplace);
+    assert_eq!((categories, told.len()), (1, 1));
+    assert!(told[0].starts_with("part-0000.jsonl:1#0: rank"), "{told:?}");
+}
+
+#[test]
+fn a_summary_and_metrics_tell_what_the_command_tells() {
+    let workplace = Workplace::with_corpus(20);
+    let workplace = {
+        let path = workplace.path("longattn.prom").display().to_string();
+        workplace.set("metrics", &path)
+    };
+    let summary = workplace.run("one", None).unwrap().summary;
+    let read = |result: &str| -> Value {
+        serde_json::from_str(&fs::read_to_string(workplace.path(result).join("summary.json")).unwrap()).unwrap()
+    };
+    let told = read("one");
+    assert_eq!(told["documents"]["windowed"], summary.counts.windowed);
+    assert_eq!(told["documents"]["rejected"], summary.counts.rejected);
+    assert_eq!((&told["windows"]["scored"], &told["windows"]["selected"]), (&json!(summary.windows), &json!(summary.windows_selected)));
+    assert_eq!((&told["settings"]["ratio"], &told["shard"]), (&json!("0.5"), &Value::Null));
+    assert_eq!(told["package"].as_str().unwrap().len(), 64);
+    assert!(told["throughput"]["scoring"]["tokens_per_second"].as_f64().unwrap() > 0.0);
+    let metrics = fs::read_to_string(workplace.path("longattn.prom")).unwrap();
+    assert!(metrics.contains(&format!("longattn_windows{{outcome=\"scored\"}} {}\n", summary.windows)), "{metrics}");
+    workplace.select(&workplace.run_all(2), "merged").unwrap();
+    let (merged, shard) = (read("merged"), read("shards-2/1"));
+    for name in ["documents", "windows", "categories", "package", "inputs", "files_rejected"] {
+        assert_eq!(merged[name], told[name], "{name}");
+    }
+    assert_eq!((&shard["shard"], &merged["shard"]), (&json!("1/2"), &Value::Null));
 }
 
 #[test]
@@ -202,7 +290,7 @@ fn what_is_missing_or_does_not_belong_is_named() {
     mixed = directories.clone();
     mixed[0] = other.path("shard");
     let told = workplace.refused(&mixed);
-    assert!(told.contains("has min_distance 10"), "{told}");
+    assert!(told.contains("has min_distance auto, where") && told.contains("has 10"), "{told}");
 
     let journal = fs::read_to_string(directories[1].join("journal.jsonl")).unwrap();
     let cut: Vec<_> = journal.lines().filter(|line| !line.contains("\"finished\"")).collect();
@@ -232,7 +320,7 @@ fn kill(mut child: Child, journal: &Path) {
         std::thread::sleep(Duration::from_millis(1));
     }
     child.kill().unwrap();
-    child.wait().unwrap();
+    assert_eq!(child.wait().unwrap().signal(), Some(9), "the process ended before it could be killed");
 }
 
 fn succeed(output: Output) -> String {
@@ -246,21 +334,17 @@ fn eight_processes_of_which_three_are_killed_give_what_one_gives() {
     let workplace = Workplace::with_corpus(6000);
     let package = package();
     let settings = format!("--model {} --window 60 --threads 1 --category books corpus", package.display());
-    succeed(workplace.command(&format!("run {settings} --ratio 0.1 -o one")).output().unwrap());
+    succeed(workplace.command(&format!("run {settings} --ratio 0.1 -o one --resume")).output().unwrap());
     let start = |number: usize| {
         workplace.command(&format!("run {settings} --shard {number}/8 -o shard-{number} --resume")).spawn().unwrap()
     };
-    let children: Vec<_> = (1..=8).map(start).collect();
-    let mut killed = Vec::new();
-    for (number, child) in (1..).zip(children) {
-        match number {
-            2 | 5 | 7 => {
-                kill(child, &workplace.path(&format!("shard-{number}/journal.jsonl")));
-                killed.push(number);
-            }
-            _ => drop(succeed(child.wait_with_output().unwrap())),
-        }
+    let killed = [2, 5, 7];
+    let (doomed, others): (Vec<_>, Vec<_>) =
+        (1..=8).map(|number| (number, start(number))).partition(|(number, _)| killed.contains(number));
+    for (number, child) in doomed {
+        kill(child, &workplace.path(&format!("shard-{number}/journal.jsonl")));
     }
+    others.into_iter().for_each(|(_, child)| drop(succeed(child.wait_with_output().unwrap())));
     let select = "select shard-1 shard-2 shard-3 shard-4 shard-5 shard-6 shard-7 shard-8 --ratio 0.1 -o selection";
     let refused = workplace.command(select).output().unwrap();
     let told = String::from_utf8(refused.stderr).unwrap();
@@ -272,5 +356,5 @@ fn eight_processes_of_which_three_are_killed_give_what_one_gives() {
     }
     succeed(workplace.command(select).output().unwrap());
     assert_eq!(workplace.results("selection"), workplace.results("one"));
-    assert_eq!(workplace.report("selection"), workplace.report("one"));
+    assert!(workplace.report("selection") == workplace.report("one"), "the reports differ");
 }

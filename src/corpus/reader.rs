@@ -1,5 +1,6 @@
 //! From files and folders to records.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -83,6 +84,16 @@ impl Corpus {
         Ok(Self { files: shard.files(&self.files).into(), ..self })
     }
 
+    /// Categories of files that differ from another's in their digits alone, such as `part-00000` and `part-00001`.
+    pub fn shard_like_categories(&self) -> BTreeSet<String> {
+        let mut alike: BTreeMap<String, BTreeSet<&str>> = BTreeMap::new();
+        for file in &*self.listed {
+            alike.entry(without_digits(&file.category)).or_default().insert(&file.category);
+        }
+        let shards = alike.into_values().filter(|categories| categories.len() > 1);
+        shards.flatten().map(str::to_owned).collect()
+    }
+
     /// The digest of what was listed: the name, the category and the size of every file of all shards, in order.
     pub fn listing_digest(&self) -> Digest {
         let mut hasher = Hasher::default();
@@ -159,6 +170,19 @@ impl Corpus {
         let category = category.unwrap_or_else(|| file.category.clone());
         Ok(Record { place, id, category, text, token_ids, fields })
     }
+}
+
+/// A name with one sign for every run of digits.
+fn without_digits(name: &str) -> String {
+    let mut shape = String::new();
+    for character in name.chars() {
+        match character.is_ascii_digit() {
+            true if shape.ends_with('\0') => {}
+            true => shape.push('\0'),
+            false => shape.push(character),
+        }
+    }
+    shape
 }
 
 fn text_record(file: &InputFile, place: Place, bytes: &[u8]) -> Result<Record, Reject> {

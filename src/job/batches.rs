@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 
 use super::observer::{Observer, Progress};
 use super::reading::{Content, Item, Reading, Unit};
+use super::summary::{StageWork, Throughput};
 use crate::cancel::Cancel;
 use crate::config::Rows;
 use crate::error::{Error, ErrorKind, FATAL, Result};
@@ -87,6 +88,7 @@ pub(super) struct Batches<'a> {
     tokens: usize,
     most_tokens: usize,
     since: Instant,
+    throughput: Throughput,
 }
 
 impl<'a> Batches<'a> {
@@ -102,11 +104,13 @@ impl<'a> Batches<'a> {
             tokens: 0,
             most_tokens: BATCH_TOKENS,
             since: Instant::now(),
+            throughput: Throughput::default(),
         }
     }
 
-    /// Reads and scores everything, and gives it to `sink`.
-    pub fn run(mut self, reading: &Reading, sink: &mut dyn Sink) -> Result<()> {
+    /// Reads and scores everything, gives it to `sink`, and tells what it took.
+    pub fn run(mut self, reading: &Reading, sink: &mut dyn Sink) -> Result<Throughput> {
+        let begun = Instant::now();
         let flow = read_ahead(reading, |items| {
             for item in items {
                 if self.add(item, sink)?.is_break() {
@@ -121,7 +125,8 @@ impl<'a> Batches<'a> {
         if flow.is_continue() {
             _ = self.score(sink)?;
         }
-        Ok(())
+        let bytes = reading.corpus.total_bytes().unwrap_or(self.progress.done);
+        Ok(Throughput { reading: StageWork::since(begun, bytes), ..self.throughput })
     }
 
     fn add(&mut self, item: Item, sink: &mut dyn Sink) -> Result<ControlFlow<()>> {
@@ -170,6 +175,8 @@ impl<'a> Batches<'a> {
         let tokens: u64 = scores.iter().flatten().map(|score| score.token_count as u64).sum();
         self.progress.windows += scores.len() as u64;
         self.progress.tokens += tokens;
+        self.throughput.scoring.seconds += begun.elapsed().as_secs_f64();
+        self.throughput.scoring.amount += tokens;
         let rate = tokens as f64 / begun.elapsed().as_secs_f64().max(1e-6);
         self.most_tokens = ((rate * BATCH_TIME.as_secs_f64()) as usize).clamp(1, BATCH_TOKENS);
         scores

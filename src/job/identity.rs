@@ -107,6 +107,11 @@ impl Identity {
         }
     }
 
+    /// The version of the library.
+    pub fn version(&self) -> &str {
+        &self.longattn
+    }
+
     /// The digest of the package.
     pub fn package(&self) -> &str {
         &self.package

@@ -173,6 +173,7 @@ impl JournalSink<'_> {
         let longest = self.found.file.counts.longest_document;
         self.found.early_signs.of_document(count > 0, longest, self.config, self.keeping.rejecting.observer);
         if count > 0 {
+            self.found.early_signs.of_category(&record.category, self.corpus, self.keeping.rejecting.observer);
             let row = DocumentRow { file: self.found.file.index, line, offset, text, tokens, windows: count, entry: 0 };
             self.found.unwritten.documents.push(self.found.table.documents.len());
             self.found.table.add_document(row);

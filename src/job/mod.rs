@@ -11,6 +11,7 @@
 //! | `scores.jsonl` | the scores of all windows |
 //! | `rejects.jsonl` | what could not be used, with its reason; written as it is met |
 //! | `report.html`, `chart.svg` | the report |
+//! | `summary.json` | what became of everything, with settings, versions and throughput |
 //! | `job.json` | what the scores depend on |
 //! | `journal.jsonl` | everything that was done, for later calls |
 //! | `job.lock` | held by the process that is at work |
@@ -25,6 +26,7 @@ mod identity;
 mod keeping;
 mod ledger;
 mod lines;
+mod metrics;
 mod observer;
 mod outputs;
 mod pilot;
@@ -63,6 +65,7 @@ use identity::{Identity, SCORE_SETTINGS};
 use keeping::{Found, JournalSink, Keeping, Kept, Rejecting, asked};
 use ledger::Ledger;
 use outputs::Work;
+use metrics::Metered;
 use pilot::Pilot;
 use reading::{Reading, Unit};
 use selection::{Cutting, Journals, Texts};
@@ -76,7 +79,7 @@ pub use records::{RecordJob, score_records};
 pub use results::Results;
 pub use score_files::{FileSelection, select_files};
 pub use selection::{CategorySelection, Listed};
-pub use summary::{Counts, Summary};
+pub use summary::{Counts, StageWork, Summary, Throughput};
 pub use windows::cut_windows;
 
 const IDENTITY: &str = "job.json";
@@ -86,13 +89,15 @@ const SELECTED: &str = "selected.jsonl";
 const REJECTS: &str = "rejects.jsonl";
 const REPORT: &str = "report.html";
 const CHART: &str = "chart.svg";
+const SUMMARY: &str = "summary.json";
 const STANDARD_INPUT: &str = "stdin.jsonl";
 const CALIBRATION: &str = "calibration.json";
 const CALIBRATION_CHART: &str = "calibration.svg";
 const CALIBRATION_JOURNAL: &str = "windows.jsonl";
 
 /// What jobs of every kind write, those things last that others are made from.
-const OUTPUTS: [&str; 11] = [
+const OUTPUTS: [&str; 12] = [
+    SUMMARY,
     SELECTED,
     SCORES,
     REPORT,
@@ -229,6 +234,7 @@ impl Job {
     pub fn run_to(&mut self, path: &Path, observer: &dyn Observer, cancel: &Cancel) -> Result<Selection> {
         let summary = self.score(observer, cancel)?;
         if self.config.shard.is_some() {
+            self.write_summary(&self.config, &[])?;
             return Ok(Selection { summary, categories: Vec::new(), is_written: false });
         }
         let config = self.config.clone();
@@ -250,6 +256,8 @@ impl Job {
     /// kept. [`ErrorKind::InvalidRecord`] where the setting `on_error` says so, and where everything was
     /// rejected.
     pub fn score(&mut self, observer: &dyn Observer, cancel: &Cancel) -> Result<Summary> {
+        let metered = self.config.metrics.as_ref().map(|path| Metered::new(path, observer));
+        let observer = metered.as_ref().map_or(observer, |metered| metered as &dyn Observer);
         self.scored = None;
         let begun = Instant::now();
         let path = self.directory.file(JOURNAL);
@@ -291,11 +299,14 @@ impl Job {
         let exact = sink.exact;
         let Found { table, mut summary, .. } = sink.found;
         summary.calls = ledger.worked.call + 1;
-        if let Err(error) = scored {
-            // The time of a call that was stopped counts too; where that cannot be written, nothing else can.
-            let (call, seconds) = (summary.calls, begun.elapsed().as_secs_f64());
-            _ = journal.append(&Entry::Worked(Worked { call, seconds, tokens: summary.tokens_scored }));
-            return Err(self.explain(error));
+        match scored {
+            Ok(throughput) => summary.throughput = throughput,
+            Err(error) => {
+                // The time of a call that was stopped counts too; where that cannot be written, nothing else can.
+                let (call, seconds) = (summary.calls, begun.elapsed().as_secs_f64());
+                _ = journal.append(&Entry::Worked(Worked { call, seconds, tokens: summary.tokens_scored }));
+                return Err(self.explain(error));
+            }
         }
         journal.append(&Entry::Finished(self.finished()?))?;
         journal.sync()?;
@@ -347,6 +358,7 @@ impl Job {
             self.score(observer, cancel)?;
         }
         self.refine(config, observer, cancel).map_err(|error| self.explain(error))?;
+        let begun = Instant::now();
         let scored = self.scored.as_mut().expect("it was scored above");
         write_scores(scored, &self.corpus, &self.directory, cancel)?;
         let Scored { journal, table, summary, .. } = scored;
@@ -358,8 +370,10 @@ impl Job {
         let journals = &Journals::from(&*journal);
         let texts = Texts { table, corpus: &self.corpus, journals, observer, cancel };
         let written = cutting.write(&texts, path)?;
+        summary.throughput.writing = StageWork::since(begun, summary.windows_selected);
         self.note_work()?;
         self.write_report(config, &cutting)?;
+        self.write_summary(config, &cutting.categories)?;
         let is_written = written == ControlFlow::Continue(());
         Ok(Selection { summary: self.summary(), categories: cutting.categories, is_written })
     }
@@ -368,6 +382,7 @@ impl Job {
         let Some(scored) = self.scored.as_mut().filter(|_| self.config.adaptive) else { return Ok(()) };
         let Scored { journal, ledger, rejects, table, summary, exact, refined, .. } = scored;
         *refined = true;
+        let (begun, tokens) = (Instant::now(), summary.tokens_scored);
         let mut refining = Refining {
             scorer: &self.scorer,
             config,
@@ -385,6 +400,7 @@ impl Job {
         };
         refining.run(table)?;
         journal.sync()?;
+        summary.throughput.refining = StageWork::since(begun, summary.tokens_scored - tokens);
         summary.windows = table.windows.len() as u64;
         summary.rows_computed = table.rows_computed;
         summary.rows_of_exact_scores = table.rows_of_exact_scores;
@@ -433,6 +449,12 @@ impl Job {
         let model = model_summary(self.scorer.description());
         let work = Work { inputs: &shown(&self.inputs), config, model, summary: &self.summary() };
         work.write_report(&self.directory, cutting)
+    }
+
+    fn write_summary(&self, config: &Config, categories: &[CategorySelection]) -> Result<()> {
+        let model = model_summary(self.scorer.description());
+        let work = Work { inputs: &shown(&self.inputs), config, model, summary: &self.summary() };
+        work.write_summary(&self.directory, categories)
     }
 
     /// What was scored, for a selection that knows no more of it.

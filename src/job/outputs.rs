@@ -3,10 +3,14 @@
 use std::path::Path;
 use std::time::Duration;
 
-use super::selection::{Cutting, Journals, scored_window};
-use super::summary::{Counts, Summary};
+use serde_json::{Map, Value, json};
+
+use super::identity::Identity;
+use super::metrics;
+use super::selection::{CategorySelection, Cutting, Journals, scored_window};
+use super::summary::{Counts, StageWork, Summary, Throughput};
 use super::table::Table;
-use super::{CHART, REJECTS, REPORT, ResultDirectory};
+use super::{CHART, IDENTITY, REJECTS, REPORT, ResultDirectory, SUMMARY};
 use crate::cancel::Cancel;
 use crate::config::{Config, SETTINGS};
 use crate::corpus::{Corpus, Output, write_whole};
@@ -31,11 +35,68 @@ impl Work<'_> {
         write_whole(directory.file(REPORT), report.render()?.as_bytes())
     }
 
+    /// Writes the summary, and the metrics where the settings ask for them.
+    pub fn write_summary(&self, directory: &ResultDirectory, categories: &[CategorySelection]) -> Result<()> {
+        let identity = Identity::read(&directory.file(IDENTITY))?;
+        let text = serde_json::to_string_pretty(&self.summary(&identity, categories)).expect("text and finite numbers");
+        write_whole(directory.file(SUMMARY), (text + "\n").as_bytes())?;
+        match &self.config.metrics {
+            Some(path) => metrics::write(path, self.summary),
+            None => Ok(()),
+        }
+    }
+
+    fn summary(&self, identity: &Identity, categories: &[CategorySelection]) -> Value {
+        let Summary { counts, throughput, .. } = self.summary;
+        let settings: Map<_, _> =
+            self.settings().map(|(key, value)| (key, Value::String(value))).collect();
+        let category = |category: &CategorySelection| {
+            json!({"name": category.name, "windows": category.windows, "selected": category.selected})
+        };
+        json!({
+            "longattn": identity.version(),
+            "onnxruntime": identity.onnxruntime(),
+            "package": identity.package(),
+            "model": self.model,
+            "inputs": self.inputs,
+            "shard": self.config.shard,
+            "documents": {
+                "read": counts.documents(),
+                "windowed": counts.windowed,
+                "too_short": counts.too_short,
+                "rejected": counts.rejected,
+                "duplicates": self.summary.duplicates,
+                "longest": counts.longest_document,
+            },
+            "files_rejected": self.summary.files_rejected,
+            "windows": {
+                "scored": self.summary.windows,
+                "of_earlier_calls": counts.windows_known,
+                "rejected": counts.windows_rejected,
+                "filtered": self.summary.windows_filtered,
+                "selected": self.summary.windows_selected,
+            },
+            "tokens": {"scored": self.summary.tokens_scored, "selected": self.summary.tokens_selected},
+            "rows": self.config.adaptive.then(|| json!({
+                "computed": self.summary.rows_computed,
+                "of_exact_scores": self.summary.rows_of_exact_scores,
+                "windows_exact": self.summary.windows_exact,
+            })),
+            "categories": categories.iter().map(category).collect::<Vec<_>>(),
+            "calls": self.summary.calls,
+            "seconds": self.summary.seconds,
+            "throughput": stages(&throughput),
+            "settings": settings,
+        })
+    }
+
+    fn settings(&self) -> impl Iterator<Item = (String, String)> {
+        SETTINGS.iter().map(|setting| (setting.key.to_owned(), self.config.get(setting.key).unwrap_or_default()))
+    }
+
     fn report(&self, cutting: &Cutting) -> Report {
         let Counts { windowed, too_short, rejected, .. } = self.summary.counts;
-        let value = |key: &str| self.config.get(key).unwrap_or_default();
-        let mut settings: Vec<_> =
-            SETTINGS.iter().map(|setting| (setting.key.to_owned(), value(setting.key))).collect();
+        let mut settings: Vec<_> = self.settings().collect();
         if self.config.adaptive {
             settings.push(("rows computed".to_owned(), self.summary.rows()));
         }
@@ -52,6 +113,22 @@ impl Work<'_> {
             elapsed: Duration::from_secs_f64(self.summary.seconds),
         }
     }
+}
+
+/// The stages that took any time, by name.
+fn stages(throughput: &Throughput) -> Value {
+    let Throughput { reading, scoring, refining, writing } = *throughput;
+    let stages = [
+        ("reading", "bytes", reading),
+        ("scoring", "tokens", scoring),
+        ("refining", "tokens", refining),
+        ("writing", "windows", writing),
+    ];
+    let stage = |(name, unit, work): (&str, &str, StageWork)| {
+        let rate = work.amount as f64 / work.seconds.max(1e-9);
+        (name.to_owned(), json!({"seconds": work.seconds, unit: work.amount, format!("{unit}_per_second"): rate}))
+    };
+    Value::Object(stages.into_iter().filter(|(.., work)| work.seconds > 0.0).map(stage).collect())
 }
 
 /// Writes the scores of all windows in the order of the corpus.

@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
+use std::time::Instant;
 
 use rayon::prelude::*;
 
@@ -16,7 +17,7 @@ use super::observer::Observer;
 use super::outputs::{Work, write_scores};
 use super::reading::duplicate;
 use super::selection::{Journals, Texts, cut};
-use super::summary::{Counts, Summary};
+use super::summary::{Counts, StageWork, Summary};
 use super::table::{DocumentRow, Mark, Table};
 use super::{
     IDENTITY, JOURNAL, OUTPUTS, REJECTS, RESULTS, ResultDirectory, SCORES, SELECTED, Selection, keep_standard_input,
@@ -159,11 +160,12 @@ impl Results {
             let message = format!("not one window could be scored: see {}", directory.file(REJECTS).display());
             return Err(Error::new(ErrorKind::InvalidRecord, message));
         }
+        let begun = Instant::now();
         let journals = self.journals();
         write_scores(&directory.file(SCORES), table, corpus, &journals, cancel)?;
         let mut cutting = cut(table, corpus, &journals, config)?;
         cutting.explanation.iter().for_each(|explanation| observer.notice(explanation));
-        let summary = Summary {
+        let mut summary = Summary {
             windows_filtered: cutting.filtered,
             windows_selected: cutting.selected(),
             tokens_selected: cutting.tokens(table),
@@ -171,8 +173,10 @@ impl Results {
         };
         let texts = Texts { table, corpus, journals: &journals, observer, cancel };
         let written = cutting.write(&texts, path)?;
+        summary.throughput.writing = StageWork::since(begun, summary.windows_selected);
         let work = Work { inputs: &self.inputs, config, model: self.model.clone(), summary: &summary };
         work.write_report(&directory, &cutting)?;
+        work.write_summary(&directory, &cutting.categories)?;
         let is_written = written == ControlFlow::Continue(());
         Ok(Selection { summary, categories: cutting.categories, is_written })
     }

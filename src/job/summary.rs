@@ -1,8 +1,11 @@
 //! What became of everything.
 
+use std::collections::BTreeSet;
+use std::time::Instant;
+
 use super::observer::Observer;
 use crate::config::Config;
-use crate::corpus::Reject;
+use crate::corpus::{Corpus, Reject};
 
 /// What became of the records and windows of one file, or of many.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -50,6 +53,36 @@ pub struct Summary {
     pub rows_of_exact_scores: u64,
     /// Windows whose scores are exact.
     pub windows_exact: u64,
+    /// What the stages of the last call took.
+    pub throughput: Throughput,
+}
+
+/// What the stages of a call took, and what went through each. Documents are read and tokenised while others are scored.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Throughput {
+    /// Reading, tokenising and scoring together; bytes of the input files as they are on disk.
+    pub reading: StageWork,
+    /// Of that, scoring; tokens.
+    pub scoring: StageWork,
+    /// Scoring windows in doubt on more rows; tokens.
+    pub refining: StageWork,
+    /// Writing the scores and the selected texts; windows.
+    pub writing: StageWork,
+}
+
+/// What went through one stage.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct StageWork {
+    /// How long it took.
+    pub seconds: f64,
+    /// How much there was of what the stage works on.
+    pub amount: u64,
+}
+
+impl StageWork {
+    pub(super) fn since(begun: Instant, amount: u64) -> Self {
+        Self { seconds: begun.elapsed().as_secs_f64(), amount }
+    }
 }
 
 impl Counts {
@@ -102,6 +135,8 @@ pub(super) struct EarlySigns {
     rejects: u64,
     reason: Option<String>,
     longest: u64,
+    /// Categories that look like shards, once they were asked for; none left once they were told.
+    shard_like: Option<BTreeSet<String>>,
 }
 
 impl EarlySigns {
@@ -118,6 +153,23 @@ impl EarlySigns {
         observer.notice(&format!(
             "the first {EARLY} documents are all shorter than a window of {window} tokens; the longest of them has {longest}"
         ));
+    }
+
+    /// Tells, once, that files give categories which look like the shards of one.
+    pub fn of_category(&mut self, category: &str, corpus: &Corpus, observer: &dyn Observer) {
+        let suspects = self.shard_like.get_or_insert_with(|| corpus.shard_like_categories());
+        if !suspects.contains(category) {
+            return;
+        }
+        let shown: Vec<_> = suspects.iter().take(3).map(String::as_str).collect();
+        let more = if suspects.len() > shown.len() { ", …" } else { "" };
+        observer.notice(&format!(
+            "{} categories look like the shards of one ({}{more}), and windows compete only within a category: set category \
+             to give all of these files one name",
+            suspects.len(),
+            shown.join(", ")
+        ));
+        suspects.clear();
     }
 
     /// Tells, once, that all records so far fail alike.

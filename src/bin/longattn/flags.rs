@@ -27,7 +27,7 @@ pub const SCORE_SETTINGS: [&str; 15] = [
 ];
 
 /// Settings of a selection.
-pub const SELECT_SETTINGS: [&str; 13] = [
+pub const SELECT_SETTINGS: [&str; 14] = [
     "ratio",
     "count",
     "token_budget",
@@ -37,6 +37,7 @@ pub const SELECT_SETTINGS: [&str; 13] = [
     "max_per_document",
     "filter",
     "explain",
+    "metrics",
     "threshold",
     "alpha",
     "standardize",
