@@ -216,7 +216,7 @@ impl Refining<'_> {
 
     fn token_ids(&self, table: &Table, ordinal: usize) -> Result<Vec<u32>> {
         let id = || table.selector.candidate(ordinal).id.to_owned();
-        let Some(offset) = table.windows[ordinal].tokens() else {
+        let Some(offset) = table.tokens(ordinal) else {
             return Err(Error::new(ErrorKind::Internal, format!("the tokens of {} were not kept", id())));
         };
         match self.keeping.journal.read(offset)? {

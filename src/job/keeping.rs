@@ -89,6 +89,13 @@ pub(super) struct Found {
     early_signs: EarlySigns,
 }
 
+impl Found {
+    /// Nothing yet, of an adaptive job or of another.
+    pub fn new(is_adaptive: bool) -> Self {
+        Self { table: Table::new(is_adaptive), ..Self::default() }
+    }
+}
+
 #[derive(Default)]
 struct FileSoFar {
     index: u32,
@@ -255,8 +262,8 @@ impl JournalSink<'_> {
             match entry {
                 Entry::Tokens(_) => tokens = NonZeroU64::new(offset + 1),
                 Entry::Window(window) => {
-                    let place = &mut self.found.table.windows[windows.next().expect("a place for each window")];
-                    (place.entry, place.tokens) = (offset, tokens.filter(|_| window.has_tokens));
+                    let ordinal = windows.next().expect("a place for each window");
+                    self.found.table.note_entry(ordinal, offset, tokens.filter(|_| window.has_tokens));
                 }
                 Entry::Document(document) if document.windows > 0 => {
                     self.found.table.documents[documents.next().expect("a row for each document")].entry = offset;

@@ -293,7 +293,7 @@ impl Job {
             rounds: self.config.adaptive.then(|| adaptive::rounds(&self.scorer)),
             pilot: Pilot::default(),
             exact: false,
-            found: Found::default(),
+            found: Found::new(self.config.adaptive),
         };
         let scored = Batches::new(&self.scorer, &reading, rows, observer).run(&reading, &mut sink);
         let exact = sink.exact;

@@ -3,6 +3,8 @@
 use std::path::Path;
 use std::time::Duration;
 
+use rayon::prelude::*;
+use serde_json::value::to_raw_value;
 use serde_json::{Map, Value, json};
 
 use super::identity::Identity;
@@ -16,6 +18,9 @@ use crate::config::{Config, SETTINGS};
 use crate::corpus::{Corpus, Output, write_whole};
 use crate::error::Result;
 use crate::report::{self, DocumentCounts, ModelSummary, Report};
+
+/// Scores that are put together at once.
+const AT_ONCE: usize = 4096;
 
 /// What the outputs tell of the work behind a selection.
 pub(super) struct Work<'a> {
@@ -140,11 +145,20 @@ pub(super) fn write_scores(
     cancel: &Cancel,
 ) -> Result<()> {
     let mut output = Output::create(path)?;
-    for ordinal in 0..table.windows.len() {
-        if ordinal % 1024 == 0 {
-            cancel.check()?;
+    let windows = table.windows.len();
+    for start in (0..windows).step_by(AT_ONCE) {
+        cancel.check()?;
+        let ordinals = start..windows.min(start + AT_ONCE);
+        // Read in their order, since journals read ahead, and put together on all cores.
+        let entries = ordinals.clone().map(|ordinal| journals.entry(table, ordinal));
+        let entries = entries.collect::<Result<Vec<_>>>()?;
+        let lines = ordinals.into_par_iter().zip(entries).map(|(ordinal, entry)| {
+            let window = scored_window(table, corpus, ordinal, &entry)?;
+            Ok(to_raw_value(&window).expect("text and finite numbers have a form in JSON"))
+        });
+        for line in lines.collect::<Result<Vec<_>>>()? {
+            _ = output.write(&line)?;
         }
-        _ = output.write(&scored_window(table, corpus, journals, ordinal)?)?;
     }
     output.finish().map(drop)
 }

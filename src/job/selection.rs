@@ -5,6 +5,7 @@ use std::ops::ControlFlow;
 use std::path::Path;
 
 use serde_json::Value;
+use serde_json::value::RawValue;
 
 use super::adaptive::changed_journal;
 use super::entry::{Entry, Text};
@@ -16,7 +17,7 @@ use crate::config::Config;
 use crate::corpus::{Corpus, Journal, Output, RawDocuments, Reject};
 use crate::error::{Error, ErrorKind, Result};
 use crate::report::{CategoryReport, Example, WindowPoint};
-use crate::select::{Filter, Method, Ranking, Sorted, Standing};
+use crate::select::{document_of, Filter, Method, Ranking, Sorted, Standing};
 
 /// Windows that are listed at either end of a category.
 const LISTED: usize = 3;
@@ -102,7 +103,8 @@ fn filter_by_columns(sorted: &mut Sorted, filter: &Filter, table: &Table, journa
         let columns = match &read {
             Some((last, columns)) if *last == ordinal => columns,
             _ => {
-                let Entry::Window(window) = journals.of(ordinal).read(table.windows[ordinal].entry)? else {
+                let entry = journals.entry(table, ordinal)?;
+                let Ok(Entry::Window(window)) = serde_json::from_str(entry.get()) else {
                     return Err(changed_journal(candidate.id));
                 };
                 &read.insert((ordinal, serde_json::to_value(window.score).unwrap_or_default())).1
@@ -172,6 +174,11 @@ impl<'a> Journals<'a> {
 
     fn of(&self, ordinal: usize) -> &'a Journal {
         self.0[self.0.partition_point(|(first, _)| *first <= ordinal) - 1].1
+    }
+
+    /// What stands there of a window.
+    pub fn entry(&self, table: &Table, ordinal: usize) -> Result<Box<RawValue>> {
+        self.of(ordinal).read(table.windows[ordinal].entry)
     }
 }
 
@@ -274,26 +281,20 @@ impl Texts<'_> {
 
     /// A window as it is written.
     fn window(&self, ordinal: usize) -> Result<ScoredWindow> {
-        scored_window(self.table, self.corpus, self.journals, ordinal)
+        scored_window(self.table, self.corpus, ordinal, &*self.journals.entry(self.table, ordinal)?)
     }
 }
 
-/// A window as it is written.
-pub(super) fn scored_window(
-    table: &Table,
-    corpus: &Corpus,
-    journals: &Journals,
-    ordinal: usize,
-) -> Result<ScoredWindow> {
+/// A window as it is written, of which `entry` is what stands in the journal.
+pub(super) fn scored_window(table: &Table, corpus: &Corpus, ordinal: usize, entry: &RawValue) -> Result<ScoredWindow> {
     let candidate = table.selector.candidate(ordinal);
-    let Entry::Window(window) = journals.of(ordinal).read(table.windows[ordinal].entry)? else {
+    let Ok(Entry::Window(window)) = serde_json::from_str(entry.get()) else {
         return Err(changed_journal(candidate.id));
     };
-    let document = candidate.id.rsplit_once('#').map_or(candidate.id, |parts| parts.0);
     Ok(ScoredWindow {
         id: candidate.id.to_owned(),
         category: candidate.category.to_owned(),
-        document: document.to_owned(),
+        document: document_of(candidate.id).to_owned(),
         source: corpus.place(table.document(ordinal).spot()).to_string(),
         token_start: window.token_start,
         byte_start: window.bytes.start,

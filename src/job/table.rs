@@ -97,14 +97,6 @@ pub(super) struct Place {
     pub document: u32,
     pub number: u32,
     pub entry: u64,
-    pub tokens: Option<NonZeroU64>,
-}
-
-impl Place {
-    /// Where its token ids stand in the journal.
-    pub fn tokens(&self) -> Option<u64> {
-        self.tokens.map(|offset| offset.get() - 1)
-    }
 }
 
 /// All windows that have scores, in the order of the corpus.
@@ -114,8 +106,11 @@ pub(super) struct Table {
     pub windows: Vec<Place>,
     /// Their scores, in the same order.
     pub selector: Selector,
-    /// Their standard errors, in the same order; 0 where they are exact.
+    /// Of an adaptive job, their standard errors in the same order; 0 where they are exact.
     pub errors: Vec<StandardErrors>,
+    /// Of an adaptive job, one more than where their token ids stand in the journal, in the same order.
+    tokens: Vec<Option<NonZeroU64>>,
+    is_adaptive: bool,
     /// Rows that were computed for all scores, those of earlier rounds included.
     pub rows_computed: u64,
     /// Rows that exact scores take.
@@ -132,6 +127,11 @@ pub(super) struct Mark {
 }
 
 impl Table {
+    /// An empty table, of an adaptive job or of another.
+    pub fn new(is_adaptive: bool) -> Self {
+        Self { is_adaptive, ..Self::default() }
+    }
+
     /// How much of it there is.
     pub fn mark(&self) -> Mark {
         Mark {
@@ -147,6 +147,7 @@ impl Table {
         self.selector.truncate(mark.windows);
         self.windows.truncate(mark.windows);
         self.errors.truncate(mark.windows);
+        self.tokens.truncate(mark.windows);
         self.documents.truncate(mark.documents);
         (self.rows_computed, self.rows_of_exact_scores) = (mark.rows_computed, mark.rows_of_exact_scores);
     }
@@ -167,7 +168,10 @@ impl Table {
 
     fn add(&mut self, id: &str, category: &str, number: u32, row: &WindowRow) -> Result<()> {
         self.selector.add(row.candidate(id, category))?;
-        self.errors.push(row.errors());
+        if self.is_adaptive {
+            self.errors.push(row.errors());
+            self.tokens.push(row.tokens);
+        }
         let (computed, all) = row.computed_rows();
         self.rows_computed += computed;
         self.rows_of_exact_scores += all;
@@ -175,9 +179,21 @@ impl Table {
             document: (self.documents.len() - 1) as u32,
             number,
             entry: row.entry,
-            tokens: row.tokens,
         });
         Ok(())
+    }
+
+    /// Notes where the score of a window and its token ids, one more, stand in the journal.
+    pub fn note_entry(&mut self, ordinal: usize, entry: u64, tokens: Option<NonZeroU64>) {
+        self.windows[ordinal].entry = entry;
+        if self.is_adaptive {
+            self.tokens[ordinal] = tokens;
+        }
+    }
+
+    /// Where the token ids of a window stand in the journal.
+    pub fn tokens(&self, ordinal: usize) -> Option<u64> {
+        self.tokens.get(ordinal)?.map(|offset| offset.get() - 1)
     }
 
     /// Gives a window another score.
@@ -185,8 +201,7 @@ impl Table {
         self.selector.rescore(ordinal, row.dependency_strength, row.distribution_uniformity)?;
         self.errors[ordinal] = row.errors();
         self.rows_computed += row.computed_rows().0;
-        let place = &mut self.windows[ordinal];
-        (place.entry, place.tokens) = (row.entry, row.tokens);
+        self.note_entry(ordinal, row.entry, row.tokens);
         Ok(())
     }
 
@@ -196,7 +211,8 @@ impl Table {
         let mut selector = Selector::default();
         kept.iter().try_for_each(|ordinal| selector.add(self.selector.candidate(*ordinal)))?;
         self.windows = kept.iter().map(|ordinal| self.windows[*ordinal]).collect();
-        self.errors = kept.iter().map(|ordinal| self.errors[*ordinal]).collect();
+        self.errors = kept.iter().filter_map(|ordinal| self.errors.get(*ordinal).copied()).collect();
+        self.tokens = kept.iter().filter_map(|ordinal| self.tokens.get(*ordinal).copied()).collect();
         self.selector = selector;
         Ok(())
     }
