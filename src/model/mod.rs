@@ -21,6 +21,7 @@ mod start;
 mod statistics;
 mod survey;
 mod verify;
+mod weights;
 
 pub use losses::MIN_GAIN_TOKENS;
 pub use metadata::{Contract, Metadata};

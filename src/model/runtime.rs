@@ -40,6 +40,13 @@ pub(super) struct Runtime {
     pub(super) native: Native,
 }
 
+impl Runtime {
+    /// Whether it is of a version, such as `1.23`, or newer.
+    pub(super) fn is_at_least(&self, version: &str) -> bool {
+        numbers(&self.native.version()) >= numbers(version)
+    }
+}
+
 /// ONNX Runtime, loaded at the first call.
 ///
 /// # Errors
@@ -133,7 +140,7 @@ pub fn loaded_version() -> Option<String> {
 /// [`ErrorKind::Runtime`].
 pub(super) fn check_version(least: &str) -> Result<()> {
     let loaded = lock_loaded()?;
-    let Some(loaded) = loaded.as_ref().filter(|loaded| numbers(&loaded.native.version()) < numbers(least)) else {
+    let Some(loaded) = loaded.as_ref().filter(|loaded| !loaded.is_at_least(least)) else {
         return Ok(());
     };
     let message = format!(

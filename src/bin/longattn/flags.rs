@@ -8,7 +8,7 @@ use longattn::config::{Config, EarlierResults, SETTINGS, Setting};
 use longattn::corpus::STANDARD_STREAM;
 
 /// Settings of the statistics of one window.
-pub const SCORE_SETTINGS: [&str; 15] = [
+pub const SCORE_SETTINGS: [&str; 16] = [
     "window",
     "min_distance",
     "rows",
@@ -18,6 +18,7 @@ pub const SCORE_SETTINGS: [&str; 15] = [
     "layer",
     "threads",
     "memory_limit",
+    "map_weights",
     "onnxruntime",
     "execution_provider",
     "device_id",
@@ -34,7 +35,7 @@ pub const SELECT_SETTINGS: [&str; 7] =
 pub const JOB_SETTINGS: [&str; 5] = ["text_field", "id_field", "category_field", "document_limit", "on_error"];
 
 /// Settings that are switches on the command line: given, they are true.
-const SWITCHES: [&str; 5] = ["adaptive", "per_head", "gain", "keep_fields", "heads"];
+const SWITCHES: [&str; 6] = ["adaptive", "per_head", "gain", "keep_fields", "heads", "map_weights"];
 
 /// A subcommand with flags for some of the settings.
 pub trait WithSettings {
