@@ -397,8 +397,8 @@ settings! {
     threads: Option<NonZeroUsize> = None, "THREADS";
     /// Memory that attention maps, or whole queries and keys of deeper layers, may take.
     memory_limit: ByteSize = ByteSize::gib(8), "BYTES";
-    /// Whether weights stay in their files: the processes of a machine share them, but a file changed in place meanwhile changes scores or ends the process.
-    map_weights: bool = false, "CHOICE";
+    /// Whether weights are read into memory as a package is opened. Else they stay in their files, which the processes of a machine share and nobody may change meanwhile.
+    weights_in_memory: bool = false, "CHOICE";
     /// ONNX Runtime's shared library; auto looks in the usual places.
     onnxruntime: Option<PathBuf> = None, "FILE";
     /// What runs the model: an execution provider of ONNX Runtime's, or the path of a plug-in library with one.

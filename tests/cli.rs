@@ -399,6 +399,33 @@ fn a_killed_adaptive_run_goes_on_where_it_stopped() {
 }
 
 #[test]
+fn a_mapped_file_that_is_cut_short_is_told_of() {
+    use std::os::unix::process::ExitStatusExt;
+
+    const SIGBUS: i32 = 7;
+    let workplace = Workplace::new();
+    // It waits for its standard input.
+    let arguments = "score --model MODEL --window 256 - -o scores.jsonl";
+    let mut child = workplace
+        .command(arguments)
+        .stdin(Stdio::piped())
+        .stderr(Stdio::piped())
+        .stdout(Stdio::null())
+        .spawn()
+        .unwrap();
+    let job = workplace.path("scores.jsonl.job");
+    while !job.exists() {
+        assert!(child.try_wait().unwrap().is_none());
+        std::thread::yield_now();
+    }
+    assert!(Command::new("kill").args(["-BUS", &child.id().to_string()]).status().unwrap().success());
+    let output = child.wait_with_output().unwrap();
+    assert_eq!(output.status.signal(), Some(SIGBUS));
+    let told = String::from_utf8(output.stderr).unwrap();
+    assert!(told.contains("was cut short while it was read"), "{told}");
+}
+
+#[test]
 fn adaptive_runs_know_their_limits() {
     let workplace = Workplace::new();
     let run = |arguments: &str| format!("run --model MODEL --window 256 -o result --overwrite {arguments}");

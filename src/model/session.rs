@@ -71,6 +71,7 @@ impl Graph {
     ) -> Result<[DynValue; N]> {
         self.mapped.iter().try_for_each(MappedFile::check)?;
         let values = self.runner.get()?.run(inputs, &names, &self.blame, cancel)?;
+        self.mapped.iter().try_for_each(MappedFile::check)?;
         Ok(values.try_into().expect("a value for each name"))
     }
 }

@@ -36,9 +36,8 @@ pub(super) fn start(path: &Path, config: &Config) -> Result<Started> {
     let runtime = runtime(config.onnxruntime.as_deref())?;
     let builder = builder(&runtime, config);
     let (mut builder, provider) = builder.map_err(|cause| provider::cannot_start(&runtime, config, &cause))?;
-    let in_memory = !config.map_weights && config.execution_provider == ExecutionProvider::CPU;
     let mut mapped = Vec::new();
-    if in_memory && runtime.is_at_least(WEIGHTS_IN_PLACE) {
+    if config.weights_in_memory {
         builder = with_weights(builder, path)?;
     } else {
         mapped = MappedFile::beside(path)?;
@@ -52,10 +51,6 @@ pub(super) fn start(path: &Path, config: &Config) -> Result<Started> {
     check_placement(&placement, &provider, path, config)?;
     Ok(Started { session, placement, mapped })
 }
-
-/// The ONNX Runtime since which weights given in memory are used where they are. Older ones copy them, and those of more
-/// than 2 GB not at all. Other providers copy weights to their device as a session starts.
-const WEIGHTS_IN_PLACE: &str = "1.23";
 
 /// What a session is made from, and ONNX Runtime's name of the provider that it computes with.
 fn builder(runtime: &Runtime, config: &Config) -> Result<(SessionBuilder, String), String> {

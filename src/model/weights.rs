@@ -1,7 +1,8 @@
-//! Weights that stand beside a model file, in memory or mapped.
+//! Weights that stand beside a model file.
 //!
-//! ONNX Runtime maps these files by itself. Whoever truncates one in place ends the process, and whoever overwrites one changes
-//! the scores that come after. Weights in memory of our own are what they were when the package was opened.
+//! ONNX Runtime maps these files: the processes of a machine share them, and only what is read takes memory. But whoever
+//! cuts one short in place ends the process, and whoever overwrites one changes the scores that come after. Weights in
+//! memory of our own are what they were when the package was opened, and take as much of it.
 
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
@@ -18,13 +19,14 @@ use ort::session::builder::SessionBuilder;
 use ort::value::{DynValue, PrimitiveTensorElementType, Shape, Tensor};
 use prost::Message;
 
+use crate::digest::Stamp;
 use crate::error::{Error, ErrorKind, Result};
 
-/// A file of weights that ONNX Runtime maps: where it becomes shorter, reading what was cut off ends the process.
+/// A file of weights that ONNX Runtime maps into memory.
 pub(super) struct MappedFile {
     path: PathBuf,
     file: File,
-    length: u64,
+    opened: Stamp,
 }
 
 impl MappedFile {
@@ -41,25 +43,46 @@ impl MappedFile {
     }
 
     fn open(path: PathBuf) -> Result<Self> {
-        let file = File::open(&path).and_then(|file| Ok((file.metadata()?.len(), file)));
-        let (length, file) = file.map_err(|cause| Error::io(format!("read {}", path.display()), cause))?;
-        Ok(Self { path, file, length })
+        let file = File::open(&path).and_then(|file| Ok((Stamp::of_open_file(&file)?, file)));
+        let (opened, file) = file.map_err(|cause| Error::io(format!("read {}", path.display()), cause))?;
+        Ok(Self { path, file, opened })
     }
 
     /// # Errors
-    /// [`ErrorKind::Runtime`] where it is shorter than it was.
+    /// [`ErrorKind::Runtime`] where it was written to since it was opened: what runs of the model give is not to be trusted, and
+    /// where it became shorter, reading what was cut off would end the process.
     pub(super) fn check(&self) -> Result<()> {
-        let length = self.file.metadata().map_or(0, |metadata| metadata.len());
-        if length >= self.length {
+        let now = Stamp::of_open_file(&self.file);
+        if now.is_ok_and(|now| !self.opened.is_rewritten(&now)) {
             return Ok(());
         }
         let message = format!(
-            "{} was cut from {} bytes to {length} while it was in use: export the model again, into another directory, and open \
-             that",
-            self.path.display(),
-            self.length
+            "{} was written to while it was in use: export the model again, into another directory, and open that",
+            self.path.display()
         );
         Err(Error::new(ErrorKind::Runtime, message))
+    }
+}
+
+/// Makes a program say why it ends where a mapped file is cut short while a run of the model reads it. For commands: it takes
+/// the process's handler of `SIGBUS`.
+pub fn tell_of_cut_weights() {
+    #[cfg(unix)]
+    {
+        extern "C" fn tell(signal: libc::c_int) {
+            const MESSAGE: &[u8] =
+                b"error: a file that is mapped into memory, such as a model's weights, was cut short while it was \
+                                     read: fetch or export it again, and go on with --resume\n";
+            // SAFETY: these calls are safe in a handler, and the message is constant.
+            unsafe {
+                libc::write(libc::STDERR_FILENO, MESSAGE.as_ptr().cast(), MESSAGE.len());
+                libc::signal(signal, libc::SIG_DFL);
+                libc::raise(signal);
+            }
+        }
+        let handler: extern "C" fn(libc::c_int) = tell;
+        // SAFETY: the handler does only what is safe in one.
+        unsafe { libc::signal(libc::SIGBUS, handler as libc::sighandler_t) };
     }
 }
 

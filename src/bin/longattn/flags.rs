@@ -18,7 +18,7 @@ pub const SCORE_SETTINGS: [&str; 16] = [
     "layer",
     "threads",
     "memory_limit",
-    "map_weights",
+    "weights_in_memory",
     "onnxruntime",
     "execution_provider",
     "device_id",
@@ -35,7 +35,7 @@ pub const SELECT_SETTINGS: [&str; 7] =
 pub const JOB_SETTINGS: [&str; 5] = ["text_field", "id_field", "category_field", "document_limit", "on_error"];
 
 /// Settings that are switches on the command line: given, they are true.
-const SWITCHES: [&str; 6] = ["adaptive", "per_head", "gain", "keep_fields", "heads", "map_weights"];
+const SWITCHES: [&str; 6] = ["adaptive", "per_head", "gain", "keep_fields", "heads", "weights_in_memory"];
 
 /// A subcommand with flags for some of the settings.
 pub trait WithSettings {
