@@ -17,7 +17,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any, NamedTuple
 
-from pycparser import c_ast, c_parser
+from pycparser import c_ast, c_parser  # type: ignore[import-untyped]
 
 PACKAGE = Path(__file__).parent / "src" / "longattn"
 WIDTH = 127
@@ -38,7 +38,7 @@ Pointers are numbers, but for texts that go in: those are bytes.
 from __future__ import annotations
 
 from ctypes import (
-    CFUNCTYPE, Structure, c_bool, c_char_p, c_double, c_float, c_int32, c_size_t, c_uint32, c_uint64, c_void_p,
+    CFUNCTYPE, Structure, c_bool, c_char_p, c_double, c_int32, c_size_t, c_uint32, c_uint64, c_void_p,
 )
 from typing import Any
 
@@ -87,9 +87,11 @@ class Setting(NamedTuple):
 
 
 def declarations(header: Path) -> Iterator[Any]:
-    source = subprocess.run(["cc", "-E", "-P", "-D__attribute__(x)=", header], check=True, capture_output=True, text=True).stdout
+    source = subprocess.run(
+        ["cc", "-E", "-P", "-D__attribute__(x)=", header], check=True, capture_output=True, text=True
+    ).stdout
     # What the system's headers say is not the library's; the types that it uses from there are known by their names.
-    source = source[source.index("enum longattn_status"):]
+    source = source[source.index("enum longattn_status") :]
     known = "".join(f"typedef int {name};\n" for name in ("bool", "int32_t", "uint32_t", "uint64_t", "size_t"))
     yield from c_parser.CParser().parse(known + source.replace("_Bool", "bool")).ext
 
@@ -137,7 +139,7 @@ class Abi:
         name = kind.type.names[0]
         if name == "void":
             return "None"
-        return SCALARS.get(name, name)
+        return SCALARS.get(name, str(name))
 
     def text(self) -> str:
         return ABI + "\n".join([*self._values(), *self._callbacks(), *self._structs(), "", *self._functions()]) + "\n"

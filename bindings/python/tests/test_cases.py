@@ -57,7 +57,9 @@ def test_selections() -> None:
             numbers = (int(tokens), 0, 0, float(strength), float(uniformity))
             selector.add(id, category, dict(zip(longattn.Selector.FIELDS, numbers, strict=True)))
         found = selector.finish(**settings_of(settings))  # type: ignore[misc]
-        expected = [(id, category, int(rank), float(lds), made == "true") for category, id, _, _, _, rank, lds, made in windows]
+        expected = [
+            (id, category, int(rank), float(lds), made == "true") for category, id, _, _, _, rank, lds, made in windows
+        ]
         assert [(window.id, window.category, window.rank, window.lds, window.selected) for window in found] == expected
 
 

@@ -37,9 +37,18 @@ def test_a_run_has_the_bytes_of_the_command(corpus: Path, tmp_path: Path) -> Non
     told: list[longattn.Progress] = []
     rejects: list[longattn.Reject] = []
     result = longattn.run(
-        QUERY_KEY, corpus, tmp_path / "here", window=60, ratio=0.3, per_head=True, progress=told.append, on_reject=rejects.append
+        QUERY_KEY,
+        corpus,
+        tmp_path / "here",
+        window=60,
+        ratio=0.3,
+        per_head=True,
+        progress=told.append,
+        on_reject=rejects.append,
     )
-    command("run", "--quiet", "--model", QUERY_KEY, "--window", 60, "--ratio", 0.3, "--per-head", corpus, "-o", tmp_path / "there")
+    command(
+        "run", "--quiet", "--model", QUERY_KEY, "--window", 60, "--ratio", 0.3, "--per-head", corpus, "-o", tmp_path / "there"
+    )
     for name in RESULTS:
         assert (tmp_path / "here" / name).read_bytes() == (tmp_path / "there" / name).read_bytes()
     assert result.report.exists()
@@ -185,5 +194,3 @@ def test_the_command_finds_the_runtime_of_this_python() -> None:
 def test_the_progress_bar_closes(corpus: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     longattn.run(QUERY_KEY, corpus, tmp_path / "result", window=60, progress=True)
     assert "reading" in capsys.readouterr().err
-
-

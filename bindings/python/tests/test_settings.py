@@ -19,7 +19,13 @@ def test_every_setting_is_a_keyword() -> None:
 
 @pytest.mark.parametrize(
     ("key", "value", "text"),
-    [("profile", True, "true"), ("min_distance", 3, "3"), ("alpha", 0.25, "0.25"), ("rows", None, "all"), ("on_error", "fail", "fail")],
+    [
+        ("profile", True, "true"),
+        ("min_distance", 3, "3"),
+        ("alpha", 0.25, "0.25"),
+        ("rows", None, "all"),
+        ("on_error", "fail", "fail"),
+    ],
 )
 def test_values_are_read_back(key: str, value: Any, text: str) -> None:
     assert longattn.Scorer(QUERY_KEY, **{key: value}).setting(key) == text

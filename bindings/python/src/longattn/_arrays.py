@@ -58,14 +58,11 @@ class IdArray:
     __slots__ = ("_memory", "address", "count")
 
     def __init__(self, ids: Ids) -> None:
-        memory = _as_uint32(ids)
+        memory: Any = _as_uint32(ids)
         self.count = len(memory)
-        if isinstance(memory, array):
-            self.address, _ = memory.buffer_info()
-        else:
-            self.address = int(memory.ctypes.data)
+        self.address: int = memory.buffer_info()[0] if isinstance(memory, array) else memory.ctypes.data
         # Kept alive for as long as the address is used.
-        self._memory = memory
+        self._memory: Any = memory
 
 
 def _as_uint32(ids: Any) -> Any:

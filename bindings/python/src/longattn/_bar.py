@@ -13,10 +13,10 @@ class Bar:
 
     def __init__(self) -> None:
         try:
-            from tqdm.auto import tqdm
+            from tqdm.auto import tqdm  # type: ignore[import-untyped,unused-ignore]
         except ImportError as cause:
             raise ImportError("progress=True shows a bar of tqdm: pip install tqdm, or give a function") from cause
-        self._make = tqdm
+        self._make: Any = tqdm
         self._bar: Any = None
         self._stage = ""
 

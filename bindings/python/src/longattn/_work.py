@@ -108,4 +108,3 @@ class Callbacks:
         if self._error is not None:
             raise self._error
         return result
-

@@ -22,11 +22,12 @@ if TYPE_CHECKING:
 
 
 def statistics_from_attention(attention: Array, **settings: Unpack[Settings]) -> Score:
-    """Scores a window from its attention map: `[heads, length, length]`, softmax weights, row `n` holding what token `n` gives.
+    """Scores a window from its attention map: `[heads, length, length]`, softmax weights, row `n` holding what token `n`
+    gives.
 
-    Takes NumPy arrays, tensors by DLPack, and whatever NumPy makes an array of. C-contiguous float32 is read where it lies. Entries
-    above the diagonal are not read. The settings are min_distance (auto is a quarter of `length`), sink_tokens (auto is 0) and
-    variance_domain.
+    Takes NumPy arrays, tensors by DLPack, and whatever NumPy makes an array of. C-contiguous float32 is read where it lies.
+    Entries above the diagonal are not read. The settings are min_distance (auto is a quarter of `length`), sink_tokens (auto
+    is 0) and variance_domain.
 
     Raises ValueError for another shape, TooShortError for a length below 2, NonFiniteError for NaN or infinity up to the
     diagonal, InvalidArgumentError for rows whose weights are negative or do not sum to 1, within 0.02.
@@ -46,18 +47,17 @@ def statistics_from_attention(attention: Array, **settings: Unpack[Settings]) ->
     return score_of(found, **head_arrays(buffer, heads))
 
 
-def statistics_from_query_key(
-    query: Array, key: Array, *, scale: float | None = None, **settings: Unpack[Settings]
-) -> Score:
-    """Scores a window from its queries `[heads, length, head_size]` and keys `[key_value_heads, length, head_size]`, the rotary
-    embedding applied, in memory linear in `length`. Query heads that share a key head are neighbours.
+def statistics_from_query_key(query: Array, key: Array, *, scale: float | None = None, **settings: Unpack[Settings]) -> Score:
+    """Scores a window from its queries `[heads, length, head_size]` and keys `[key_value_heads, length, head_size]`, the
+    rotary embedding applied, in memory linear in `length`. Query heads that share a key head are neighbours.
 
     Logits are `scale` times the product of query and key, `1 / sqrt(head_size)` unless given. Takes what
     `statistics_from_attention` takes. The settings are min_distance (auto is a quarter of `length`), sink_tokens (auto is 0),
     variance_domain, instruction_set and precision.
 
-    Raises ValueError for other shapes, TooShortError for a length below 2, NonFiniteError for NaN or infinity, InvalidArgumentError
-    for dimensions that contradict each other, InvalidSettingError where this machine lacks the instruction set.
+    Raises ValueError for other shapes, TooShortError for a length below 2, NonFiniteError for NaN or infinity,
+    InvalidArgumentError for dimensions that contradict each other, InvalidSettingError where this machine lacks the
+    instruction set.
     """
     queries, keys = float32(query, 3, "query"), float32(key, 3, "key")
     heads, length, size = queries.shape

@@ -44,8 +44,9 @@ class Windows(_Mapper):
     """Cuts documents into windows, for `map(..., batched=True, remove_columns=...)`.
 
     Documents have the columns `text` or `content`, `id`, and `category` if there is one; the settings text_field, id_field and
-    category_field name others. A window has `id`, `category`, `document`, `content`, `token_start`, `token_count`, `byte_start`,
-    `byte_end` and `token_ids`; `reason` is null, but for a document that cannot be used, which has that instead of windows.
+    category_field name others. A window has `id`, `category`, `document`, `content`, `token_start`, `token_count`,
+    `byte_start`, `byte_end` and `token_ids`; `reason` is null, but for a document that cannot be used, which has that instead
+    of windows.
     """
 
     def __init__(
@@ -60,16 +61,16 @@ class Windows(_Mapper):
 
 
 class Score(_Mapper):
-    """Scores windows, for `map(..., batched=True)`: their `token_ids` where there are any, or else their `text` or `content`, each as
-    one window.
+    """Scores windows, for `map(..., batched=True)`: their `token_ids` where there are any, or else their `text` or `content`,
+    each as one window.
 
-    A window gets `token_count`, `min_distance`, `sink_tokens`, `dependency_strength`, `distribution_uniformity`, and `reason`, which
-    is null unless it has no score.
+    A window gets `token_count`, `min_distance`, `sink_tokens`, `dependency_strength`, `distribution_uniformity`, and `reason`,
+    which is null unless it has no score.
     """
 
     def __call__(self, batch: Mapping[str, Sequence[Any]]) -> Columns:
         names = list(batch)
-        field = self._package.settings.get("text_field", "auto")
+        field: str = self._package.settings.get("text_field", "auto")
         candidates = ("token_ids", "text", "content") if field == "auto" else (field,)
         column = next((name for name in candidates if name in names), None)
         if column is None:
@@ -84,10 +85,10 @@ class Score(_Mapper):
 def select(dataset: D, **settings: Unpack[Settings]) -> D:
     """Selects the best windows of each category from a scored `Dataset` or `IterableDataset`, with their LDS in `lds`.
 
-    A `Dataset` comes back in the order of the selection, by category and from the best on; an `IterableDataset` in its own, and is
-    read twice. The settings and errors are those of `longattn.Selector.finish`.
+    A `Dataset` comes back in the order of the selection, by category and from the best on; an `IterableDataset` in its own,
+    and is read twice. The settings and errors are those of `longattn.Selector.finish`.
     """
-    from datasets import Dataset, IterableDataset
+    from datasets import Dataset, IterableDataset  # type: ignore[import-untyped,unused-ignore]
 
     if not isinstance(dataset, (Dataset, IterableDataset)):
         raise TypeError(f"select takes a Dataset or an IterableDataset, not {type(dataset).__name__}")

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     Model = Union[Scorer, str, os.PathLike[str]]
     """An open scorer, or the path of a scorer package."""
 
-    Paths = Union[str, os.PathLike[str], Iterable[Union[str, os.PathLike[str]]]]
+    Paths = Union[str, os.PathLike[str], Iterable[str | os.PathLike[str]]]
     """Files and folders, or `-` for standard input."""
 
 T = TypeVar("T")
@@ -43,7 +43,8 @@ class Progress(NamedTuple):
     """How far a job has come."""
 
     stage: str
-    """`reading` and scoring the corpus, `refining` windows in doubt, `scoring` those of a calibration, or `writing` results."""
+    """`reading` and scoring the corpus, `refining` windows in doubt, `scoring` those of a calibration, or `writing`
+    results."""
     unit: str
     """What `done` and `total` count: `B` for bytes of the input files, `token`, or `window`."""
     done: int
@@ -121,7 +122,8 @@ class Job:
     """Documents are read, cut into windows, scored and selected, and the results written into the directory `output`.
 
     Until it is closed it owns its directory, which no other job can open. It may be killed at any moment, and goes on with
-    `earlier_results="resume"`. Settings that are not given are the scorer's; what scores depend on is the scorer's in any case.
+    `earlier_results="resume"`. Settings that are not given are the scorer's; what scores depend on is the scorer's in any
+    case.
 
     Raises FileError where an input is missing, the directory cannot be written to, or another job is at work in it;
     InvalidArgumentError where it has results and earlier_results is refuse, or where it is resume and they depend on something
@@ -130,9 +132,7 @@ class Job:
 
     def __init__(self, scorer: Scorer, inputs: Paths, output: str | os.PathLike[str], **settings: Unpack[Settings]) -> None:
         self.output = Path(output)
-        self._handle: Handle | None = _opened(
-            scorer, inputs, output, settings, lib.longattn_job_open, lib.longattn_job_free
-        )
+        self._handle: Handle | None = _opened(scorer, inputs, output, settings, lib.longattn_job_open, lib.longattn_job_free)
 
     def run(self, **watching: Unpack[Watching]) -> Summary:
         """Scores what has no score yet, selects, and writes the results. Raises what `score` and `select` do."""
@@ -141,8 +141,8 @@ class Job:
     def score(self, **watching: Unpack[Watching]) -> Summary:
         """Scores what has no score yet, and writes no result but rejects.jsonl.
 
-        What cannot be used is a reject, and the rest goes on. Raises InvalidRecordError where on_error is fail, and where there
-        were nothing but rejects; CancelledError; FileError; and what would befall every window.
+        What cannot be used is a reject, and the rest goes on. Raises InvalidRecordError where on_error is fail, and where
+        there were nothing but rejects; CancelledError; FileError; and what would befall every window.
         """
         return self._work(lambda *given: check(lib.longattn_job_score, self._pointer(), *given), watching)
 
@@ -168,7 +168,7 @@ class Job:
     def categories(self) -> tuple[Category, ...]:
         """The categories of the last selection, in the order of the bytes of their names."""
         found = _abi.longattn_job_category()
-        categories = []
+        categories: list[Category] = []
         for index in range(lib.longattn_job_category_count(self._pointer())):
             check(lib.longattn_job_category_get, self._pointer(), index, ctypes.byref(found))
             categories.append(Category(read_text(found.name, found.name_length), found.windows, found.selected))
@@ -247,11 +247,11 @@ def run(
     cancel: Cancel | None = None,
     **settings: Unpack[Settings],
 ) -> Result:
-    """Does what `longattn run` does, with the same bytes: reads documents, cuts them into windows, scores these, selects the best of
-    each category, and writes selected.jsonl, scores.jsonl, rejects.jsonl and report.html into the directory `output`.
+    """Does what `longattn run` does, with the same bytes: reads documents, cuts them into windows, scores these, selects the
+    best of each category, and writes selected.jsonl, scores.jsonl, rejects.jsonl and report.html into the directory `output`.
 
-    Whatever stops it, finished windows are kept: `earlier_results="resume"` goes on. Callbacks run on threads of the job, one at a
-    time, and must be quick; what one raises stops the job, and is raised here. Raises what `Job` and its methods do.
+    Whatever stops it, finished windows are kept: `earlier_results="resume"` goes on. Callbacks run on threads of the job, one
+    at a time, and must be quick; what one raises stops the job, and is raised here. Raises what `Job` and its methods do.
     """
     watching: Watching = {"progress": progress, "on_reject": on_reject, "on_notice": on_notice, "cancel": cancel}
     with _scorer(model, settings) as scorer, Job(scorer, inputs, output, **settings) as job:
@@ -284,17 +284,16 @@ class Calibration(NamedTuple):
     """What calibration.json holds; docs/calibrate.md explains it."""
 
     @property
-    def verdict(self) -> Any:
+    def verdict(self) -> dict[str, Any]:
         """The layer and the settings to use."""
-        return self.json["verdict"]
+        return dict(self.json["verdict"])
 
     def _repr_html_(self) -> str:
         chart = self.output / "calibration.svg"
         picture = chart.read_text("utf-8") if chart.exists() else ""
         from ._html import table
 
-        verdict = self.verdict if isinstance(self.verdict, dict) else {"verdict": self.verdict}
-        return table(("verdict", ""), list(verdict.items())) + picture
+        return table(("verdict", ""), list(self.verdict.items())) + picture
 
 
 def calibrate(
@@ -315,9 +314,7 @@ def calibrate(
     """
     watching: Watching = {"progress": progress, "on_reject": on_reject, "on_notice": on_notice, "cancel": cancel}
     with _scorer(model, settings) as scorer:
-        handle = _opened(
-            scorer, inputs, output, settings, lib.longattn_calibration_open, lib.longattn_calibration_free
-        )
+        handle = _opened(scorer, inputs, output, settings, lib.longattn_calibration_open, lib.longattn_calibration_free)
 
         def work(observer: Any, token: Any) -> str:
             return made_text(lib.longattn_calibration_run, handle.pointer, observer, token)
@@ -392,10 +389,7 @@ def _watched(work: Callable[[Any, Any], T], watching: Watching) -> T:
     if on_reject := watching.get("on_reject"):
         observer.reject = _abi.longattn_reject_callback(callbacks.guard(_tell_reject(on_reject)))
     if on_notice := watching.get("on_notice"):
-        tell = on_notice
-        observer.notice = _abi.longattn_notice_callback(
-            callbacks.guard(lambda notice, length, _: tell(read_text(notice, length)))
-        )
+        observer.notice = _abi.longattn_notice_callback(callbacks.guard(_tell_notice(on_notice)))
     try:
         return callbacks.work(lambda: work(ctypes.byref(observer), cancel.pointer))
     finally:
@@ -419,6 +413,13 @@ def _tell_reject(tell: Callable[[Reject], object]) -> Callable[..., None]:
         record = read_text(found.record, found.record_length) if found.record else None
         file, reason = read_text(found.file, found.file_length), read_text(found.reason, found.reason_length)
         tell(Reject(file, found.line or None, id, reason, record))
+
+    return told
+
+
+def _tell_notice(tell: Callable[[str], object]) -> Callable[..., None]:
+    def told(address: int, length: int, _: int | None) -> None:
+        tell(read_text(address, length))
 
     return told
 

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from ._arrays import Ids
     from ._settings import Settings
 
+
 class Window:
     """One window of a document: a run of its tokens, and their slice of its text."""
 
@@ -97,7 +98,8 @@ class Tokens:
 
     @property
     def boundaries(self) -> NDArray[np.uint64]:
-        """`[tokens + 1]`: token `i` stands for the bytes from `boundaries[i]` up to `boundaries[i + 1]` of the text in UTF-8."""
+        """`[tokens + 1]`: token `i` stands for the bytes from `boundaries[i]` up to `boundaries[i + 1]` of the text in
+        UTF-8."""
         address = lib.longattn_tokens_boundaries(self._handle.pointer)
         found: NDArray[np.uint64] = view(ctypes.c_size_t, address, len(self) + 1, self._handle)
         return found
@@ -106,18 +108,20 @@ class Tokens:
 class Scorer:
     """An open scorer package: a model and its tokenizer.
 
-    `model` is a directory with model.onnx and tokenizer.json, as `longattn export` makes it, or a bare model.onnx, which scores
-    token ids alone. Every setting is a keyword. Any threads may use one scorer at once, and get the same bits as one alone.
+    `model` is a directory with model.onnx and tokenizer.json, as `longattn export` makes it, or a bare model.onnx, which
+    scores token ids alone. Every setting is a keyword. Any threads may use one scorer at once, and get the same bits as one
+    alone.
 
     A pickled scorer is opened anew from the same path where it is unpickled, and one that was open before `os.fork()` in the
     child that uses it.
 
-    Raises OnnxRuntimeError where ONNX Runtime is missing or too old, InvalidSettingError, and InvalidModelError, UnsupportedError
-    or FileError for a package that is damaged, of a kind that this version cannot use, or unreadable.
+    Raises OnnxRuntimeError where ONNX Runtime is missing or too old, InvalidSettingError, and InvalidModelError,
+    UnsupportedError or FileError for a package that is damaged, of a kind that this version cannot use, or unreadable.
     """
 
     def __init__(self, model: str | os.PathLike[str], **settings: Unpack[Settings]) -> None:
-        self._path = os.path.abspath(os.fspath(model)) if os.fspath(model) else ""
+        # No path stays none, for the library to refuse.
+        self._path: str = os.path.abspath(model) if os.fspath(model) else ""
         self._settings: dict[str, Any] = dict(settings)
         self._opening = threading.Lock()
         self._handle: Handle | None = None
@@ -184,12 +188,11 @@ class Scorer:
         """
         handle, data = self.handle(), _text(text)
         call = lib.longattn_scorer_tokenize
-        return Tokens(
-            interruptible(Cancel(), lambda: made(lib.longattn_tokens_free, call, handle.pointer, data, len(data)))
-        )
+        return Tokens(interruptible(Cancel(), lambda: made(lib.longattn_tokens_free, call, handle.pointer, data, len(data))))
 
     def windows(self, text: str) -> list[Window]:
-        """Cuts a document into windows of the setting `window`, in the order of the paper's Algorithm 1; none where it is shorter.
+        """Cuts a document into windows of the setting `window`, in the order of the paper's Algorithm 1; none where it is
+        shorter.
 
         Raises what `tokenize` does.
         """
@@ -242,8 +245,8 @@ class Scorer:
         """Scores many windows on all threads of the scorer, in their order and with the bits of `score`.
 
         A window that cannot be scored raises its error, or with `errors="return"` has it in the place of its score; what would
-        befall every window, such as a runtime that failed, is raised in any case. `progress` is called with the windows and the
-        tokens that are done.
+        befall every window, such as a runtime that failed, is raised in any case. `progress` is called with the windows and
+        the tokens that are done.
         """
         handle = self.handle()
         given = [_Input(window) for window in windows]
@@ -274,7 +277,8 @@ def window_id(document: str, number: int) -> str:
 
 
 def category_of(path: str | os.PathLike[str]) -> str:
-    """The category of documents that name none, as a job gives it: after their file, or their folder, which ends in a slash."""
+    """The category of documents that name none, as a job gives it: after their file, or their folder, which ends in a
+    slash."""
     name = encode_path(path)
     return made_text(lib.longattn_category_of, name, len(name))
 
@@ -300,7 +304,7 @@ def _made_scorer(name: bytes, config: Handle) -> Handle:
         raise
 
 
-def _text(text: str) -> bytes:
+def _text(text: object) -> bytes:
     if not isinstance(text, str):
         raise TypeError(f"a text is a str, not {_kind(text)}")
     return encode(text)
@@ -382,8 +386,7 @@ def _score_many(
         inputs[index] = window.value
     results = array_of(_abi.longattn_result, len(given))
     callbacks = Callbacks(cancel)
-    told = callbacks.guard(lambda windows, tokens, _: progress(windows, tokens)) if progress else None
-    callback = _abi.longattn_progress(told) if told else _abi.longattn_progress()
+    callback = _abi.longattn_progress(callbacks.guard(_tell_progress(progress))) if progress else _abi.longattn_progress()
 
     def work() -> None:
         call = lib.longattn_scorer_score_many
@@ -394,6 +397,13 @@ def _score_many(
         return [_result(result, errors) for result in results]
     finally:
         lib.longattn_results_free(results, len(given))
+
+
+def _tell_progress(tell: Callable[[int, int], object]) -> Callable[..., None]:
+    def told(windows: int, tokens: int, _: int | None) -> None:
+        tell(windows, tokens)
+
+    return told
 
 
 def _result(result: _abi.longattn_result, errors: str) -> Score | LongAttnError:

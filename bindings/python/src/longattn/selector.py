@@ -38,7 +38,8 @@ class Ranked(NamedTuple):
 
 
 class Selection(Sequence[Ranked]):
-    """A finished selection: all windows by category in the order of the bytes of their names, and within one the best first."""
+    """A finished selection: all windows by category in the order of the bytes of their names, and within one the best
+    first."""
 
     def __init__(self, handle: Handle) -> None:
         self._handle = handle
@@ -83,8 +84,8 @@ class Selection(Sequence[Ranked]):
 
 
 class Selector:
-    """Collects scored windows, and selects the best of each category. A selection depends on the set of windows alone, not on the
-    order in which they were added or merged.
+    """Collects scored windows, and selects the best of each category. A selection depends on the set of windows alone, not on
+    the order in which they were added or merged.
 
     One thread at a time may use a selector: give each its own, and merge them at the end. A pickled selector keeps every bit.
     """
@@ -101,8 +102,8 @@ class Selector:
         Raises NonFiniteError where a score is NaN or infinite, KeyError where a mapping lacks one of `FIELDS`.
         """
         found = _abi.longattn_score()
-        for name in self.FIELDS:
-            setattr(found, name, score[name] if isinstance(score, Mapping) else getattr(score, name))
+        for field in self.FIELDS:
+            setattr(found, field, score[field] if isinstance(score, Mapping) else getattr(score, field))
         name, group = encode(id), encode(category)
         check(lib.longattn_selector_add, self._handle.pointer, name, len(name), group, len(group), ctypes.byref(found))
 
@@ -133,15 +134,13 @@ class Selector:
 
         The settings are alpha, standardize, mixed_lengths, and one of ratio, count, token_budget and threshold.
 
-        Raises InvalidSettingError for more than one cut, InvalidArgumentError where two windows of one category have the same id,
-        or were measured on different lengths or distances while mixed_lengths is refuse.
+        Raises InvalidSettingError for more than one cut, InvalidArgumentError where two windows of one category have the same
+        id, or were measured on different lengths or distances while mixed_lengths is refuse.
         """
         config = config_of(settings)
         call = lib.longattn_selector_finish
         return Selection(
-            interruptible(
-                Cancel(), lambda: made(lib.longattn_selection_free, call, self._handle.pointer, config.pointer)
-            )
+            interruptible(Cancel(), lambda: made(lib.longattn_selection_free, call, self._handle.pointer, config.pointer))
         )
 
 
