@@ -13,7 +13,7 @@ class Bar:
 
     def __init__(self) -> None:
         try:
-            from tqdm.auto import tqdm  # type: ignore[import-untyped,unused-ignore]
+            from tqdm.auto import tqdm
         except ImportError as cause:
             raise ImportError("progress=True shows a bar of tqdm: pip install tqdm, or give a function") from cause
         self._make: Any = tqdm

@@ -6,6 +6,7 @@ import functools
 import os
 import threading
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from .errors import LongAttnError
@@ -13,6 +14,8 @@ from .scorer import Scorer
 from .selector import Selector
 
 if TYPE_CHECKING:
+    from typing_extensions import Unpack
+
     from ._settings import Settings
 
 Columns = dict[str, list[Any]]
@@ -51,10 +54,7 @@ class Fields(NamedTuple):
 
 
 class Package:
-    """A scorer package and settings, opened once in each process that uses it, and pickled by its path.
-
-    Its pickle changes with what scores depend on, so that caches by pickles, such as that of `datasets`, notice another model.
-    """
+    """A scorer package and settings, opened once in each process that uses it, and pickled by its path."""
 
     def __init__(self, model: Scorer | str | os.PathLike[str], settings: Settings) -> None:
         if isinstance(model, Scorer):
@@ -62,28 +62,33 @@ class Package:
             self.settings: dict[str, Any] = {**model.settings, **settings}
         else:
             self.path, self.settings = os.path.abspath(model), dict(settings)
-        self._identity: str | None = None
+        self.settings = dict(sorted(self.settings.items()))
 
-    def scorer(self) -> Scorer:
-        return _opened(self.path, tuple(sorted(self.settings.items())))
+    def scorer(self, **settings: Unpack[Settings]) -> Scorer:
+        """The scorer of this process, with further settings."""
+        return _opened(self.path, _stamps(self.path), tuple(sorted({**self.settings, **settings}.items())))
 
-    def identity(self) -> str:
-        if self._identity is None:
-            self._identity = self.scorer().identity()
-        return self._identity
 
+Stamps = tuple[tuple[Any, ...], ...]
 
 _opening = threading.Lock()
 
 
-def _opened(path: str, settings: tuple[tuple[str, Any], ...]) -> Scorer:
+def _opened(path: str, stamps: Stamps, settings: tuple[tuple[str, Any], ...]) -> Scorer:
     with _opening:
-        return _open_once(path, settings)
+        return _open_once(path, stamps, settings)
 
 
 @functools.lru_cache(maxsize=4)
-def _open_once(path: str, settings: tuple[tuple[str, Any], ...]) -> Scorer:
+def _open_once(path: str, stamps: Stamps, settings: tuple[tuple[str, Any], ...]) -> Scorer:
     return Scorer(path, **dict(settings))
+
+
+def _stamps(path: str) -> Stamps:
+    """What tells a package from another that was put in its place."""
+    files = sorted(Path(path).iterdir()) if os.path.isdir(path) else []
+    stats = ((file.name, file.stat()) for file in files)
+    return tuple((name, stat.st_ino, stat.st_size, stat.st_mtime_ns) for name, stat in stats)
 
 
 def label(value: object) -> str:

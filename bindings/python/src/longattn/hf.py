@@ -8,6 +8,9 @@
 What was mapped is found in the cache of `datasets` the next time, unless the model, the versions or a setting have changed.
 """
 
+# What this works with has no types.
+# pyright: basic, reportMissingImports=false
+
 from __future__ import annotations
 
 import os
@@ -34,7 +37,7 @@ class _Mapper:
 
     def __getstate__(self) -> dict[str, Any]:
         # The key of the cache is made of this.
-        return {**self.__dict__, "identity": self._package.identity()}
+        return {**self.__dict__, "identity": self._package.scorer().identity()}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.__dict__.update({key: value for key, value in state.items() if key != "identity"})
@@ -88,7 +91,7 @@ def select(dataset: D, **settings: Unpack[Settings]) -> D:
     A `Dataset` comes back in the order of the selection, by category and from the best on; an `IterableDataset` in its own,
     and is read twice. The settings and errors are those of `longattn.Selector.finish`.
     """
-    from datasets import Dataset, IterableDataset  # type: ignore[import-untyped,unused-ignore]
+    from datasets import Dataset, IterableDataset
 
     if not isinstance(dataset, (Dataset, IterableDataset)):
         raise TypeError(f"select takes a Dataset or an IterableDataset, not {type(dataset).__name__}")
