@@ -67,6 +67,7 @@ use table::Table;
 
 pub use calibration::{Calibrated, CalibratedCategory, CalibrationJob};
 pub use directory::ResultDirectory;
+pub use identity::score_identity;
 pub use lines::{EstimateFields, ScoreFields, ScoredWindow, WindowLine, window_id};
 pub use observer::{Observer, Progress, Stage};
 pub use records::{RecordJob, score_records};
