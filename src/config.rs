@@ -8,6 +8,7 @@ use bytesize::ByteSize;
 use crate::attention::{InstructionSet, Precision};
 use crate::calibrate::{Plan, Truth};
 use crate::choice::Choice;
+use crate::corpus::{Layout, OutputFormat};
 use crate::error::{Error, ErrorKind, Result};
 use crate::model::{BuiltIn, ExecutionProvider, ProviderOptions};
 use crate::score::VarianceDomain;
@@ -367,14 +368,22 @@ settings! {
     gain: bool = false, "CHOICE";
     /// Whether scores of records carry the text and the other fields of each along.
     keep_fields: bool = false, "CHOICE";
-    /// Field with the text of a document; auto is text, or else content.
+    /// Field with the text of a document, or the path to it, as in metadata.text; auto is text, or else content.
     text_field: Option<String> = None, "NAME";
     /// Field with the id of a document; auto is id, or else the file's name and line.
     id_field: Option<String> = None, "NAME";
     /// Field with the category of a document; auto is category, or else the name of the file or folder.
     category_field: Option<String> = None, "NAME";
+    /// Whether ids are made of the file's name and line, whatever records say: where each file counts from 0.
+    ids_from_place: bool = false, "CHOICE";
     /// Longest line or text that is read as a document; longer ones are rejected.
     document_limit: ByteSize = ByteSize::gib(1), "BYTES";
+    /// Format of what is written; auto is what the name of the output says, and jsonl in a result directory and on a stream.
+    output_format: Option<OutputFormat> = None, "FORMAT";
+    /// Bytes of rows, counted as JSON lines before compression, behind which another file of an output begins; auto is one file.
+    output_shard_size: Option<ByteSize> = None, "BYTES";
+    /// A name under which scores are also written as attributes of the documents, as the Dolma tools lay them out; auto is not.
+    attributes: Option<String> = None, "NAME";
     /// What a job does about a record, file or window that cannot be used: reject it and go on, or fail.
     on_error: OnError = OnError::Reject, "ACTION";
     /// What a job does about results that are in its directory already: refuse, resume or overwrite.
@@ -444,6 +453,11 @@ impl Config {
     pub fn method(&self) -> Result<Method> {
         let Self { standardize, alpha, mixed_lengths, .. } = *self;
         Ok(Method { standardize, alpha, cut: self.cut()?, mixed_lengths })
+    }
+
+    /// How the settings ask outputs to be laid out.
+    pub fn layout(&self) -> Layout {
+        Layout { format: self.output_format, shard_bytes: self.output_shard_size.map(|size| size.as_u64()) }
     }
 
     /// Which windows the settings ask a calibration to draw.

@@ -1,56 +1,23 @@
 //! The documents of one file, as bytes.
 
-use std::io::{self, BufRead, Read};
 use std::path::Path;
 use std::sync::Arc;
 
+use super::format::{Asked, Documents, Format, RawDocument};
+use super::formats::by_content;
 use super::name::shown;
-use super::source::{Content, Source, read_failure};
+use super::source::{Content, Source};
 use super::{Place, Reject};
 use crate::cancel::Cancel;
 
-const BYTE_ORDER_MARK: &[u8] = b"\xEF\xBB\xBF";
-
-/// What a line may have beyond its document: `\r\n`.
-const LINE_END_BYTES: u64 = 2;
-
-/// A document as it was read, not yet parsed.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct RawDocument {
-    /// The line that it is, from 1; 0 where it is a whole file.
-    pub line: u64,
-    /// Where its first byte is in the decompressed file.
-    pub offset: u64,
-    /// None where it is over the limit.
-    pub(super) bytes: Option<Vec<u8>>,
-}
-
-impl RawDocument {
-    /// Bytes that are held of it: all, without the line's end and a byte order mark; none where it is over the limit.
-    pub fn len(&self) -> usize {
-        self.bytes.as_ref().map_or(0, Vec::len)
-    }
-
-    /// Whether no bytes are held of it.
-    pub fn is_empty(&self) -> bool {
-        self.len() == 0
-    }
-}
-
-/// The documents of one file in order: its lines that are not blank, or the whole file as one text. Memory stays near that of
-/// one document, and of none where one is over the limit.
+/// The documents of one file in order: its lines that are not blank, its rows, or the whole file as one text. Memory stays near
+/// that of one document, and of none where one is over the limit; of tables, near that of a batch of their rows.
 ///
 /// An `Err` is the last item, and says that the file is damaged, cannot be read on, or was changed while it was read: then
 /// nothing that came from it may be trusted, what came before included, since damage may show long after it began.
 pub struct RawDocuments {
     file: Arc<str>,
-    source: Source,
-    is_json_lines: bool,
-    limit: u64,
-    /// The last line that was begun.
-    line: u64,
-    /// Of the next byte, in the decompressed file.
-    offset: u64,
+    documents: Box<dyn Documents>,
     state: State,
 }
 
@@ -61,15 +28,22 @@ enum State {
 }
 
 impl RawDocuments {
-    pub(super) fn open(path: &Path, is_json_lines: bool, limit: u64, cancel: Cancel) -> Result<Self, Reject> {
+    /// Opens a file, whose format is `by_name` unless its first bytes tell of another.
+    pub(super) fn open(path: &Path, by_name: &'static Format, asked: &Asked, cancel: Cancel) -> Result<Self, Reject> {
         let file: Arc<str> = shown(path).into();
-        let place = Place { file: file.clone(), line: None };
-        let source = Source::open(path, cancel).map_err(|cause| reject(place, read_failure(&cause)))?;
-        Ok(Self { file, source, is_json_lines, limit, line: 0, offset: 0, state: State::Reading })
+        let open = || {
+            let source = Source::open(path, cancel)?;
+            let format = by_content(source.head(), source.is_all_head(), by_name);
+            (format.open)(source, asked)
+        };
+        match open() {
+            Ok(documents) => Ok(Self { file, documents, state: State::Reading }),
+            Err(reason) => Err(reject(Place { file, line: None }, reason)),
+        }
     }
 
-    /// Goes on at a document met before, which may only lie ahead: at once in a plain file, else by decompressing what is
-    /// before it.
+    /// Goes on at a document met before, which may only lie ahead: at once in a plain file, else by decompressing or reading
+    /// what is before it.
     ///
     /// # Errors
     /// As for an item that is an `Err`.
@@ -77,27 +51,19 @@ impl RawDocuments {
         if let State::Failed(reject) = &self.state {
             return Err(reject.clone());
         }
-        if offset < self.offset {
-            return Err(self.fail(format!("cannot go back to byte {offset}: {} were read", self.offset)));
+        let reached = self.documents.offset();
+        if offset < reached {
+            return Err(self.fail(format!("cannot go back to {offset}: it was read up to {reached}")));
         }
-        if offset == self.offset {
+        if offset == reached {
             return Ok(());
         }
-        if let Err(cause) = self.source.skip(self.offset, offset) {
-            let reason = match cause.kind() {
-                io::ErrorKind::UnexpectedEof => "was changed: it ends before what was read of it earlier".to_owned(),
-                _ => self.source.failure(&cause),
-            };
-            return Err(self.fail(reason));
-        }
-        self.offset = offset;
-        self.line = line.saturating_sub(1);
-        Ok(())
+        self.documents.skip_to(offset, line).map_err(|reason| self.fail(reason))
     }
 
     /// Bytes taken from the file so far, before decompression; those that were skipped count.
     pub fn consumed_bytes(&self) -> u64 {
-        self.source.position()
+        self.documents.consumed_bytes()
     }
 
     /// Reads what is left, and gives what the whole file held.
@@ -109,65 +75,11 @@ impl RawDocuments {
         if let State::Failed(reject) = &self.state {
             return Err(reject.clone());
         }
-        self.source.content().map_err(|reason| self.fail(reason))
-    }
-
-    fn read(&mut self) -> Result<Option<RawDocument>, String> {
-        let read = if self.is_json_lines { self.read_line() } else { self.read_text() };
-        let document = read.map_err(|cause| self.source.failure(&cause))?;
-        if document.is_none() {
-            self.source.check_end()?;
-        }
-        Ok(document)
-    }
-
-    /// The next line that is not blank.
-    fn read_line(&mut self) -> io::Result<Option<RawDocument>> {
-        loop {
-            let offset = self.offset;
-            self.line += 1;
-            let Some(bytes) = self.take_line()? else { return Ok(None) };
-            let bytes = bytes.map(|bytes| trimmed(bytes, offset)).filter(|bytes| bytes.len() as u64 <= self.limit);
-            if bytes.as_ref().is_none_or(|bytes| !bytes.trim_ascii().is_empty()) {
-                return Ok(Some(RawDocument { line: self.line, offset, bytes }));
-            }
-        }
-    }
-
-    /// A line with its end; `Some(None)` where it is too long, `None` at the end of the file.
-    fn take_line(&mut self) -> io::Result<Option<Option<Vec<u8>>>> {
-        let most = self.limit.saturating_add(LINE_END_BYTES).saturating_add(1);
-        let mut bytes = Vec::new();
-        let held = self.source.bytes.by_ref().take(most).read_until(b'\n', &mut bytes)? as u64;
-        self.offset += held;
-        if held == 0 {
-            return Ok(None);
-        }
-        if held < most || bytes.ends_with(b"\n") {
-            return Ok(Some(Some(bytes)));
-        }
-        drop(bytes);
-        self.offset += self.source.bytes.skip_until(b'\n')? as u64;
-        Ok(Some(None))
-    }
-
-    fn read_text(&mut self) -> io::Result<Option<RawDocument>> {
-        if self.line > 0 {
-            return Ok(None);
-        }
-        let most = self.limit.saturating_add(1);
-        let mut bytes = Vec::new();
-        let held = self.source.bytes.by_ref().take(most).read_to_end(&mut bytes)? as u64;
-        let bytes = if held == most { None } else { Some(trimmed_mark(bytes)) };
-        self.offset = held + io::copy(&mut self.source.bytes, &mut io::sink())?;
-        self.line = 1;
-        Ok(Some(RawDocument { line: 0, offset: 0, bytes }))
+        self.documents.content().map_err(|reason| self.fail(reason))
     }
 
     fn fail(&mut self, reason: String) -> Reject {
-        let place =
-            Place { file: self.file.clone(), line: self.is_json_lines.then_some(self.line).filter(|line| *line > 0) };
-        let reject = reject(place, reason);
+        let reject = reject(Place { file: self.file.clone(), line: self.documents.line() }, reason);
         self.state = State::Failed(reject.clone());
         reject
     }
@@ -180,7 +92,7 @@ impl Iterator for RawDocuments {
         if !matches!(self.state, State::Reading) {
             return None;
         }
-        match self.read() {
+        match self.documents.next() {
             Ok(Some(document)) => Some(Ok(document)),
             Ok(None) => {
                 self.state = State::Over;
@@ -194,21 +106,4 @@ impl Iterator for RawDocuments {
 /// Of a whole file.
 pub(super) fn reject(place: Place, reason: String) -> Reject {
     Reject { place, id: None, reason, record: String::new() }
-}
-
-fn trimmed(mut line: Vec<u8>, offset: u64) -> Vec<u8> {
-    if line.ends_with(b"\n") {
-        line.pop();
-    }
-    if line.ends_with(b"\r") {
-        line.pop();
-    }
-    if offset == 0 { trimmed_mark(line) } else { line }
-}
-
-fn trimmed_mark(mut bytes: Vec<u8>) -> Vec<u8> {
-    if bytes.starts_with(BYTE_ORDER_MARK) {
-        bytes.drain(..BYTE_ORDER_MARK.len());
-    }
-    bytes
 }

@@ -162,6 +162,9 @@ impl JournalSink<'_> {
     }
 
     fn leave_out(&mut self, reject: Reject, is_duplicate: bool) {
+        if is_duplicate {
+            self.found.early_signs.of_duplicate(&reject, self.keeping.rejecting.observer);
+        }
         self.found.file.counts.rejected += 1;
         self.found.file.duplicates += u64::from(is_duplicate);
         self.found.unwritten.entries.push(Entry::Reject((&reject).into()));

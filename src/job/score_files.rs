@@ -127,7 +127,7 @@ impl Scores {
         let mut scores = Self { inputs: Vec::new(), selector: Selector::default(), runs: Vec::new() };
         for file in files {
             let is_named = paths.contains(&file.path);
-            if !is_named && !file.is_json_lines() {
+            if !is_named && !file.has_records() {
                 rejects.write(&no_lines(&file))?;
                 continue;
             }
@@ -245,7 +245,7 @@ fn no_lines(file: &InputFile) -> Reject {
     Reject {
         place: Place { file: file.path.to_string_lossy().into(), line: None },
         id: None,
-        reason: "no file of JSON lines by its name: name it itself to have it read as such".to_owned(),
+        reason: "no file of records by its name: name it itself to have it read as JSON lines".to_owned(),
         record: String::new(),
     }
 }

@@ -10,7 +10,7 @@ use super::lines::{ScoredWindow, SelectedWindow};
 use super::observer::{Observer, Progress, Stage};
 use super::table::Table;
 use crate::cancel::Cancel;
-use crate::corpus::{Corpus, Journal, Output, RawDocuments, Reject};
+use crate::corpus::{Corpus, Journal, Layout, Output, RawDocuments, Reject};
 use crate::error::{Error, ErrorKind, Result};
 use crate::report::{CategoryReport, Example, WindowPoint};
 use crate::select::{Method, Ranking, Standing};
@@ -140,8 +140,8 @@ impl Cutting {
 
     /// Writes the selected windows with their texts in the order of the corpus, and gives the report the texts that it
     /// shows. [`ControlFlow::Break`] tells that whoever read standard output has gone.
-    pub fn write(&mut self, texts: &Texts, path: &Path) -> Result<ControlFlow<()>> {
-        let mut output = Output::create(path)?;
+    pub fn write(&mut self, texts: &Texts, path: &Path, layout: Layout) -> Result<ControlFlow<()>> {
+        let mut output = Output::laid_out(path, layout)?;
         let mut shown: HashMap<usize, String> = HashMap::new();
         let listed = self.categories.iter().flat_map(|category| &category.listed);
         shown.extend(listed.map(|listed| (listed.ordinal, String::new())));
@@ -237,6 +237,6 @@ pub(super) fn scored_window(table: &Table, corpus: &Corpus, journal: &Journal, o
 const CHANGED: &str =
     "is not what it was when its windows were scored: go on with --resume, which scores anew what has changed";
 
-fn changed(reject: Reject) -> Error {
+pub(super) fn changed(reject: Reject) -> Error {
     Error::new(ErrorKind::InvalidRecord, format!("{} {CHANGED} ({})", reject.place, reject.reason))
 }

@@ -100,6 +100,7 @@ pub(super) struct EarlySigns {
     rejects: u64,
     reason: Option<String>,
     longest: u64,
+    told_of_duplicates: bool,
 }
 
 impl EarlySigns {
@@ -115,6 +116,17 @@ impl EarlySigns {
         let (window, longest) = (config.window, self.longest);
         observer.notice(&format!(
             "the first {EARLY} documents are all shorter than a window of {window} tokens; the longest of them has {longest}"
+        ));
+    }
+
+    /// Tells, once, that an id came again, and how to get its record in.
+    pub fn of_duplicate(&mut self, reject: &Reject, observer: &dyn Observer) {
+        if std::mem::replace(&mut self.told_of_duplicates, true) {
+            return;
+        }
+        observer.notice(&format!(
+            "{reject}: it is left out, as is every other record whose id was there before; where each file counts its \
+             records anew, --ids-from-place gets all of them in"
         ));
     }
 

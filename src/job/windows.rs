@@ -68,6 +68,9 @@ pub fn cut_windows<P: AsRef<Path>>(
                 Item::Reject { reject, is_duplicate } => {
                     summary.counts.rejected += 1;
                     summary.duplicates += u64::from(is_duplicate);
+                    if is_duplicate {
+                        early_signs.of_duplicate(&reject, observer);
+                    }
                     reject
                 }
                 Item::Failed(reject) => {

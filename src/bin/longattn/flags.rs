@@ -32,10 +32,15 @@ pub const SELECT_SETTINGS: [&str; 7] =
     ["ratio", "count", "token_budget", "threshold", "alpha", "standardize", "mixed_lengths"];
 
 /// Settings of what is read, and of what becomes of what cannot be.
-pub const JOB_SETTINGS: [&str; 5] = ["text_field", "id_field", "category_field", "document_limit", "on_error"];
+pub const JOB_SETTINGS: [&str; 6] =
+    ["text_field", "id_field", "category_field", "ids_from_place", "document_limit", "on_error"];
+
+/// Settings of how results are written.
+pub const OUTPUT_SETTINGS: [&str; 2] = ["output_format", "output_shard_size"];
 
 /// Settings that are switches on the command line: given, they are true.
-const SWITCHES: [&str; 6] = ["adaptive", "per_head", "gain", "keep_fields", "heads", "weights_in_memory"];
+const SWITCHES: [&str; 7] =
+    ["adaptive", "per_head", "gain", "keep_fields", "heads", "ids_from_place", "weights_in_memory"];
 
 /// A subcommand with flags for some of the settings.
 pub trait WithSettings {

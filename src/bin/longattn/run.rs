@@ -9,7 +9,7 @@ use longattn::corpus::STANDARD_STREAM;
 use longattn::job::{Job, Selection};
 use longattn::model::Scorer;
 
-use crate::flags::{self, JOB_SETTINGS, SCORE_SETTINGS, SELECT_SETTINGS, WithSettings};
+use crate::flags::{self, JOB_SETTINGS, OUTPUT_SETTINGS, SCORE_SETTINGS, SELECT_SETTINGS, WithSettings};
 use crate::progress::{self, INTERRUPT, Terminal};
 use crate::{table, told};
 
@@ -26,7 +26,7 @@ pub fn command(command: Command) -> Command {
              equals the exact one with the probability --confidence. Where exact scores are cheaper, it says so and makes \
              those.",
         )
-        .arg(flags::inputs("JSONL files, text files and folders of them, or - for JSON lines on standard input"))
+        .arg(flags::inputs("Files of JSON lines, Parquet or Arrow, text files, folders of them, or - for standard input"))
         .arg(flags::model())
         .arg(
             flags::path("output", "DIR", "The result directory, or - to write the selected windows to standard output alone")
@@ -37,7 +37,14 @@ pub fn command(command: Command) -> Command {
         .args(flags::earlier())
         .arg(flags::quiet())
         .with_settings(
-            &[&SCORE_SETTINGS[..], &SELECT_SETTINGS, &JOB_SETTINGS, &["adaptive", "per_head", "confidence"]].concat(),
+            &[
+                &SCORE_SETTINGS[..],
+                &SELECT_SETTINGS,
+                &JOB_SETTINGS,
+                &OUTPUT_SETTINGS,
+                &["adaptive", "per_head", "confidence", "attributes"],
+            ]
+            .concat(),
         )
         .mut_arg("confidence", |confidence| confidence.requires("adaptive"))
 }
@@ -64,7 +71,7 @@ pub fn execute(matches: &ArgMatches) -> Result<()> {
         terminal.tell(&told::rejects(&selection.summary, &output.join("rejects.jsonl")));
     }
     let tokens = progress::count(selection.summary.tokens_selected, "selected token");
-    terminal.tell(&format!("{tokens} in {}; see report.html beside it", output.join("selected.jsonl").display()));
+    terminal.tell(&format!("{tokens} in {}; see report.html beside it", job.selected().display()));
     terminal.tell(&told::balance(&selection.summary));
     Ok(())
 }

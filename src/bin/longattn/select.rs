@@ -7,7 +7,7 @@ use longattn::Result;
 use longattn::corpus::{Output, Rejects, STANDARD_STREAM};
 use longattn::job::{FileSelection, select_files};
 
-use crate::flags::{self, SELECT_SETTINGS, WithSettings};
+use crate::flags::{self, OUTPUT_SETTINGS, SELECT_SETTINGS, WithSettings};
 use crate::progress;
 
 pub fn command(command: Command) -> Command {
@@ -17,24 +17,30 @@ pub fn command(command: Command) -> Command {
             "Reads scores as `score` or the released LongAttn code writes them, and writes the lines of the selected \
              windows, in the order of the input, each with its long-distance dependency score as `lds`.",
         )
-        .arg(flags::inputs("JSONL files with scores, folders of such, or - for standard input"))
+        .arg(flags::inputs(
+            "Files of JSON lines, Parquet or Arrow with scores, folders of such, or - for standard input",
+        ))
         .arg(
             Arg::new("windows")
                 .long("windows")
                 .value_name("FILE")
-                .help("JSONL files with the windows of these scores: write their lines, text included, with the scores added")
+                .help("Files with the windows of these scores: write their lines, text included, with the scores added")
                 .action(ArgAction::Append)
                 .value_parser(value_parser!(PathBuf)),
         )
-        .arg(flags::output("Where the selected windows go, as JSON lines").default_value(STANDARD_STREAM))
+        .arg(
+            flags::output("Where the selected windows go, as JSON lines or Parquet by its name")
+                .default_value(STANDARD_STREAM),
+        )
         .args([flags::rejects(), flags::quiet()])
-        .with_settings(&SELECT_SETTINGS)
+        .with_settings(&[&SELECT_SETTINGS[..], &OUTPUT_SETTINGS].concat())
 }
 
 pub fn execute(matches: &ArgMatches) -> Result<()> {
-    let method = flags::config(matches)?.method()?;
+    let config = flags::config(matches)?;
+    let method = config.method()?;
     let output_path = flags::path_of(matches, "output");
-    let mut output = Output::create(output_path)?;
+    let mut output = Output::laid_out(output_path, config.layout())?;
     let rejects_path = flags::rejects_path(matches, "select", output_path);
     let mut rejects = Rejects::new(&rejects_path)?;
 

@@ -39,7 +39,8 @@ pub fn rejects(summary: &Summary, path: &Path) -> String {
     if summary.duplicates > 0 {
         let duplicates = count(summary.duplicates, "record");
         told += &format!(
-            "\n{duplicates} left out because another one has the same id: name a field whose values differ with --id-field"
+            "\n{duplicates} left out because another one has the same id: name a field whose values differ with --id-field, or \
+             take file and line with --ids-from-place"
         );
     }
     told
