@@ -162,6 +162,19 @@ target/python/.installed: requirements/check-onnx.txt
 	python3 -m pip install --disable-pip-version-check --only-binary=:all: --require-hashes --target target/python --requirement $<
 	touch $@
 
+.PHONY: tables
+test: tables
+tables: build target/tables/.installed ## check tables with DuckDB, Polars, Spark and datasets
+	PYTHONPATH=target/tables python3 tests/python/check_tables.py $(longattn) tests/data/tiny/query-key
+
+# PySpark has no wheel.
+target/tables/.installed: requirements/check-tables.txt
+	@$(need_pip)
+	rm -rf target/tables
+	python3 -m pip install --disable-pip-version-check --only-binary=:all: --no-binary=pyspark --require-hashes --target target/tables \
+	    --requirement $<
+	touch $@
+
 # One more language's tests, where TOOL is there; without it they are skipped, but fail in CI:
 # $(eval $(call language,TARGET,TOOL,COMMAND))
 define language

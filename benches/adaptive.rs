@@ -254,9 +254,8 @@ impl<'a> Selection<'a> {
     fn selected(&self, selector: &Selector) -> Vec<usize> {
         let sorted = selector.sorted();
         let rankings = sorted.rankings(&self.method).map(|ranking| ranking.expect("ids are unique"));
-        let mut selected: Vec<_> = rankings
-            .flat_map(|ranking| ranking.selected().map(|window| window.ordinal).collect::<Vec<_>>())
-            .collect();
+        let mut selected: Vec<_> =
+            rankings.flat_map(|ranking| ranking.selected().map(|window| window.ordinal).collect::<Vec<_>>()).collect();
         selected.sort_unstable();
         selected
     }

@@ -209,7 +209,8 @@ fn main() {
     let start = Instant::now();
     let sorted = selector.sorted();
     let method = Method::new(Standardize::ZScore, 0.5, Cut::Ratio(0.25));
-    let selected: usize = sorted.rankings(&method).map(|ranking| ranking.expect("ids are unique").count_selected()).sum();
+    let selected: usize =
+        sorted.rankings(&method).map(|ranking| ranking.expect("ids are unique").count_selected()).sum();
     println!(
         "library: {:.1} s to select {selected}, at most {:.0} MB",
         start.elapsed().as_secs_f64(),

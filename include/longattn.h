@@ -1087,6 +1087,18 @@ longattn_status longattn_scorer_describe(const longattn_scorer *scorer,
                                          longattn_error **error);
 
 /**
+ * Tells what scores depend on beside their inputs, as one JSON object: the digest of the package, the versions of the library
+ * and of ONNX Runtime, the instruction set, and every setting that a score depends on. Scorers whose texts are equal give
+ * the same bits, so it serves as the key of a cache. `*json` is the caller's to free. The package is read for it once.
+ *
+ * LONGATTN_STATUS_INVALID_MODEL where a file of the package has changed since it was opened, LONGATTN_STATUS_IO where one
+ * cannot be read.
+ */
+longattn_status longattn_scorer_identity(const longattn_scorer *scorer,
+                                         longattn_text *json,
+                                         longattn_error **error);
+
+/**
  * A copy of the settings that the scorer was opened with; the caller's to free. For NULL, NULL.
  */
 longattn_config *longattn_scorer_config(const longattn_scorer *scorer);

@@ -9,7 +9,7 @@ use bytesize::ByteSize;
 use crate::attention::{InstructionSet, Precision};
 use crate::calibrate::{Plan, Truth};
 use crate::choice::Choice;
-use crate::corpus::Shard;
+use crate::corpus::{Layout, OutputFormat, Shard};
 use crate::error::{Error, ErrorKind, Result};
 use crate::model::{BuiltIn, ExecutionProvider, ProviderOptions};
 use crate::score::VarianceDomain;
@@ -497,7 +497,7 @@ settings! {
     gain: bool = false, "CHOICE";
     /// Whether scores of records carry the text and the other fields of each along.
     keep_fields: bool = false, "CHOICE";
-    /// Field with the text of a document; auto is text, or else content.
+    /// Field with the text of a document, or the path to it, as in metadata.text; auto is text, or else content.
     text_field: Option<String> = None, "NAME";
     /// Field with the id of a document; auto is id, or else the file's name and line.
     id_field: Option<String> = None, "NAME";
@@ -507,8 +507,16 @@ settings! {
     category: Option<String> = None, "NAME";
     /// One share of the corpus, for a job that many machines do; auto is all of it.
     shard: Option<Shard> = None, "I/N";
+    /// Whether ids are made of the file's name and line, whatever records say: where each file counts from 0.
+    ids_from_place: bool = false, "CHOICE";
     /// Longest line or text that is read as a document; longer ones are rejected.
     document_limit: ByteSize = ByteSize::gib(1), "BYTES";
+    /// Format of what is written; auto is what the name of the output says, and jsonl in a result directory and on a stream.
+    output_format: Option<OutputFormat> = None, "FORMAT";
+    /// Bytes of rows, counted as JSON lines before compression, behind which another file of an output begins; auto is one file.
+    output_shard_size: Option<ByteSize> = None, "BYTES";
+    /// A name under which scores are also written as attributes of the documents, as the Dolma tools lay them out; auto is not.
+    attributes: Option<String> = None, "NAME";
     /// What a job does about a record, file or window that cannot be used: reject it and go on, or fail.
     on_error: OnError = OnError::Reject, "ACTION";
     /// What a job does about results that are in its directory already: refuse, resume or overwrite.
@@ -533,6 +541,8 @@ settings! {
     threads: Option<NonZeroUsize> = None, "THREADS";
     /// Memory that attention maps, or whole queries and keys of deeper layers, may take.
     memory_limit: ByteSize = ByteSize::gib(8), "BYTES";
+    /// Whether weights are read into memory as a package is opened. Else they stay in their files, which the processes of a machine share and nobody may change meanwhile.
+    weights_in_memory: bool = false, "CHOICE";
     /// ONNX Runtime's shared library; auto looks in the usual places.
     onnxruntime: Option<PathBuf> = None, "FILE";
     /// What runs the model: an execution provider of ONNX Runtime's, or the path of a plug-in library with one.
@@ -592,6 +602,11 @@ impl Config {
         Ok(Method { standardize, alpha, cut, category_cuts, weights, max_per_document, mixed_lengths })
     }
 
+    /// How the settings ask outputs to be laid out.
+    pub fn layout(&self) -> Layout {
+        Layout { format: self.output_format, shard_bytes: self.output_shard_size.map(|size| size.as_u64()) }
+    }
+
     /// Which windows the settings ask a calibration to draw.
     pub fn plan(&self) -> Plan {
         let Self { window, calibration_windows: windows, pieces, seed, .. } = *self;
@@ -640,7 +655,10 @@ impl Config {
         if set.next().is_none() {
             return Ok(cut);
         }
-        Err(Error::new(ErrorKind::InvalidSetting, "only one of ratio, count, token_budget, total_token_budget and threshold can be set"))
+        Err(Error::new(
+            ErrorKind::InvalidSetting,
+            "only one of ratio, count, token_budget, total_token_budget and threshold can be set",
+        ))
     }
 }
 

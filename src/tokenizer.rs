@@ -1,13 +1,17 @@
 //! Text to token ids with byte ranges.
 
+mod byte_level;
 mod give_up;
 mod pieces;
+mod recent_words;
 #[cfg(test)]
 mod tests;
+mod words;
 
 use std::ops::Range;
 use std::path::Path;
 
+use byte_level::ByteLevelEncoder;
 use pieces::Token;
 
 use crate::cancel::Cancel;
@@ -51,6 +55,8 @@ impl Tokens {
 /// A `tokenizer.json` of the `tokenizers` library.
 pub struct Tokenizer {
     tokenizer: tokenizers::Tokenizer,
+    /// Gives the same tokens sooner, where the tokenizer is of its kind.
+    encoder: Option<ByteLevelEncoder>,
     prefix: Vec<u32>,
     suffix: Vec<u32>,
 }
@@ -75,7 +81,8 @@ impl Tokenizer {
         model.resize_cache(0);
         tokenizer.with_model(model);
         let (prefix, suffix) = frame_of(&tokenizer)?;
-        Ok(Self { tokenizer, prefix, suffix })
+        let encoder = ByteLevelEncoder::of(&tokenizer);
+        Ok(Self { tokenizer, encoder, prefix, suffix })
     }
 
     /// The number of token ids, added tokens included: ids run from 0 to one less.
@@ -107,14 +114,10 @@ impl Tokenizer {
 
     /// The tokens of a part of a text that begins at the byte `offset` of the whole.
     fn tokens(&self, part: &str, offset: usize) -> Result<Vec<Token>> {
-        let encoding = give_up::or_error(|| self.tokenizer.encode(part, false))?.map_err(tokenizer_error)?;
-        let (ids, offsets, words) = (encoding.get_ids(), encoding.get_offsets(), encoding.get_word_ids());
-        let mut tokens: Vec<Token> = Vec::with_capacity(ids.len());
-        for (index, (id, (start, _))) in ids.iter().zip(offsets).enumerate() {
-            let start = tokens.last().map_or(offset, |last| last.start.max(offset + part.floor_char_boundary(*start)));
-            tokens.push(Token { id: *id, start, begins_word: index == 0 || words[index] != words[index - 1] });
+        match &self.encoder {
+            Some(encoder) => give_up::or_error(|| encoder.tokens(&self.tokenizer, part, offset))?,
+            None => library_tokens(&self.tokenizer, part, offset),
         }
-        Ok(tokens)
     }
 
     /// The special tokens that the tokenizer's post-processor puts before a text.
@@ -146,6 +149,18 @@ fn frame_of(tokenizer: &tokenizers::Tokenizer) -> Result<(Vec<u32>, Vec<u32>)> {
     })?;
     let ids = framed.get_ids();
     Ok((ids[..position].to_vec(), ids[position + 1..].to_vec()))
+}
+
+/// The tokens that the library gives for a part of a text that begins at the byte `offset` of the whole.
+fn library_tokens(tokenizer: &tokenizers::Tokenizer, part: &str, offset: usize) -> Result<Vec<Token>> {
+    let encoding = give_up::or_error(|| tokenizer.encode(part, false))?.map_err(tokenizer_error)?;
+    let (ids, offsets, words) = (encoding.get_ids(), encoding.get_offsets(), encoding.get_word_ids());
+    let mut tokens: Vec<Token> = Vec::with_capacity(ids.len());
+    for (index, (id, (start, _))) in ids.iter().zip(offsets).enumerate() {
+        let start = tokens.last().map_or(offset, |last| last.start.max(offset + part.floor_char_boundary(*start)));
+        tokens.push(Token { id: *id, start, begins_word: index == 0 || words[index] != words[index - 1] });
+    }
+    Ok(tokens)
 }
 
 fn tokenizer_error(cause: tokenizers::Error) -> Error {

@@ -295,22 +295,30 @@ fn a_kill_in_the_middle_loses_no_finished_window() {
     assert_eq!(texts(&ids, "id").into_iter().collect::<HashSet<_>>().len(), ids.len());
 }
 
-/// A corpus of this project's own sources in two categories, and one broken record.
-fn sources(workplace: &Workplace) {
-    let project = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let files = walkdir::WalkDir::new(project.join("src")).sort_by_file_name();
-    let files = files.into_iter().map(|entry| entry.unwrap().into_path());
-    let text: String = files
-        .filter(|file| file.extension().is_some_and(|end| end == "rs"))
-        .map(|file| fs::read_to_string(file).unwrap())
+/// Documents of seeded words in two categories, two that differ in one word, and a broken record.
+fn documents_in_doubt(workplace: &Workplace) {
+    let mut state = 1_u64;
+    let mut below = |bound: usize| {
+        state = state.wrapping_mul(6364136223846793005).wrapping_add(1442695040888963407);
+        (state >> 33) as usize % bound
+    };
+    let vocabulary: Vec<_> = (0..4000)
+        .map(|_| (0..1 + below(3)).map(|_| ["ra", "to", "mi", "sen", "ka", "lu"][below(6)]).collect::<String>())
         .collect();
-    let lines: Vec<_> = text.lines().collect();
-    let documents = lines.chunks(2200).enumerate().map(|(number, lines)| {
-        let category = ["front", "back"][usize::from(number > 3)];
-        json!({"id": number.to_string(), "category": category, "text": lines.join("\n")}).to_string()
-    });
-    let documents: Vec<_> = documents.chain(["{".to_owned()]).collect();
-    workplace.write("sources.jsonl", documents.join("\n"));
+    // How many words repeat, and how far apart, is another for each document.
+    let mut text = |repeating: usize| {
+        let words = (0..6000).map(|_| if below(4) == 0 { below(4000) } else { repeating * 7 + below(repeating) });
+        words.map(|word| vocabulary[word % 4000].as_str()).collect::<Vec<_>>().join(" ")
+    };
+    let record = |id: usize, category: &str, text: &str| {
+        json!({"id": id.to_string(), "category": category, "text": text}).to_string()
+    };
+    let mut lines: Vec<_> = (0..14).map(|id| record(id, ["first", "second"][id % 2], &text(30 * (id + 1)))).collect();
+    let twin = text(300);
+    lines.push(record(14, "twins", &twin));
+    lines.push(record(15, "twins", &twin.replacen(' ', " another ", 1)));
+    lines.push("{".to_owned());
+    workplace.write("documents.jsonl", lines.join("\n"));
 }
 
 /// The share of rows that an adaptive run says it computed, in percent.
@@ -323,9 +331,9 @@ fn computed_share(told: &str) -> f64 {
 #[test]
 fn an_adaptive_run_selects_what_an_exact_one_does() {
     let workplace = Workplace::new();
-    sources(&workplace);
+    documents_in_doubt(&workplace);
     // Dependency strength is estimated far better than uniformity: the first saves more.
-    let arguments = "run --model MODEL --window 8192 --ratio 0.25 --alpha 0 sources.jsonl";
+    let arguments = "run --model MODEL --window 8192 --ratio 0.25 --alpha 0 documents.jsonl";
     workplace.succeed(&format!("{arguments} -o exact"));
     let told = workplace.succeed(&format!("{arguments} --adaptive -o adaptive"));
     let (exact, adaptive) = (workplace.lines("exact/selected.jsonl"), workplace.lines("adaptive/selected.jsonl"));
@@ -358,8 +366,8 @@ fn an_adaptive_run_selects_what_an_exact_one_does() {
 #[test]
 fn a_killed_adaptive_run_goes_on_where_it_stopped() {
     let workplace = Workplace::new();
-    sources(&workplace);
-    let arguments = "run --model MODEL --window 8192 --ratio 0.25 --alpha 0 --adaptive sources.jsonl";
+    documents_in_doubt(&workplace);
+    let arguments = "run --model MODEL --window 8192 --ratio 0.25 --alpha 0 --adaptive documents.jsonl";
     let told = workplace.succeed(&format!("{arguments} -o whole"));
     assert!(told.contains(" in doubt: scoring on "), "{told}");
     let journal = fs::read_to_string(workplace.path("whole/journal.jsonl")).unwrap();
@@ -388,6 +396,33 @@ fn a_killed_adaptive_run_goes_on_where_it_stopped() {
     assert!(refused.contains("adaptive was true and is false"), "{refused}");
     let told = workplace.succeed(&format!("{} -o killed --resume", arguments.replace("--ratio 0.25", "--count 0")));
     assert!(!told.contains("in doubt") && workplace.lines("killed/selected.jsonl").is_empty(), "{told}");
+}
+
+#[test]
+fn a_mapped_file_that_is_cut_short_is_told_of() {
+    use std::os::unix::process::ExitStatusExt;
+
+    const SIGBUS: i32 = 7;
+    let workplace = Workplace::new();
+    // It waits for its standard input.
+    let arguments = "score --model MODEL --window 256 - -o scores.jsonl";
+    let mut child = workplace
+        .command(arguments)
+        .stdin(Stdio::piped())
+        .stderr(Stdio::piped())
+        .stdout(Stdio::null())
+        .spawn()
+        .unwrap();
+    let job = workplace.path("scores.jsonl.job");
+    while !job.exists() {
+        assert!(child.try_wait().unwrap().is_none());
+        std::thread::yield_now();
+    }
+    assert!(Command::new("kill").args(["-BUS", &child.id().to_string()]).status().unwrap().success());
+    let output = child.wait_with_output().unwrap();
+    assert_eq!(output.status.signal(), Some(SIGBUS));
+    let told = String::from_utf8(output.stderr).unwrap();
+    assert!(told.contains("was cut short while it was read"), "{told}");
 }
 
 #[test]

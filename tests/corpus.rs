@@ -221,13 +221,84 @@ fn a_compressed_file_cut_at_any_byte_is_an_error() {
 }
 
 #[test]
-fn what_is_not_compressed_at_all_is_an_error() {
+fn content_tells_the_compression_whatever_the_name() {
     let folder = Folder::new();
-    for name in ["a.jsonl.gz", "a.jsonl.zst"] {
-        let path = folder.write(name, "{\"id\":\"a\",\"score\":1}\n");
-        let error = Lines::<Entry>::open(&path).unwrap().next().unwrap().unwrap_err();
-        assert!(error.to_string().contains(&format!("{name}:1")), "{error}");
+    let content = lines_of(&["a"]).into_bytes();
+    for (name, bytes) in [
+        ("unpacked.jsonl.gz", content.clone()),
+        ("packed.jsonl", gzip(&content)),
+        ("other.jsonl.gz", zstandard(&content)),
+        ("long.JSONL.GZIP", gzip(&content)),
+        ("long.jsonl.zstd", zstandard(&content)),
+        ("padded.jsonl.gz", [gzip(&content), vec![0; 512]].concat()),
+    ] {
+        assert_eq!(ids(&read(&[folder.write(name, bytes)])), ["a"], "{name}");
     }
+}
+
+#[test]
+fn what_is_neither_compressed_nor_text_is_damaged() {
+    let folder = Folder::new();
+    for (name, bytes) in
+        [("a.jsonl.gz", &b"\x1E\x8B\x08\0"[..]), ("a.jsonl.zst", b"("), ("a.bz2", b"BZh9"), ("a.xz", b"")]
+    {
+        let reject = rejects(read(&[folder.write(name, bytes)])).pop().expect(name);
+        assert!(reject.reason.contains("cut short"), "{reject}");
+    }
+}
+
+#[test]
+fn bytes_behind_a_gzip_file_are_one_reject() {
+    let folder = Folder::new();
+    let content = [gzip(lines_of(&["a", "b"]).as_bytes()), b"\r\n-- end of file --\r\n".to_vec()].concat();
+    for name in ["a.jsonl.gz", "a.json.gz"] {
+        let items = read(&[folder.write(name, &content)]);
+        assert_eq!(ids(&items), ["a", "b"]);
+        let [reject] = &rejects(items)[..] else { panic!("one reject") };
+        assert!(reject.reason.contains("behind the end of the compressed data"), "{reject}");
+    }
+}
+
+#[test]
+fn other_json_is_refused_by_name() {
+    let folder = Folder::new();
+    let record = json!({"id": "a", "text": "t"});
+    let pretty = serde_json::to_string_pretty(&record).unwrap();
+    for (name, content, reason) in [
+        ("array.json", json!([record]).to_string(), "one JSON array"),
+        ("array.jsonl", format!("[\n{record}\n]"), "one JSON array"),
+        ("pretty.json", pretty.clone(), "over several lines"),
+        ("pretty.jsonl", pretty, "over several lines"),
+        ("mac.jsonl", format!("{record}\r{record}"), "carriage return"),
+    ] {
+        let items = read(&[folder.write(name, content)]);
+        let [Err(reject)] = &items[..] else { panic!("{name}: {items:?}") };
+        assert!(reject.reason.contains(reason), "{reject}");
+    }
+    let utf16: Vec<u8> = "\u{FEFF}text".encode_utf16().flat_map(u16::to_le_bytes).collect();
+    for name in ["a.jsonl", "a.txt"] {
+        let reject = rejects(read(&[folder.write(name, &utf16)])).pop().expect(name);
+        assert!(reject.reason.contains("UTF-16"), "{reject}");
+    }
+}
+
+#[test]
+fn json_lines_by_any_name() {
+    let folder = Folder::new();
+    for name in ["train.json", "A.JSONL", "a.jsonlines", "a.ndjson", "part-00000", "a.txt"] {
+        assert_eq!(ids(&read(&[folder.write(name, lines_of(&["a", "b"]))])), ["a", "b"], "{name}");
+    }
+}
+
+#[test]
+fn ids_from_place() {
+    let folder = Folder::new();
+    for name in ["c/0.jsonl", "c/1.jsonl"] {
+        folder.write(name, lines_of(&["0", "1"]));
+    }
+    let corpus = corpus_of(&[folder.path("c")]).with_ids_from_place(true);
+    let items: Items = Reader::of(&corpus).collect();
+    assert_eq!(ids(&items), ["c/0.jsonl:1", "c/0.jsonl:2", "c/1.jsonl:1", "c/1.jsonl:2"]);
 }
 
 #[test]
@@ -296,12 +367,12 @@ fn a_folder_is_read_in_sorted_order_without_what_is_hidden() {
     folder.write("corpus/books/.hidden.txt", "hidden");
     let items = read(&[folder.path("corpus/books")]);
     let expected =
-        ["books/a/code.rs.zst", "books/a/data.json", "books/a/lines.jsonl:1", "books/a/z.txt.gz", "books/b.txt"];
+        ["books/a/code.rs.zst", "books/a/data.json:1", "books/a/lines.jsonl:1", "books/a/z.txt.gz", "books/b.txt"];
     assert_eq!(ids(&items), expected);
     assert_eq!(categories(&items), ["books"; 5]);
     let found = records(items);
     let texts: Vec<_> = found.iter().map(|record| record.text.as_deref().unwrap()).collect();
-    assert_eq!(texts, ["R", "{\"text\":\"J\"}", "L", "Z", "B"]);
+    assert_eq!(texts, ["R", "J", "L", "Z", "B"]);
     let place = Place { file: folder.path("corpus/books/b.txt").to_string_lossy().into(), line: None };
     assert_eq!(found[4].place, place);
     assert!(found[4].fields.is_empty() && found[4].token_ids.is_none());
@@ -347,7 +418,7 @@ fn what_is_not_text_is_rejected() {
 fn bad_records_between_good_ones() {
     let folder = Folder::new();
     let mut content = lines_of(&["a"]).into_bytes();
-    content.extend(b"{\"id\":\"b\",\"body\":\"t\"}\n\xC3\x28\n{\"id\":{},\"text\":\"t\"}\n{\"text\":1}\n");
+    content.extend(b"{\"id\":\"b\",\"body\":\"t\"}\n\xC3\x28\n[]\n{\"text\":1}\n");
     content.extend(lines_of(&["z"]).bytes());
     let items = read(&[folder.write("a.jsonl", content)]);
     assert_eq!(ids(&items), ["a", "z"]);
@@ -940,13 +1011,13 @@ fn texts_and_names_of_python() {
     );
     let items = read(&[folder.write("a.jsonl", content)]);
     let texts: Vec<_> = items.iter().flatten().map(|record| record.text.as_deref().unwrap()).collect();
-    assert_eq!(texts, ["one \u{FFFD} half", "long"]);
+    assert_eq!(texts, ["one \u{FFFD} half", "long", "t"]);
+    assert_eq!(ids(&items), ["a", "h", "a.jsonl:3"]);
     let second = &items[1].as_ref().unwrap().fields;
     assert_eq!((second.get("n"), second.get("text")), (Some("2"), None));
     let reasons: Vec<_> = rejects(items).into_iter().map(|reject| reject.reason).collect();
-    assert_eq!(reasons[0], "the field `id` is not a finite number, not a string or a number");
-    assert_eq!(reasons[1], "the field `text` is not a finite number, not a string");
-    assert!(reasons[2].starts_with("`token_ids` is not a token id"), "{reasons:?}");
+    assert_eq!(reasons[0], "the field `text` is not a finite number, not a string");
+    assert!(reasons[1].starts_with("`token_ids` is not a token id"), "{reasons:?}");
 }
 
 #[test]

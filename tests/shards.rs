@@ -11,9 +11,12 @@ use std::process::{Child, Command, Output, Stdio};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use arrow_array::{ArrayRef, RecordBatch, StringArray};
 use longattn::job::{Job, Observer, Results, Selection};
 use longattn::model::Scorer;
 use longattn::{Cancel, Config, Result};
+use parquet::arrow::ArrowWriter;
+use parquet::file::properties::WriterProperties;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
@@ -42,7 +45,10 @@ impl Workplace {
         workplace.write("corpus/large.jsonl", large.join("\n"));
         workplace.write("corpus/a.jsonl", [document(Some("a1"), 5), document(Some("late"), 6)].join("\r\n"));
         workplace.write("corpus/empty.jsonl", "");
-        workplace.write("corpus/z.jsonl", [document(Some("late"), 7), "{}".to_owned(), document(Some("twin"), 8)].join("\n"));
+        workplace.write(
+            "corpus/z.jsonl",
+            [document(Some("late"), 7), "{}".to_owned(), document(Some("twin"), 8)].join("\n"),
+        );
         let mut packed = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
         packed.write_all([document(None, 9), document(Some("z1"), 10)].join("\n").as_bytes()).unwrap();
         workplace.write("corpus/packed.jsonl.gz", packed.finish().unwrap());
@@ -68,7 +74,8 @@ impl Workplace {
     fn config(&self, shard: Option<&str>) -> Config {
         let mut config = Config::default();
         let onnxruntime = common::onnxruntime().display().to_string();
-        let settings = [("window", "60"), ("ratio", "0.5"), ("onnxruntime", &onnxruntime), ("earlier_results", "resume")];
+        let settings =
+            [("window", "60"), ("ratio", "0.5"), ("onnxruntime", &onnxruntime), ("earlier_results", "resume")];
         settings.iter().for_each(|(key, value)| config.set(key, value).unwrap());
         self.settings.iter().for_each(|(key, value)| config.set(key, value).unwrap());
         shard.iter().for_each(|shard| config.set("shard", shard).unwrap());
@@ -147,7 +154,10 @@ fn shards_give_what_one_process_gives() {
         let directories = workplace.run_all(of);
         let merged = workplace.select(&directories, &format!("merged-{of}")).unwrap();
         assert_eq!(workplace.results(&format!("merged-{of}")), workplace.results("one"), "{of} shards");
-        assert!(workplace.report(&format!("merged-{of}")) == workplace.report("one"), "the reports differ: {of} shards");
+        assert!(
+            workplace.report(&format!("merged-{of}")) == workplace.report("one"),
+            "the reports differ: {of} shards"
+        );
         let (found, expected) = (merged.summary, one.summary);
         assert_eq!((found.counts, found.duplicates), (expected.counts, expected.duplicates), "{of} shards");
         assert_eq!((found.windows, found.windows_selected), (expected.windows, expected.windows_selected));
@@ -156,6 +166,32 @@ fn shards_give_what_one_process_gives() {
     // Another selection takes the place of an earlier one.
     workplace.select(&workplace.run_all(3), "merged-2").unwrap();
     assert_eq!(workplace.results("merged-2"), workplace.results("one"));
+}
+
+/// A Parquet file with so many rows in each row group.
+fn parquet(rows: &[String], of_a_group: usize) -> Vec<u8> {
+    let texts: ArrayRef = Arc::new(StringArray::from_iter_values(rows));
+    let batch = RecordBatch::try_from_iter([("text", texts)]).unwrap();
+    let properties = WriterProperties::builder().set_max_row_group_row_count(Some(of_a_group)).build();
+    let mut writer = ArrowWriter::try_new(Vec::new(), batch.schema(), Some(properties)).unwrap();
+    writer.write(&batch).unwrap();
+    writer.into_inner().unwrap()
+}
+
+#[test]
+fn parquet_is_split_between_row_groups() {
+    let workplace = Workplace::new().set("category", "books");
+    let rows: Vec<_> = (0..90).map(|number| words(20 + number % 40, number)).collect();
+    workplace.write("corpus/large.parquet", parquet(&rows, 8));
+    workplace.write("corpus/one-group.parquet", parquet(&rows[..40], 100));
+    workplace.run("one", None).unwrap();
+    for of in [2, 5, 30] {
+        let directories = workplace.run_all(of);
+        workplace.select(&directories, &format!("merged-{of}")).unwrap();
+        assert_eq!(workplace.results(&format!("merged-{of}")), workplace.results("one"), "{of} shards");
+        let work = |directory: &PathBuf| fs::metadata(directory.join("journal.jsonl")).unwrap().len() > 5000;
+        assert!(directories.iter().filter(|directory| work(directory)).count() > 1, "several shards have work");
+    }
 }
 
 #[test]
@@ -204,7 +240,8 @@ fn files_that_look_like_shards_of_one_category_are_told() {
         let inputs = [workplace.path("part-0000.jsonl"), workplace.path("part-0001.jsonl")];
         let listener = Listener::default();
         let result = workplace.path("result");
-        let selection = Job::open(scorer, &inputs, &result, &config).unwrap().run(&listener, &Cancel::default()).unwrap();
+        let selection =
+            Job::open(scorer, &inputs, &result, &config).unwrap().run(&listener, &Cancel::default()).unwrap();
         (selection.categories.len(), listener.0.into_inner().unwrap())
     };
     let parts = || {
@@ -237,7 +274,10 @@ fn a_summary_and_metrics_tell_what_the_command_tells() {
     let told = read("one");
     assert_eq!(told["documents"]["windowed"], summary.counts.windowed);
     assert_eq!(told["documents"]["rejected"], summary.counts.rejected);
-    assert_eq!((&told["windows"]["scored"], &told["windows"]["selected"]), (&json!(summary.windows), &json!(summary.windows_selected)));
+    assert_eq!(
+        (&told["windows"]["scored"], &told["windows"]["selected"]),
+        (&json!(summary.windows), &json!(summary.windows_selected))
+    );
     assert_eq!((&told["settings"]["ratio"], &told["shard"]), (&json!("0.5"), &Value::Null));
     assert_eq!(told["package"].as_str().unwrap().len(), 64);
     assert!(told["throughput"]["scoring"]["tokens_per_second"].as_f64().unwrap() > 0.0);

@@ -5,7 +5,8 @@ use pulp::{Simd, WithSimd};
 use rayon::prelude::*;
 
 use super::kernel::{Float32Panels, Kernel, PANEL, Panels, Query, Strips, cap_logits, exponential, run_strips};
-use super::streaming::{Keys, PackedKeys, with_whole_rows};
+use super::packed::PackedKeys;
+use super::streaming::{Keys, StreamingAttention, with_whole_rows};
 use super::{FarMass, FarRegion};
 
 /// Keys that a cluster is found from, on average.
@@ -44,18 +45,10 @@ pub(super) struct ClusteredAttention {
 }
 
 impl ClusteredAttention {
-    /// About `clusters` clusters for each head of at least [`STEPS`] keys, [`MOST_CLUSTERS`] at most. `queries`
-    /// `[heads, any, head_size]` are some of the window's, and `scale` brings the product of a query and a key to a logit
-    /// to base two, which `softcap` bounds.
-    pub(super) fn new(
-        keys: &Keys,
-        queries: ArrayView3<f32>,
-        clusters: usize,
-        scale: f32,
-        softcap: Option<f32>,
-        far: FarRegion,
-        kernel: Kernel,
-    ) -> Self {
+    /// A window's attention with keys in about `clusters` clusters for each head of at least [`STEPS`] keys,
+    /// [`MOST_CLUSTERS`] at most, found with some of its queries `[heads, any, head_size]`.
+    pub(super) fn new(attention: &StreamingAttention, queries: ArrayView3<f32>, clusters: usize) -> Self {
+        let &StreamingAttention { ref keys, scale, softcap, far, kernel, .. } = attention;
         let (key_heads, length, head_size) = keys.dim();
         let clusters = clusters.min(length / KEYS_PER_CLUSTER).next_multiple_of(PANEL);
         let group = queries.dim().0 / key_heads;
@@ -72,7 +65,7 @@ impl ClusteredAttention {
         Self { centres: PackedKeys::new(centres.view()), counts, length, scale, softcap, far, kernel }
     }
 
-    /// The far mass of some rows as [`StreamingAttention::far_masses`](super::StreamingAttention::far_masses) gives it,
+    /// The far mass of some rows as [`StreamingAttention::far_masses`] gives it,
     /// for queries of the same shape.
     pub(super) fn far_masses(&self, queries: ArrayView3<f32>, rows: &[usize]) -> Array2<FarMass> {
         let queries = with_whole_rows(queries);

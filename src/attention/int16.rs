@@ -8,8 +8,8 @@ use ndarray::Array2;
 use pulp::{Scalar256b, Simd};
 use rayon::prelude::*;
 
-use super::PackedKeys;
-use super::kernel::{PANEL, Panels, Query, ROUNDING, RUN};
+use super::kernel::{Kernel, PANEL, Panels, Query, ROUNDING, RUN, RowSums, Tile};
+use super::packed::PackedKeys;
 
 /// The square of what a vector's length rounds to stays below 2³¹.
 const LONGEST: f32 = 46_000.0;
@@ -122,6 +122,39 @@ pub(super) struct Int16Panels<'a> {
     /// `[panel][PANEL]`.
     scales: &'a [f32],
     pairs_per_key: usize,
+}
+
+impl Kernel {
+    /// What [`run`](Self::run) does, with products of 16-bit integers, for which there is AVX2, AVX-512 and portable code.
+    pub(super) fn run_int16<'a, Sums: RowSums>(self, tile: Tile<'a, Int16Panels<'a>, Sums>) -> Vec<Sums::Mass> {
+        match self {
+            #[cfg(target_arch = "x86_64")]
+            Self::Avx2(simd) => simd.vectorize(OnIntegers { simd, tile }),
+            #[cfg(target_arch = "x86_64")]
+            Self::Avx512(simd) => simd.vectorize(OnIntegers { simd, tile }),
+            _ => tile.masses(pulp::Scalar256b),
+        }
+    }
+}
+
+/// A tile that is compiled as a whole for vectors that multiply integers.
+#[cfg(target_arch = "x86_64")]
+struct OnIntegers<'a, S, Sums> {
+    simd: S,
+    tile: Tile<'a, Int16Panels<'a>, Sums>,
+}
+
+#[cfg(target_arch = "x86_64")]
+impl<'a, S: Simd, Sums: RowSums> pulp::NullaryFnOnce for OnIntegers<'a, S, Sums>
+where
+    Int16Panels<'a>: Panels<S>,
+{
+    type Output = Vec<Sums::Mass>;
+
+    #[inline(always)]
+    fn call(self) -> Self::Output {
+        self.tile.masses(self.simd)
+    }
 }
 
 /// Packed queries.

@@ -8,7 +8,6 @@ use std::ops::Range;
 
 use pulp::{Simd, WithSimd};
 
-use super::int16::Int16Panels;
 use super::profile::runs_by_bucket;
 use super::{DISTANCE_BUCKETS, FarMass, FarRegion, ProfiledMass};
 use crate::choice::Choice;
@@ -133,37 +132,6 @@ impl Kernel {
             #[cfg(target_arch = "aarch64")]
             Self::Neon(simd) => Simd::vectorize(simd, operation),
         }
-    }
-
-    /// What [`run`](Self::run) does, with products of 16-bit integers, for which there is AVX2, AVX-512 and portable code.
-    pub(super) fn run_int16<'a, Sums: RowSums>(self, tile: Tile<'a, Int16Panels<'a>, Sums>) -> Vec<Sums::Mass> {
-        match self {
-            #[cfg(target_arch = "x86_64")]
-            Self::Avx2(simd) => simd.vectorize(OnIntegers { simd, tile }),
-            #[cfg(target_arch = "x86_64")]
-            Self::Avx512(simd) => simd.vectorize(OnIntegers { simd, tile }),
-            _ => tile.masses(pulp::Scalar256b),
-        }
-    }
-}
-
-/// A tile that is compiled as a whole for vectors that multiply integers.
-#[cfg(target_arch = "x86_64")]
-struct OnIntegers<'a, S, Sums> {
-    simd: S,
-    tile: Tile<'a, Int16Panels<'a>, Sums>,
-}
-
-#[cfg(target_arch = "x86_64")]
-impl<'a, S: Simd, Sums: RowSums> pulp::NullaryFnOnce for OnIntegers<'a, S, Sums>
-where
-    Int16Panels<'a>: Panels<S>,
-{
-    type Output = Vec<Sums::Mass>;
-
-    #[inline(always)]
-    fn call(self) -> Self::Output {
-        self.tile.masses(self.simd)
     }
 }
 

@@ -12,6 +12,7 @@ mod clusters;
 mod int16;
 mod kernel;
 mod map;
+mod packed;
 mod profile;
 mod reference;
 mod sampling;
@@ -24,11 +25,12 @@ use serde::{Deserialize, Serialize};
 
 pub use kernel::{InstructionSet, Precision};
 pub use map::{check_map, map_far_mass, map_profiled_mass, normalized_map_far_mass};
+pub use packed::PackedKeys;
 pub use profile::{DISTANCE_BUCKETS, ProfiledMass, bucket_start, distance_bucket};
 pub use reference::reference_far_mass;
 pub use sampling::{Estimate, estimate, rows_to_draw};
+pub use streaming::StreamingAttention;
 pub(crate) use streaming::check_heads;
-pub use streaming::{PackedKeys, StreamingAttention};
 
 /// Which entries of an attention map count as far.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]

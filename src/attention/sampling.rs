@@ -12,7 +12,7 @@ use std::ops::RangeInclusive;
 use ndarray::{Array2, Axis, CowArray, Ix3, Slice, concatenate};
 use rayon::prelude::*;
 
-use super::clusters::MOST_CLUSTERS;
+use super::clusters::{ClusteredAttention, MOST_CLUSTERS};
 use super::{FarMass, FarRegion, StreamingAttention};
 use crate::error::{Error, ErrorKind, Result};
 use crate::random::Random;
@@ -108,7 +108,7 @@ pub fn estimate<'a>(
     get: impl FnMut(&[usize]) -> Result<CowArray<'a, f32, Ix3>>,
 ) -> Result<Estimate> {
     let length = groups.len();
-    let rows: Vec<_> = (first_row(length, attention.far())..length).collect();
+    let rows: Vec<_> = (first_row(length, attention.far)..length).collect();
     if drawn == 0 || drawn >= rows.len() {
         let message = format!("{drawn} rows are no sample of {} with far keys", rows.len());
         return Err(Error::new(ErrorKind::InvalidArgument, message));
@@ -166,7 +166,7 @@ impl Predictions {
     ) -> Result<Self> {
         let some = queries.every(rows.len().div_ceil(ROWS_FOR_CLUSTERS), rows)?;
         let clusters = (wanted / ROWS_PER_CLUSTER).clamp(*CLUSTERS.start(), *CLUSTERS.end());
-        let clustered = attention.clustered(some.view(), clusters);
+        let clustered = ClusteredAttention::new(attention, some.view(), clusters);
         let parts = rows.chunks(ROWS_AT_A_TIME).map(|rows| Ok(clustered.far_masses((queries.get)(rows)?.view(), rows)));
         let parts = parts.collect::<Result<Vec<_>>>()?;
         let parts: Vec<_> = parts.iter().map(|part| part.view()).collect();

@@ -10,6 +10,8 @@ use std::sync::Arc;
 use walkdir::{DirEntry, WalkDir};
 
 use super::compression::Compression;
+use super::format::Format;
+use super::formats::{JSON_LINES, WRITTEN, by_name};
 use super::name::{category_of, is_standard_input, own_name, shown, slashed};
 use super::object::RawObject;
 use super::source::{is_shortage, read_failure};
@@ -32,20 +34,26 @@ pub struct InputFile {
     pub part: Option<Range<u64>>,
     /// The path as messages show it.
     pub(super) shown: Arc<str>,
-    pub(super) is_json_lines: bool,
+    /// By its name.
+    pub(super) format: &'static Format,
     /// Why it cannot be read, where listing told.
     pub(super) trouble: Option<String>,
 }
 
 impl InputFile {
-    /// Whether each of its lines is a document, by its name.
-    pub fn is_json_lines(&self) -> bool {
-        self.is_json_lines
+    /// Whether it is of a format, by its name, that outputs may have too.
+    pub(crate) fn is_written(&self) -> bool {
+        WRITTEN.contains(&self.format.name)
+    }
+
+    /// Whether it holds records, rather than one text, by its name.
+    pub fn has_records(&self) -> bool {
+        !self.format.is_one_text
     }
 
     /// Whether reading can begin in its middle.
     pub(super) fn can_be_cut(&self) -> bool {
-        self.is_json_lines && self.bytes.is_some() && Compression::of(&self.name) == Compression::None
+        self.format.has_parts && self.bytes.is_some() && Compression::of(&self.name) == Compression::None
     }
 }
 
@@ -120,7 +128,7 @@ fn list_all(paths: &[&Path], names: &[String], leave_out: &[PathBuf]) -> Result<
 
 fn given_file(path: &Path, name: &str) -> Result<InputFile> {
     let bytes = if is_standard_input(path) { None } else { check_readable(path)? };
-    let is_json_lines = is_standard_input(path) || is_json_lines(name);
+    let format = if is_standard_input(path) { JSON_LINES } else { by_name(name) };
     let category = category_of(path);
     Ok(InputFile {
         path: path.to_owned(),
@@ -129,7 +137,7 @@ fn given_file(path: &Path, name: &str) -> Result<InputFile> {
         bytes,
         part: None,
         shown: shown(path).into(),
-        is_json_lines,
+        format,
         trouble: None,
     })
 }
@@ -167,7 +175,7 @@ fn list_folder(folder: &Path, name: &str, leave_out: &[PathBuf], files: &mut Vec
         // What is neither file nor link to one, such as a socket, is no document.
         let Some(found) = found.transpose() else { continue };
         files.push(InputFile {
-            is_json_lines: is_json_lines(&name),
+            format: by_name(&name),
             shown: shown(&path).into(),
             path,
             name,
@@ -231,11 +239,23 @@ fn is_hidden(entry: &DirEntry) -> bool {
     entry.file_name().as_encoded_bytes().starts_with(b".")
 }
 
-/// Files and folders that Hadoop and Spark leave among those with data.
+/// Files and folders that Hadoop, Spark, Delta Lake and `datasets` leave among those with data.
 fn is_marker(entry: &DirEntry) -> bool {
-    const MARKERS: [&str; 5] = ["_SUCCESS", "_metadata", "_common_metadata", "_temporary", "_spark_metadata"];
-    let name = entry.file_name();
-    MARKERS.iter().any(|marker| name == *marker) || entry.path().extension().is_some_and(|extension| extension == "crc")
+    const NAMES: [&str; 9] = [
+        "_SUCCESS",
+        "_metadata",
+        "_common_metadata",
+        "_temporary",
+        "_spark_metadata",
+        "_delta_log",
+        "dataset_info.json",
+        "dataset_dict.json",
+        "state.json",
+    ];
+    const BEGINNINGS: [&str; 2] = ["_committed_", "_started_"];
+    let name = entry.file_name().to_string_lossy();
+    let is_named = NAMES.contains(&&*name) && (name != "state.json" || entry.path().with_file_name(NAMES[6]).exists());
+    is_named || BEGINNINGS.iter().any(|beginning| name.starts_with(beginning)) || name.ends_with(".crc")
 }
 
 fn is_left_out(folder: &Path, leave_out: &[PathBuf]) -> bool {
@@ -259,11 +279,4 @@ pub(crate) fn holds_results(folder: &Path) -> bool {
 
 fn unreadable(path: &Path, cause: io::Error) -> Error {
     Error::io(format!("read the input {}", path.display()), cause)
-}
-
-fn is_json_lines(name: &str) -> bool {
-    let (stem, compression) = Compression::split(name);
-    // Public corpora come as .json.gz with an object a line; a plain .json is mostly one pretty-printed document.
-    let is_compressed_json = compression != Compression::None && stem.ends_with(".json");
-    is_compressed_json || stem.ends_with(".jsonl") || stem.ends_with(".ndjson")
 }

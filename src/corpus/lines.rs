@@ -1,4 +1,4 @@
-//! JSON lines, one bad line never more than one reject.
+//! JSON lines, and the rows of tables as such, one bad line never more than one reject.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -6,7 +6,9 @@ use std::sync::Arc;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
-use super::documents::{RawDocument, RawDocuments};
+use super::documents::RawDocuments;
+use super::format::{Asked, RawDocument};
+use super::formats::JSON_LINES;
 use super::json::json_reason;
 use super::name::shown;
 use super::object::{RawObject, parse_tolerantly};
@@ -14,7 +16,7 @@ use super::{Place, Reject};
 use crate::cancel::Cancel;
 use crate::error::{Error, ErrorKind, Result};
 
-/// Reads a file of JSON lines, each line an object. Blank lines are skipped; a byte order mark and CRLF are tolerated; lines
+/// Reads a file of JSON lines, each line an object, or a table of Parquet or Arrow, each row an object. Blank lines are skipped; a byte order mark and CRLF are tolerated; lines
 /// may have any length, and memory stays near that of one line.
 ///
 /// A line that is not UTF-8, not a JSON object or not a `T` comes as a [`Reject`], and reading goes on. A file that cannot
@@ -27,7 +29,7 @@ pub struct Lines<T> {
 }
 
 impl<T: DeserializeOwned> Lines<T> {
-    /// Opens a file, or standard input for `-`; names that end in `.gz` and `.zst` are decompressed. `NaN` and infinities, as
+    /// Opens a file, or standard input for `-`; it is decompressed where it is compressed. `NaN` and infinities, as
     /// Python writes them, come as empty objects.
     ///
     /// # Errors
@@ -49,9 +51,7 @@ impl Lines<RawObject> {
 
 impl<T> Lines<T> {
     fn parsed_by(path: &Path, parse: fn(&str) -> Result<T, String>) -> Result<Self> {
-        let documents =
-            RawDocuments::open(path, true, None, u64::MAX, Cancel::default()).map_err(|reject| failure(&reject))?;
-        Ok(Self { documents, file: Place { file: shown(path).into(), line: None }, parse })
+        Ok(Self { documents: open(path)?, file: Place { file: shown(path).into(), line: None }, parse })
     }
 
     fn entry(&self, document: &RawDocument) -> (Place, Result<T, Reject>) {
@@ -72,7 +72,7 @@ impl<T> Iterator for Lines<T> {
     }
 }
 
-/// The lines of a file that are not blank, one at a time, as they were read.
+/// The lines of a file that are not blank, one at a time, as they were read; of a table, its rows as JSON objects.
 pub struct RawLines {
     documents: RawDocuments,
     file: Arc<str>,
@@ -80,7 +80,7 @@ pub struct RawLines {
 }
 
 impl RawLines {
-    /// Opens a file, or standard input for `-`; names that end in `.gz` and `.zst` are decompressed.
+    /// Opens a file, or standard input for `-`; it is decompressed where it is compressed.
     ///
     /// # Errors
     /// Of kind [`Io`](crate::ErrorKind::Io) where the file cannot be opened.
@@ -93,9 +93,8 @@ impl RawLines {
     /// # Errors
     /// Of kind [`Io`](crate::ErrorKind::Io) where the file cannot be opened.
     pub fn kept_in(kept: &Path, path: &Path) -> Result<Self> {
-        let documents = RawDocuments::open(kept, true, None, u64::MAX, Cancel::default());
-        let documents = documents.map_err(|reject| failure(&reject))?;
-        Ok(Self { documents, file: shown(path).into(), line: RawDocument { line: 0, offset: 0, bytes: None } })
+        let line = RawDocument { line: 0, offset: 0, bytes: Ok(Vec::new()) };
+        Ok(Self { documents: open(kept)?, file: shown(path).into(), line })
     }
 
     /// Reads up to the next line that is not blank; false at the end.
@@ -149,6 +148,11 @@ impl RawLines {
     pub fn reject(&self, id: Option<String>, reason: String) -> Reject {
         rejected_line(&self.place(), id, reason, self.line())
     }
+}
+
+fn open(path: &Path) -> Result<RawDocuments> {
+    let asked = Asked { fields: None, every_field: true, limit: u64::MAX };
+    RawDocuments::open(path, JSON_LINES, &asked, Cancel::default()).map_err(|reject| failure(&reject))
 }
 
 fn failure(reject: &Reject) -> Error {

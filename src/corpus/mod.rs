@@ -5,40 +5,58 @@
 //! or a whole file, becomes a [`Reject`] and reading goes on. [`Lines`] reads JSON lines of any type, [`Output`] writes them, and
 //! a [`Journal`] keeps what was done so far.
 
+mod arrow;
+mod columns;
 mod compression;
 mod documents;
+mod format;
+mod formats;
+mod gzip;
 mod input;
 mod journal;
 mod json;
+mod json_lines;
+mod json_lines_writer;
+mod kind;
 mod lines;
 mod name;
 mod object;
 mod output;
+mod output_format;
+mod parquet;
+mod parquet_writer;
 mod place;
 mod reader;
 mod record;
 mod rejects;
+mod rows;
 mod seen;
-mod shard;
+mod shards;
 mod source;
+mod split;
+mod table;
+mod text;
 mod whole;
 mod writable;
 
-pub use documents::{RawDocument, RawDocuments};
+pub use documents::RawDocuments;
+pub use format::RawDocument;
 pub use input::InputFile;
 pub(crate) use input::holds_results;
 pub use journal::Journal;
 pub use lines::{Lines, RawLines};
 pub use name::category_of;
 pub use object::RawObject;
-pub use output::Output;
+pub use output::{Layout, Output};
+pub use output_format::OutputFormat;
 pub use place::{Place, Reject};
 pub use reader::{Corpus, Progress, Reader};
 pub use record::{Fields, Record};
 pub use rejects::Rejects;
 pub(crate) use seen::{Seen, Spot};
-pub use shard::{NoShard, Shard};
+pub(crate) use shards::written_at;
 pub use source::Content;
+pub use split::{NoShard, Shard};
 pub use whole::write_whole;
 pub use writable::check_writable;
 

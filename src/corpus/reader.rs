@@ -5,13 +5,14 @@ use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use super::documents::{RawDocument, RawDocuments, reject};
+use super::documents::{RawDocuments, reject};
+use super::format::{Asked, RawDocument, Unread};
 use super::input::{InputFile, list};
 use super::lines::{object_text, rejected_line};
 use super::object::{Members, RawObject};
 use super::record::{Content, Fields, Record};
 use super::seen::{Seen, Spot};
-use super::shard::Shard;
+use super::split::Shard;
 use super::{Place, Reject};
 use crate::cancel::Cancel;
 use crate::digest::{Digest, Hasher};
@@ -22,16 +23,19 @@ const DOCUMENT_LIMIT: u64 = 1 << 30;
 
 /// The files of some inputs, listed and not yet read. Clones are cheap and share the list.
 ///
-/// `.jsonl` and `.ndjson` files, compressed or not, compressed `.json` files and standard input hold one record a line;
-/// any other file is one text. Names that end in `.gz` or `.zst` are decompressed. Folders are listed with everything in them,
-/// sorted by name, except for hidden files and folders, what Hadoop and Spark leave beside data (`_SUCCESS`, `.crc`, …) and
-/// folders that hold the results of a job.
+/// A file's first bytes tell how it is compressed (gzip, Zstandard, bzip2, xz or LZ4) and what it holds, and its name tells the
+/// latter where they do not: JSON lines (`.jsonl`, `.jsonlines`, `.ndjson`, `.json`), Parquet (`.parquet`), or Arrow IPC, as a
+/// file or as a stream (`.arrow`, `.feather`), hold one record a line or row, and standard input holds JSON lines. Any other
+/// file is one text. Folders are listed with everything in them, sorted by name, except for hidden files and folders, what
+/// other programs leave beside data (`_SUCCESS`, `.crc`, …) and folders that hold the results of a job.
 #[derive(Clone, Debug)]
 pub struct Corpus {
     files: Arc<[InputFile]>,
     /// Those of all shards.
     listed: Arc<[InputFile]>,
     fields: Fields,
+    every_field: bool,
+    ids_from_place: bool,
     document_limit: u64,
     cancel: Cancel,
 }
@@ -47,7 +51,28 @@ impl Corpus {
     pub fn open<P: AsRef<Path>>(inputs: &[P], fields: Fields, leave_out: &[&Path]) -> Result<Self> {
         let inputs: Vec<_> = inputs.iter().map(AsRef::as_ref).collect();
         let files: Arc<[InputFile]> = list(&inputs, leave_out)?.into();
-        Ok(Self { listed: files.clone(), files, fields, document_limit: DOCUMENT_LIMIT, cancel: Cancel::default() })
+        Ok(Self {
+            listed: files.clone(),
+            files,
+            fields,
+            every_field: true,
+            ids_from_place: false,
+            document_limit: DOCUMENT_LIMIT,
+            cancel: Cancel::default(),
+        })
+    }
+
+    /// Sets whether records carry all fields along, as they do unless set. Without, their `fields` are empty, and of tables no
+    /// more columns are read than texts, ids and categories take.
+    #[must_use]
+    pub fn with_every_field(self, every_field: bool) -> Self {
+        Self { every_field, ..self }
+    }
+
+    /// Sets whether ids are made of places, as in `books.jsonl:17`, whatever records say: for files that each count from 0.
+    #[must_use]
+    pub fn with_ids_from_place(self, ids_from_place: bool) -> Self {
+        Self { ids_from_place, ..self }
     }
 
     /// Sets the longest line or text in bytes, decompressed, that is read, 1 GiB unless set. A longer one is a reject, and is
@@ -133,8 +158,13 @@ impl Corpus {
         if let Some(trouble) = &file.trouble {
             return Err(reject(Place { file: file.shown.clone(), line: None }, trouble.clone()));
         }
-        let part = file.part.clone();
-        RawDocuments::open(&file.path, file.is_json_lines, part, self.document_limit, self.cancel.clone())
+        let asked =
+            Asked { fields: Some(self.fields.clone()), every_field: self.every_field, limit: self.document_limit };
+        let documents = RawDocuments::open(&file.path, file.format, &asked, self.cancel.clone())?;
+        Ok(match &file.part {
+            Some(bytes) => documents.within(bytes.clone()),
+            None => documents,
+        })
     }
 
     /// What a document of a file says. Whether its id is unlike all others is for the caller to check.
@@ -145,9 +175,10 @@ impl Corpus {
         let file = &self.files[file];
         let place = Place { file: file.shown.clone(), line: Some(document.line).filter(|line| *line > 0) };
         match &document.bytes {
-            None => Err(self.over_limit(file, place)),
-            Some(bytes) if document.line == 0 => text_record(file, place, bytes),
-            Some(bytes) => self.line_record(file, place, bytes),
+            Err(Unread::OverLimit) => Err(self.over_limit(file, place)),
+            Err(Unread::Leftover) => Err(reject(place, LEFTOVER.to_owned())),
+            Ok(bytes) if document.line == 0 => text_record(file, place, bytes),
+            Ok(bytes) => self.line_record(file, place, bytes),
         }
     }
 
@@ -163,10 +194,14 @@ impl Corpus {
     fn line_record(&self, file: &InputFile, place: Place, line: &[u8]) -> Result<Record, Reject> {
         let reject = |id: Option<&String>, reason| rejected_line(&place, id.cloned(), reason, line);
         let object = object_text(line).and_then(Members::parse).map_err(|reason| reject(None, reason))?;
-        let id = self.fields.id(&object).map_err(|reason| reject(None, reason))?;
+        let id = match self.ids_from_place {
+            true => None,
+            false => self.fields.id(&object).map_err(|reason| reject(None, reason))?,
+        };
         let id = id.unwrap_or_else(|| format!("{}:{}", file.name, place.line.unwrap_or_default()));
         let content = self.fields.content(&object).map_err(|reason| reject(Some(&id), reason))?;
         let Content { category, text, token_ids, fields } = content;
+        let fields = if self.every_field { fields } else { RawObject::default() };
         let category = category.unwrap_or_else(|| file.category.clone());
         Ok(Record { place, id, category, text, token_ids, fields })
     }
@@ -184,6 +219,8 @@ fn without_digits(name: &str) -> String {
     }
     shape
 }
+
+const LEFTOVER: &str = "what is behind the end of the compressed data is neither that nor zeros, and was left out";
 
 fn text_record(file: &InputFile, place: Place, bytes: &[u8]) -> Result<Record, Reject> {
     let (id, category) = (file.name.clone(), file.category.clone());
@@ -280,8 +317,8 @@ impl Reader {
         let place = self.corpus.files[first.file as usize].shown.clone();
         let first = Place { file: place, line: Some(first.line).filter(|line| *line > 0) };
         let reason = format!("duplicate id `{}`, first seen at {first}", record.id);
-        let line = document.bytes.as_deref().filter(|_| document.line > 0);
-        Err(rejected_line(&record.place, Some(record.id), reason, line.unwrap_or_default()))
+        let line = if document.line > 0 { document.bytes.as_deref().unwrap_or_default() } else { &[] };
+        Err(rejected_line(&record.place, Some(record.id), reason, line))
     }
 }
 

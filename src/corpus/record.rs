@@ -25,18 +25,23 @@ pub struct Record {
     pub fields: RawObject,
 }
 
-/// The fields that hold a record's text, id and category. One that is set must be in every record.
+/// The fields that hold a record's text, id and category. One that is set must be in every record; where none has its name,
+/// it is a path through objects, as in `metadata.source`.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Fields {
     /// Unset: `text`, or else `content`.
     pub text: Option<String>,
-    /// Unset: `id`, or else the input's name and the line, as in `books.jsonl:17`. A number is taken as it was written.
+    /// Unset: `id`, or else the input's name and the line or row, as in `books.jsonl:17`. What is no string is taken as it was
+    /// written.
     pub id: Option<String>,
     /// Unset: `category`, or else what [`category_of`](super::category_of) says of the input file or folder.
     pub category: Option<String>,
 }
 
-const TOKEN_IDS: &str = "token_ids";
+/// Where a text is, unless another field is set.
+pub(super) const TEXT_FIELDS: [&str; 2] = ["text", "content"];
+
+pub(super) const TOKEN_IDS: &str = "token_ids";
 
 /// What a JSON object says of a record; the rest is made from where it stands.
 pub(super) struct Content {
@@ -47,6 +52,12 @@ pub(super) struct Content {
 }
 
 impl Fields {
+    /// The fields that are set, and the flags that set them.
+    pub(super) fn set(&self) -> impl Iterator<Item = (&str, &'static str)> {
+        let set = [(&self.text, "--text-field"), (&self.id, "--id-field"), (&self.category, "--category-field")];
+        set.into_iter().filter_map(|(field, flag)| Some((field.as_deref()?, flag)))
+    }
+
     /// The id in the object, if any, or the reason why the object is not usable.
     pub(super) fn id(&self, object: &Members<'_>) -> Result<Option<String>, String> {
         chosen_label(object, self.id.as_deref(), "id", "--id-field")
@@ -59,10 +70,7 @@ impl Fields {
         let token_ids = object.get(TOKEN_IDS).map(parse_token_ids).transpose()?;
         let Some(text_field) = text_field else {
             if token_ids.is_none() {
-                let found = names(object);
-                return Err(format!(
-                    "no text: there is neither text, content nor token_ids among {found}; name the field with --text-field"
-                ));
+                return Err(without_text(object.names()));
             }
             return Ok(Content { category, text: None, token_ids, fields: object.to_object(&[TOKEN_IDS]) });
         };
@@ -74,7 +82,7 @@ impl Fields {
         if let Some(field) = self.text.as_deref() {
             return require(object, field, "--text-field").map(|()| Some(field));
         }
-        Ok(["text", "content"].into_iter().find(|field| object.get(field).is_some()))
+        Ok(TEXT_FIELDS.into_iter().find(|field| object.get(field).is_some()))
     }
 }
 
@@ -106,22 +114,34 @@ fn chosen_label(object: &Members<'_>, set: Option<&str>, default: &str, flag: &s
         require(object, field, flag)?;
     }
     let field = set.unwrap_or(default);
-    object.get(field).map(|value| label(field, value)).transpose()
+    // This is what pandas writes where there is nothing.
+    object.get(field).filter(|value| *value != "NaN").map(label).transpose()
 }
 
 fn require(object: &Members<'_>, field: &str, flag: &str) -> Result<(), String> {
     match object.get(field) {
         Some(_) => Ok(()),
-        None => Err(format!("no field `{field}`, which {flag} asks for, among {}", names(object))),
+        None => Err(missing(field, flag, object.names())),
     }
 }
 
-fn names(object: &Members<'_>) -> String {
-    if object.names().len() == 0 {
-        return "its fields (it has none)".to_owned();
+/// The reason why something with these fields is no record: it lacks one that was set.
+pub(super) fn missing<'a>(field: &str, flag: &str, names: impl Iterator<Item = &'a str>) -> String {
+    format!("no field `{field}`, which {flag} asks for, among {}", listed(names))
+}
+
+/// The reason why something with these fields is no record: none of them may be its text.
+pub(super) fn without_text<'a>(names: impl Iterator<Item = &'a str>) -> String {
+    let found = listed(names);
+    format!("no text: there is neither text, content nor token_ids among {found}; name the field with --text-field")
+}
+
+fn listed<'a>(names: impl Iterator<Item = &'a str>) -> String {
+    let quoted: Vec<_> = names.map(|name| format!("`{name}`")).collect();
+    match quoted.is_empty() {
+        true => "its fields (it has none)".to_owned(),
+        false => format!("its fields {}", quoted.join(", ")),
     }
-    let quoted: Vec<_> = object.names().map(|name| format!("`{name}`")).collect();
-    format!("its fields {}", quoted.join(", "))
 }
 
 #[cfg(test)]
@@ -167,15 +187,30 @@ mod tests {
     }
 
     #[test]
-    fn labels_are_strings_or_numbers() {
+    fn labels_are_of_any_type() {
         let fields = Fields::default();
         assert_eq!(id(&fields, json!({"id": 42})), Ok(Some("42".into())));
         assert_eq!(id(&fields, json!({"id": u64::MAX})), Ok(Some(u64::MAX.to_string())));
         assert_eq!(id(&fields, json!({"id": null})), Ok(None));
         assert_eq!(id(&fields, json!({})), Ok(None));
-        assert_eq!(id(&fields, json!({"id": [1]})), Err("the field `id` is an array, not a string or a number".into()));
+        assert_eq!(id(&fields, json!({"id": [1, true]})), Ok(Some("[1,true]".into())));
         assert_eq!(content(&fields, json!({"text": "", "category": 2024})).unwrap().category.as_deref(), Some("2024"));
-        assert!(reason(&fields, json!({"text": "", "category": {}})).contains("`category` is an object"));
+        assert_eq!(content(&fields, json!({"text": "", "category": {}})).unwrap().category.as_deref(), Some("{}"));
+    }
+
+    #[test]
+    fn fields_by_their_paths() {
+        let path = |path: &str| Some(path.to_owned());
+        let fields = Fields { text: path("body.text"), id: path("meta.ids.warc"), category: path("a.b") };
+        let object =
+            json!({"body": {"text": "t"}, "meta": {"ids": {"warc": 7}, "x": 1}, "a.b": "whole", "a": {"b": "path"}});
+        assert_eq!(id(&fields, object.clone()), Ok(Some("7".into())));
+        let found = content(&fields, object).unwrap();
+        assert_eq!((found.text.as_deref(), found.category.as_deref()), (Some("t"), Some("whole")));
+        let kept: Vec<_> = found.fields.iter().map(|field| field.0).collect();
+        assert_eq!(kept, ["body", "meta", "a.b", "a"]);
+        let wrong = json!({"body": {"text": "t"}, "meta": {"ids": [7]}, "a": {"b": 1}});
+        assert!(id(&fields, wrong).unwrap_err().contains("no field `meta.ids.warc`"));
     }
 
     #[test]

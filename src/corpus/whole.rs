@@ -49,9 +49,15 @@ impl Unfinished {
 
     /// Puts the file in its place.
     pub fn finish(self) -> io::Result<File> {
+        let path = self.path.clone();
+        self.finish_as(&path)
+    }
+
+    /// Puts the file in another place of the same folder.
+    pub fn finish_as(self, path: &Path) -> io::Result<File> {
         self.file.as_file().sync_all()?;
-        let file = self.file.persist(&self.path)?;
-        sync_folder(&self.path);
+        let file = self.file.persist(path)?;
+        sync_folder(path);
         Ok(file)
     }
 }

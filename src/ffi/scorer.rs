@@ -15,6 +15,7 @@ use super::{free, get, guard, handle};
 use crate::cancel::Cancel;
 use crate::config::{Config, Rows};
 use crate::error::{Error, ErrorKind, Result};
+use crate::job::score_identity;
 use crate::model::{Input, Progress, Scorer};
 use crate::score::Score;
 
@@ -110,6 +111,28 @@ pub unsafe extern "C" fn longattn_scorer_describe(
         // SAFETY: the header asks for a live handle and a place to write to.
         let (scorer, json) = unsafe { (reference(scorer, "scorer")?, Output::one(json, "json")?) };
         json.set([scorer.0.description().to_json().to_string().into()]);
+        Ok(())
+    };
+    // SAFETY: the header asks for NULL or a place to write to.
+    unsafe { guard(error, call) }
+}
+
+/// Tells what scores depend on beside their inputs, as one JSON object: the digest of the package, the versions of the library
+/// and of ONNX Runtime, the instruction set, and every setting that a score depends on. Scorers whose texts are equal give
+/// the same bits, so it serves as the key of a cache. `*json` is the caller's to free. The package is read for it once.
+///
+/// LONGATTN_STATUS_INVALID_MODEL where a file of the package has changed since it was opened, LONGATTN_STATUS_IO where one
+/// cannot be read.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn longattn_scorer_identity(
+    scorer: *const longattn_scorer,
+    json: *mut longattn_text,
+    error: *mut *mut longattn_error,
+) -> Status {
+    let call = || {
+        // SAFETY: the header asks for a live handle and a place to write to.
+        let (scorer, json) = unsafe { (reference(scorer, "scorer")?, Output::one(json, "json")?) };
+        json.set([score_identity(&scorer.0)?.into()]);
         Ok(())
     };
     // SAFETY: the header asks for NULL or a place to write to.

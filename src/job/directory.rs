@@ -4,7 +4,8 @@ use std::fs::{self, File, TryLockError};
 use std::io;
 use std::path::{Path, PathBuf};
 
-use crate::corpus::holds_results;
+use crate::choice::Choice;
+use crate::corpus::{Layout, OutputFormat, holds_results, written_at};
 use crate::error::{Error, ErrorKind, Result};
 
 const LOCK: &str = "job.lock";
@@ -58,21 +59,47 @@ impl ResultDirectory {
         self.path.join(name)
     }
 
+    /// Where a table is written, which is called `name` and has the suffix of its format.
+    pub fn table(&self, name: &str, layout: Layout) -> PathBuf {
+        self.file(&table_name(name, layout))
+    }
+
+    /// The files of a table in it, whatever format they have.
+    pub fn tables(&self, name: &str) -> Vec<PathBuf> {
+        let paths = OutputFormat::NAMES.iter().map(|(suffix, _)| self.file(&format!("{name}.{suffix}")));
+        paths.flat_map(|path| written_at(&path).unwrap_or_default()).collect()
+    }
+
+    /// Removes what earlier calls wrote of a table, but for what is written at a path.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Io`].
+    pub fn remove_other_tables(&self, name: &str, kept: &Path) -> Result<()> {
+        let kept = written_at(kept).unwrap_or_default();
+        let others = self.tables(name).into_iter().filter(|path| !kept.contains(path));
+        others.into_iter().try_for_each(|path| remove(&path))
+    }
+
     /// Removes files of it, where they are there.
     ///
     /// # Errors
     /// [`ErrorKind::Io`].
     pub fn remove(&self, names: &[&str]) -> Result<()> {
-        for name in names {
-            let path = self.file(name);
-            match fs::remove_file(&path) {
-                Err(cause) if cause.kind() != io::ErrorKind::NotFound => {
-                    return Err(Error::io(format!("remove {}", path.display()), cause));
-                }
-                _ => {}
-            }
+        names.iter().try_for_each(|name| remove(&self.file(name)))
+    }
+}
+
+/// What a table's file is called.
+pub(super) fn table_name(name: &str, layout: Layout) -> String {
+    format!("{name}.{}", layout.format.map_or("jsonl", OutputFormat::name))
+}
+
+fn remove(path: &Path) -> Result<()> {
+    match fs::remove_file(path) {
+        Err(cause) if cause.kind() != io::ErrorKind::NotFound => {
+            Err(Error::io(format!("remove {}", path.display()), cause))
         }
-        Ok(())
+        _ => Ok(()),
     }
 }
 

@@ -183,8 +183,9 @@ pub(super) struct Finished {
 pub(super) struct Written {
     /// Of what was written.
     pub scores: Digest,
-    /// Of the file.
-    pub stamp: Stamp,
+    /// The files, by their names in the result directory.
+    #[serde(default)]
+    pub files: Vec<(String, Stamp)>,
 }
 
 impl Serialize for Text {

@@ -6,6 +6,7 @@ use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
+use super::rows_text;
 use crate::choice::Choice;
 use crate::config::{Config, Rows};
 use crate::corpus::{Shard, write_whole};
@@ -27,7 +28,19 @@ pub(super) const SCORE_SETTINGS: [&str; 10] = [
 ];
 
 /// The settings of a job that its results depend on.
-const JOB_SETTINGS: [&str; 6] = ["adaptive", "per_head", "text_field", "id_field", "category_field", "document_limit"];
+const JOB_SETTINGS: [&str; 7] =
+    ["adaptive", "per_head", "text_field", "id_field", "category_field", "ids_from_place", "document_limit"];
+
+/// What the scores of a scorer depend on, beside their inputs, as JSON: texts are equal where scores are.
+///
+/// # Errors
+/// Those of [`Scorer::package_digest`].
+pub fn score_identity(scorer: &Scorer) -> Result<String> {
+    let config = scorer.config();
+    let identity =
+        Identity { model: String::new(), ..Identity::new("scores", scorer, config, rows_text(config.rows))? };
+    Ok(serde_json::to_string(&identity).expect("text has a form in JSON"))
+}
 
 /// Under this name stands the share of the corpus.
 const SHARD: &str = "shard";

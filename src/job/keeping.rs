@@ -4,7 +4,7 @@ use std::num::NonZeroU64;
 use std::ops::{ControlFlow, Range};
 
 use super::batches::{Scores, Sink, is_fatal};
-use super::entry::{self, End, Entry, Rejected, RejectKind, Text};
+use super::entry::{self, End, Entry, RejectKind, Rejected, Text};
 use super::ledger::Ledger;
 use super::lines::{ScoreFields, window_id};
 use super::observer::Observer;
@@ -166,6 +166,9 @@ impl JournalSink<'_> {
     }
 
     fn leave_out(&mut self, reject: Reject, kind: Option<RejectKind>) {
+        if kind == Some(RejectKind::Duplicate) {
+            self.found.early_signs.of_duplicate(&reject, self.keeping.rejecting.observer);
+        }
         self.found.file.counts.rejected += 1;
         self.found.file.duplicates += u64::from(kind == Some(RejectKind::Duplicate));
         self.found.unwritten.entries.push(Entry::Reject(Rejected::new(&reject, kind)));

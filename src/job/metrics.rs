@@ -56,55 +56,59 @@ type Family<'a> = (&'a str, &'a str, &'a str, Vec<(&'a str, f64)>);
 pub(super) fn write(path: &Path, summary: &Summary) -> Result<()> {
     let counts = &summary.counts;
     let work = &summary.throughput;
-    let stages = [
-        ("reading", work.reading),
-        ("scoring", work.scoring),
-        ("refining", work.refining),
-        ("writing", work.writing),
-    ];
-    write_text(path, &[
-        (
-            "longattn_documents",
-            "Documents by what became of them.",
-            "outcome",
-            vec![
-                ("windowed", counts.windowed as f64),
-                ("too_short", counts.too_short as f64),
-                ("rejected", counts.rejected as f64),
-            ],
-        ),
-        (
-            "longattn_windows",
-            "Windows by what became of them; those that were selected or filtered were scored too.",
-            "outcome",
-            vec![
-                ("scored", summary.windows as f64),
-                ("rejected", counts.windows_rejected as f64),
-                ("filtered", summary.windows_filtered as f64),
-                ("selected", summary.windows_selected as f64),
-            ],
-        ),
-        (
-            "longattn_tokens",
-            "Tokens that went through the model, and those of the selected windows.",
-            "outcome",
-            vec![("scored", summary.tokens_scored as f64), ("selected", summary.tokens_selected as f64)],
-        ),
-        ("longattn_files", "Files that could not be read.", "outcome", vec![("rejected", summary.files_rejected as f64)]),
-        (
-            "longattn_stage_seconds",
-            "Time that the stages of the last call took.",
-            "stage",
-            stages.iter().map(|(name, work)| (*name, work.seconds)).collect(),
-        ),
-        (
-            "longattn_stage_amount",
-            "What went through the stages: bytes read, tokens scored or refined, windows written.",
-            "stage",
-            stages.iter().map(|(name, work)| (*name, work.amount as f64)).collect(),
-        ),
-        ("longattn_running", "1 while the job is at work.", "job", vec![("run", 0.0)]),
-    ])
+    let stages =
+        [("reading", work.reading), ("scoring", work.scoring), ("refining", work.refining), ("writing", work.writing)];
+    write_text(
+        path,
+        &[
+            (
+                "longattn_documents",
+                "Documents by what became of them.",
+                "outcome",
+                vec![
+                    ("windowed", counts.windowed as f64),
+                    ("too_short", counts.too_short as f64),
+                    ("rejected", counts.rejected as f64),
+                ],
+            ),
+            (
+                "longattn_windows",
+                "Windows by what became of them; those that were selected or filtered were scored too.",
+                "outcome",
+                vec![
+                    ("scored", summary.windows as f64),
+                    ("rejected", counts.windows_rejected as f64),
+                    ("filtered", summary.windows_filtered as f64),
+                    ("selected", summary.windows_selected as f64),
+                ],
+            ),
+            (
+                "longattn_tokens",
+                "Tokens that went through the model, and those of the selected windows.",
+                "outcome",
+                vec![("scored", summary.tokens_scored as f64), ("selected", summary.tokens_selected as f64)],
+            ),
+            (
+                "longattn_files",
+                "Files that could not be read.",
+                "outcome",
+                vec![("rejected", summary.files_rejected as f64)],
+            ),
+            (
+                "longattn_stage_seconds",
+                "Time that the stages of the last call took.",
+                "stage",
+                stages.iter().map(|(name, work)| (*name, work.seconds)).collect(),
+            ),
+            (
+                "longattn_stage_amount",
+                "What went through the stages: bytes read, tokens scored or refined, windows written.",
+                "stage",
+                stages.iter().map(|(name, work)| (*name, work.amount as f64)).collect(),
+            ),
+            ("longattn_running", "1 while the job is at work.", "job", vec![("run", 0.0)]),
+        ],
+    )
 }
 
 fn of_progress(progress: &Progress) -> Vec<Family<'static>> {

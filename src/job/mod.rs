@@ -7,8 +7,8 @@
 //!
 //! | file | what it holds |
 //! | --- | --- |
-//! | `selected.jsonl` | the selected windows with their texts |
-//! | `scores.jsonl` | the scores of all windows |
+//! | `selected.jsonl` | the selected windows with their texts, in another format or several files where the settings say so |
+//! | `scores.jsonl` | the scores of all windows, in the same way |
 //! | `rejects.jsonl` | what could not be used, with its reason; written as it is met |
 //! | `report.html`, `chart.svg` | the report |
 //! | `summary.json` | what became of everything, with settings, versions and throughput |
@@ -18,6 +18,7 @@
 //! | `stdin.jsonl` | standard input, where it is one of the inputs |
 
 mod adaptive;
+mod attributes;
 mod batches;
 mod calibration;
 mod directory;
@@ -52,7 +53,7 @@ use rayon::{ThreadPool, ThreadPoolBuilder};
 use crate::cancel::Cancel;
 use crate::choice::Choice;
 use crate::config::{Config, EarlierResults, Rows, SETTINGS};
-use crate::corpus::{Corpus, Fields, Journal, Rejects, STANDARD_STREAM};
+use crate::corpus::{Corpus, Fields, Journal, Layout, Rejects, STANDARD_STREAM, written_at};
 use crate::digest::{Hasher, Stamp};
 use crate::error::{Error, ErrorKind, Result};
 use crate::model::{Description, Scorer};
@@ -64,8 +65,8 @@ use entry::{Entry, Finished, Worked, Written};
 use identity::{Identity, SCORE_SETTINGS};
 use keeping::{Found, JournalSink, Keeping, Kept, Rejecting, asked};
 use ledger::Ledger;
-use outputs::Work;
 use metrics::Metered;
+use outputs::Work;
 use pilot::Pilot;
 use reading::{Reading, Unit};
 use selection::{Cutting, Journals, Texts};
@@ -73,6 +74,7 @@ use table::Table;
 
 pub use calibration::{Calibrated, CalibratedCategory, CalibrationJob};
 pub use directory::ResultDirectory;
+pub use identity::score_identity;
 pub use lines::{EstimateFields, ScoreFields, ScoredWindow, WindowLine, window_id};
 pub use observer::{Observer, Progress, Stage};
 pub use records::{RecordJob, score_records};
@@ -84,8 +86,9 @@ pub use windows::cut_windows;
 
 const IDENTITY: &str = "job.json";
 const JOURNAL: &str = "journal.jsonl";
-const SCORES: &str = "scores.jsonl";
-const SELECTED: &str = "selected.jsonl";
+/// Names without the suffix, which tells the format.
+const SCORES: &str = "scores";
+const SELECTED: &str = "selected";
 const REJECTS: &str = "rejects.jsonl";
 const REPORT: &str = "report.html";
 const CHART: &str = "chart.svg";
@@ -96,10 +99,8 @@ const CALIBRATION_CHART: &str = "calibration.svg";
 const CALIBRATION_JOURNAL: &str = "windows.jsonl";
 
 /// What jobs of every kind write, those things last that others are made from.
-const OUTPUTS: [&str; 12] = [
+const OUTPUTS: [&str; 10] = [
     SUMMARY,
-    SELECTED,
-    SCORES,
     REPORT,
     CHART,
     CALIBRATION,
@@ -112,7 +113,10 @@ const OUTPUTS: [&str; 12] = [
 ];
 
 /// What must not be replaced unasked.
-const RESULTS: [&str; 5] = [JOURNAL, SCORES, SELECTED, CALIBRATION_JOURNAL, CALIBRATION];
+const RESULTS: [&str; 3] = [JOURNAL, CALIBRATION_JOURNAL, CALIBRATION];
+
+/// What is written in one of several formats, to one file or more.
+const TABLES: [&str; 2] = [SELECTED, SCORES];
 
 /// What versions before 0.2 left in a result directory.
 const OF_OLD: [&str; 3] = ["run.json", "rounds.jsonl", "calibrate.json"];
@@ -224,7 +228,7 @@ impl Job {
     /// # Errors
     /// Those of [`Job::score`] and [`Job::select`].
     pub fn run(&mut self, observer: &dyn Observer, cancel: &Cancel) -> Result<Selection> {
-        self.run_to(&self.directory.file(SELECTED), observer, cancel)
+        self.run_to(&self.selected(), observer, cancel)
     }
 
     /// As [`Job::run`], with the selected windows written to another file, or to standard output for `-`.
@@ -329,8 +333,7 @@ impl Job {
     /// Those of [`Job::score`]; [`ErrorKind::InvalidSetting`] where more than one cut is set;
     /// [`ErrorKind::InvalidRecord`] where an input has changed meanwhile.
     pub fn select(&mut self, config: &Config, observer: &dyn Observer, cancel: &Cancel) -> Result<Selection> {
-        let path = self.directory.file(SELECTED);
-        self.select_to(&path, config, observer, cancel)
+        self.select_to(&self.selected(), config, observer, cancel)
     }
 
     /// As [`Job::select`], with the selected windows written to another file, or to standard output for `-`.
@@ -360,7 +363,7 @@ impl Job {
         self.refine(config, observer, cancel).map_err(|error| self.explain(error))?;
         let begun = Instant::now();
         let scored = self.scored.as_mut().expect("it was scored above");
-        write_scores(scored, &self.corpus, &self.directory, cancel)?;
+        write_scores(scored, &self.corpus, &self.directory, self.config.layout(), cancel)?;
         let Scored { journal, table, summary, .. } = scored;
         let mut cutting = selection::cut(table, &self.corpus, &Journals::from(&*journal), config)?;
         cutting.explanation.iter().for_each(|explanation| observer.notice(explanation));
@@ -368,8 +371,15 @@ impl Job {
         summary.windows_selected = cutting.selected();
         summary.tokens_selected = cutting.tokens(table);
         let journals = &Journals::from(&*journal);
+        if let Some(name) = &self.config.attributes {
+            let (corpus, directory) = (&self.corpus, &self.directory);
+            attributes::Scores { name, table, corpus, journals, directory, cancel }.write()?;
+        }
         let texts = Texts { table, corpus: &self.corpus, journals, observer, cancel };
-        let written = cutting.write(&texts, path)?;
+        let written = cutting.write(&texts, path, self.config.layout())?;
+        if self.directory.table(SELECTED, self.config.layout()) == path {
+            self.directory.remove_other_tables(SELECTED, path)?;
+        }
         summary.throughput.writing = StageWork::since(begun, summary.windows_selected);
         self.note_work()?;
         self.write_report(config, &cutting)?;
@@ -421,6 +431,12 @@ impl Job {
     /// The inputs, the files of which were listed when the job was opened.
     pub fn corpus(&self) -> &Corpus {
         &self.corpus
+    }
+
+    /// Where the selected windows are written, unless elsewhere is named; in several files, it is what their names are made
+    /// of.
+    pub fn selected(&self) -> PathBuf {
+        self.directory.table(SELECTED, self.config.layout())
     }
 
     /// The settings of the job, with those of the scorer that its scores depend on.
@@ -508,9 +524,15 @@ fn rows_text(rows: Rows) -> String {
 }
 
 fn open_corpus(inputs: &[PathBuf], directory: Option<&Path>, config: &Config) -> Result<Corpus> {
-    let Config { text_field, id_field, category_field, document_limit, .. } = config.clone();
+    let Config { text_field, id_field, category_field, ids_from_place, keep_fields, document_limit, .. } =
+        config.clone();
+    if ids_from_place && id_field.is_some() {
+        let message = "only one of id_field and ids_from_place can be set";
+        return Err(Error::new(ErrorKind::InvalidSetting, message));
+    }
     let fields = Fields { text: text_field, id: id_field, category: category_field };
     let corpus = Corpus::open(inputs, fields, directory.as_slice())?.with_document_limit(document_limit.as_u64());
+    let corpus = corpus.with_every_field(keep_fields).with_ids_from_place(ids_from_place);
     let corpus = match &config.category {
         Some(category) => corpus.with_category(category),
         None => corpus,
@@ -556,7 +578,8 @@ fn begin(directory: &ResultDirectory, config: &Config, identity: &Identity) -> R
     let path = directory.file(IDENTITY);
     let is_there = |name: &&str| directory.file(name).metadata().is_ok_and(|file| file.len() > 0);
     // What a job leaves that fails before its first score is in nobody's way.
-    let has_results = RESULTS.iter().chain(&OF_OLD).any(is_there);
+    let has_tables = TABLES.iter().any(|name| !directory.tables(name).is_empty());
+    let has_results = has_tables || RESULTS.iter().chain(&OF_OLD).any(is_there);
     match config.earlier_results {
         EarlierResults::Refuse if has_results => {
             let message = format!(
@@ -569,6 +592,7 @@ fn begin(directory: &ResultDirectory, config: &Config, identity: &Identity) -> R
         // Standard input can be had only once: what is left of it may be all that there is.
         EarlierResults::Resume => identity.write(&path),
         EarlierResults::Refuse | EarlierResults::Overwrite => {
+            TABLES.iter().try_for_each(|name| directory.remove_other_tables(name, Path::new("")))?;
             directory.remove(&OUTPUTS)?;
             directory.remove(&OF_OLD)?;
             identity.write(&path)
@@ -597,24 +621,38 @@ fn keep_standard_input(inputs: &[PathBuf], directory: &ResultDirectory) -> Resul
 }
 
 /// Writes the scores that count at last in the order of the corpus, unless they are there.
-fn write_scores(scored: &mut Scored, corpus: &Corpus, directory: &ResultDirectory, cancel: &Cancel) -> Result<()> {
-    let path = directory.file(SCORES);
+fn write_scores(
+    scored: &mut Scored,
+    corpus: &Corpus,
+    directory: &ResultDirectory,
+    layout: Layout,
+    cancel: &Cancel,
+) -> Result<()> {
+    let path = directory.table(SCORES, layout);
     let Scored { journal, ledger, table, .. } = scored;
     let mut hasher = Hasher::default();
+    hasher.update(format!("{layout:?}"));
     corpus.files().iter().for_each(|file| hasher.update(file.path.as_os_str().as_encoded_bytes()));
     for (ordinal, place) in table.windows.iter().enumerate() {
         hasher.update(place.entry.to_le_bytes());
         hasher.update(table.selector.candidate(ordinal).id.as_bytes());
     }
     let scores = hasher.finish();
+    let is_there = |(name, stamp): &(String, Stamp)| Stamp::of(directory.file(name)).ok().as_ref() == Some(stamp);
     let is_written =
-        |written: &Written| written.scores == scores && Stamp::of(&path).ok().as_ref() == Some(&written.stamp);
+        |written: &Written| written.scores == scores && !written.files.is_empty() && written.files.iter().all(is_there);
     if ledger.written.as_ref().is_some_and(is_written) {
         return Ok(());
     }
-    outputs::write_scores(&path, table, corpus, &Journals::from(&*journal), cancel)?;
-    let stamp = Stamp::of(&path).map_err(|cause| Error::io(format!("read {}", path.display()), cause))?;
-    let written = Written { scores, stamp };
+    outputs::write_scores(&path, layout, table, corpus, &Journals::from(&*journal), cancel)?;
+    directory.remove_other_tables(SCORES, &path)?;
+    let unreadable = |cause| Error::io(format!("read {}", path.display()), cause);
+    let stamped = |file: &PathBuf| {
+        let name = file.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        Stamp::of(file).map(|stamp| (name, stamp)).map_err(unreadable)
+    };
+    let files = written_at(&path).map_err(unreadable)?.iter().map(stamped).collect::<Result<_>>()?;
+    let written = Written { scores, files };
     journal.append(&Entry::Written(written.clone()))?;
     ledger.written = Some(written);
     Ok(())

@@ -15,7 +15,7 @@ use super::table::Table;
 use super::{CHART, IDENTITY, REJECTS, REPORT, ResultDirectory, SUMMARY};
 use crate::cancel::Cancel;
 use crate::config::{Config, SETTINGS};
-use crate::corpus::{Corpus, Output, write_whole};
+use crate::corpus::{Corpus, Layout, Output, write_whole};
 use crate::error::Result;
 use crate::report::{self, DocumentCounts, ModelSummary, Report};
 
@@ -53,11 +53,8 @@ impl Work<'_> {
 
     fn summary(&self, identity: &Identity, categories: &[CategorySelection]) -> Value {
         let Summary { counts, throughput, .. } = self.summary;
-        let settings: Map<_, _> =
-            self.settings().map(|(key, value)| (key, Value::String(value))).collect();
-        let category = |category: &CategorySelection| {
-            json!({"name": category.name, "windows": category.windows, "selected": category.selected})
-        };
+        let settings: Map<_, _> = self.settings().map(|(key, value)| (key, Value::String(value))).collect();
+        let category = |category: &CategorySelection| json!({"name": category.name, "windows": category.windows, "selected": category.selected});
         json!({
             "longattn": identity.version(),
             "onnxruntime": identity.onnxruntime(),
@@ -139,12 +136,13 @@ fn stages(throughput: &Throughput) -> Value {
 /// Writes the scores of all windows in the order of the corpus.
 pub(super) fn write_scores(
     path: &Path,
+    layout: Layout,
     table: &Table,
     corpus: &Corpus,
     journals: &Journals,
     cancel: &Cancel,
 ) -> Result<()> {
-    let mut output = Output::create(path)?;
+    let mut output = Output::laid_out(path, layout)?;
     let windows = table.windows.len();
     for start in (0..windows).step_by(AT_ONCE) {
         cancel.check()?;

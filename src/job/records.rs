@@ -14,11 +14,11 @@ use super::ledger::Ledger;
 use super::lines::{Gain, ScoreFields, ScoredRecord};
 use super::observer::Observer;
 use super::reading::{Content, Document, Item, Reading, Unit, reject};
-use super::summary::Summary;
+use super::summary::{EarlySigns, Summary};
 use super::{Job, Task, open_corpus, reading_pool, rows_text};
 use crate::cancel::Cancel;
 use crate::config::{Config, EarlierResults, Rows};
-use crate::corpus::{Output, RawObject, Rejects, check_writable};
+use crate::corpus::{Output, RawObject, Rejects, check_writable, written_at};
 use crate::error::{Error, ErrorKind, Result};
 use crate::model::Scorer;
 
@@ -64,7 +64,7 @@ impl RecordJob {
     pub fn run(&mut self, observer: &dyn Observer, cancel: &Cancel) -> Result<Summary> {
         self.job.score(observer, cancel)?;
         let Some(scored) = &self.job.scored else { return Ok(Summary::default()) };
-        let mut output = Output::create(&self.output)?;
+        let mut output = Output::laid_out(&self.output, self.job.config.layout())?;
         for (ordinal, place) in scored.table.windows.iter().enumerate() {
             if ordinal % 1024 == 0 {
                 cancel.check()?;
@@ -103,7 +103,8 @@ fn directory_of(output: &Path) -> PathBuf {
 
 /// Refuses a file that is there already, unless it is to be replaced or is known to be gone on with.
 fn check_earlier(output: &Path, directory: &Path, config: &Config) -> Result<()> {
-    if !output.exists() || config.earlier_results == EarlierResults::Overwrite {
+    let is_there = output.exists() || !written_at(output).unwrap_or_default().is_empty();
+    if !is_there || config.earlier_results == EarlierResults::Overwrite {
         return Ok(());
     }
     let (output, directory_name) = (output.display(), directory.display());
@@ -155,7 +156,16 @@ pub fn score_records<P: AsRef<Path>>(
         cancel,
     };
     let rejecting = Rejecting { rejects, observer, on_error: config.on_error };
-    let mut sink = StreamSink { scorer, kept, cancel, output, rejecting, summary: Summary::default(), has_gone: false };
+    let mut sink = StreamSink {
+        scorer,
+        kept,
+        cancel,
+        output,
+        rejecting,
+        summary: Summary::default(),
+        early_signs: EarlySigns::default(),
+        has_gone: false,
+    };
     Batches::new(scorer, &reading, rows, observer).run(&reading, &mut sink)?;
     let StreamSink { summary, has_gone, .. } = sink;
     Ok((summary, if has_gone { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }))
@@ -169,6 +179,7 @@ struct StreamSink<'a> {
     output: &'a mut Output,
     rejecting: Rejecting<'a>,
     summary: Summary,
+    early_signs: EarlySigns,
     has_gone: bool,
 }
 
@@ -178,7 +189,10 @@ impl Sink for StreamSink<'_> {
             Item::Document(document) => self.record(*document, scores),
             Item::Reject { reject, kind } => {
                 self.summary.counts.rejected += 1;
-                self.summary.duplicates += u64::from(kind == Some(RejectKind::Duplicate));
+                if kind == Some(RejectKind::Duplicate) {
+                    self.summary.duplicates += 1;
+                    self.early_signs.of_duplicate(&reject, self.rejecting.observer);
+                }
                 self.rejecting.reject(&reject)
             }
             Item::Failed(reject) => {

@@ -9,6 +9,7 @@ use std::time::Instant;
 use rayon::prelude::*;
 
 use super::adaptive::changed_journal;
+use super::directory::table_name;
 use super::entry::{Begin, Entry, Finished, RejectKind, Rejected};
 use super::identity::Identity;
 use super::keeping::asked;
@@ -20,8 +21,8 @@ use super::selection::{Journals, Texts, cut};
 use super::summary::{Counts, StageWork, Summary};
 use super::table::{DocumentRow, Mark, Table};
 use super::{
-    IDENTITY, JOURNAL, OUTPUTS, REJECTS, RESULTS, ResultDirectory, SCORES, SELECTED, Selection, keep_standard_input,
-    open_corpus,
+    IDENTITY, JOURNAL, OUTPUTS, REJECTS, RESULTS, ResultDirectory, SCORES, SELECTED, Selection, TABLES, attributes,
+    keep_standard_input, open_corpus,
 };
 use crate::cancel::Cancel;
 use crate::config::Config;
@@ -136,7 +137,12 @@ impl Results {
         observer: &dyn Observer,
         cancel: &Cancel,
     ) -> Result<Selection> {
-        self.select_to(&directory.join(SELECTED), directory, config, observer, cancel)
+        self.select_to(&Self::selected(directory, config), directory, config, observer, cancel)
+    }
+
+    /// Where [`Results::select`] writes the selected windows.
+    pub fn selected(directory: &Path, config: &Config) -> PathBuf {
+        directory.join(table_name(SELECTED, config.layout()))
     }
 
     /// As [`Results::select`], with the selected windows written to another file, or to standard output for `-`.
@@ -151,7 +157,9 @@ impl Results {
         observer: &dyn Observer,
         cancel: &Cancel,
     ) -> Result<Selection> {
-        let config = &self.config.with_selection_of(config);
+        let Config { output_format, output_shard_size, attributes, .. } = config.clone();
+        let config = self.config.with_selection_of(config);
+        let config = &Config { output_format, output_shard_size, attributes, ..config };
         config.method()?;
         let directory = self.begin(directory)?;
         self.write_rejects(&directory)?;
@@ -162,7 +170,12 @@ impl Results {
         }
         let begun = Instant::now();
         let journals = self.journals();
-        write_scores(&directory.file(SCORES), table, corpus, &journals, cancel)?;
+        let layout = config.layout();
+        write_scores(&directory.table(SCORES, layout), layout, table, corpus, &journals, cancel)?;
+        if let Some(name) = &config.attributes {
+            let (journals, directory) = (&journals, &directory);
+            attributes::Scores { name, table, corpus, journals, directory, cancel }.write()?;
+        }
         let mut cutting = cut(table, corpus, &journals, config)?;
         cutting.explanation.iter().for_each(|explanation| observer.notice(explanation));
         let mut summary = Summary {
@@ -172,7 +185,7 @@ impl Results {
             ..self.summary
         };
         let texts = Texts { table, corpus, journals: &journals, observer, cancel };
-        let written = cutting.write(&texts, path)?;
+        let written = cutting.write(&texts, path, layout)?;
         summary.throughput.writing = StageWork::since(begun, summary.windows_selected);
         let work = Work { inputs: &self.inputs, config, model: self.model.clone(), summary: &summary };
         work.write_report(&directory, &cutting)?;
@@ -201,6 +214,7 @@ impl Results {
             return Err(Error::new(ErrorKind::InvalidArgument, message));
         }
         let directory = ResultDirectory::open(path)?;
+        TABLES.iter().try_for_each(|name| directory.remove_other_tables(name, Path::new("")))?;
         directory.remove(&OUTPUTS)?;
         self.shards[0].identity.of_kind(KIND).write(&directory.file(IDENTITY))?;
         Ok(directory)
@@ -274,7 +288,9 @@ fn in_order(candidates: Vec<Candidate>) -> Result<Vec<Candidate>> {
     let model = candidates.first().map(|first| (first.path.clone(), first.identity.of_kind(KIND)));
     for candidate in candidates {
         if let Some((path, identity)) = &model {
-            let tell = |what: &str, here: &str, there: &str| format!("has {what} {here}, where {} has {there}", path.display());
+            let tell = |what: &str, here: &str, there: &str| {
+                format!("has {what} {here}, where {} has {there}", path.display())
+            };
             let differences = candidate.identity.of_kind(KIND).compare(identity, tell);
             differences.iter().for_each(|difference| troubles.add(&candidate, difference));
         }

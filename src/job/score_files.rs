@@ -54,7 +54,8 @@ pub fn select_files(
     let method = config.method()?;
     let asked = Asked { token_counts: method.needs_token_counts(), filter: config.filter.as_ref() };
     let scores = Scores::read(inputs, asked, rejects)?;
-    let explanation = config.explain.as_ref().map(|id| explain(&scores.without_duplicates(), id, &method)).transpose()?;
+    let explanation =
+        config.explain.as_ref().map(|id| explain(&scores.without_duplicates(), id, &method)).transpose()?;
     let selection = scores.select(&method)?;
     let written = match windows {
         [] => scores.write(&selection, rejects, |_, line| output.write(&line))?,
@@ -151,7 +152,7 @@ impl Scores {
         let mut scores = Self { inputs, selector, runs, filtered: 0, has_columns: asked.filter.is_none() };
         for file in files {
             let is_named = paths.contains(&file.path);
-            if !is_named && !file.is_json_lines() {
+            if !is_named && !file.has_records() {
                 rejects.write(&no_lines(&file))?;
                 continue;
             }
@@ -306,7 +307,7 @@ impl Scores {
 }
 
 fn no_lines(file: &InputFile) -> Reject {
-    whole_file(&file.path, "no file of JSON lines by its name: name it itself to have it read as such".to_owned())
+    whole_file(&file.path, "no file of records by its name: name it itself to have it read as JSON lines".to_owned())
 }
 
 fn whole_file(path: &Path, reason: String) -> Reject {

@@ -14,10 +14,10 @@ use super::observer::{Observer, Progress, Stage};
 use super::table::Table;
 use crate::cancel::Cancel;
 use crate::config::Config;
-use crate::corpus::{Corpus, Journal, Output, RawDocuments, Reject};
+use crate::corpus::{Corpus, Journal, Layout, Output, RawDocuments, Reject};
 use crate::error::{Error, ErrorKind, Result};
 use crate::report::{CategoryReport, Example, WindowPoint};
-use crate::select::{document_of, Filter, Method, Ranking, Sorted, Standing};
+use crate::select::{Filter, Method, Ranking, Sorted, Standing, document_of};
 
 /// Windows that are listed at either end of a category.
 const LISTED: usize = 3;
@@ -210,8 +210,8 @@ impl Cutting {
 
     /// Writes the selected windows with their texts in the order of the corpus, and gives the report the texts that it
     /// shows. [`ControlFlow::Break`] tells that whoever read standard output has gone.
-    pub fn write(&mut self, texts: &Texts, path: &Path) -> Result<ControlFlow<()>> {
-        let mut output = Output::create(path)?;
+    pub fn write(&mut self, texts: &Texts, path: &Path, layout: Layout) -> Result<ControlFlow<()>> {
+        let mut output = Output::laid_out(path, layout)?;
         let mut shown: HashMap<usize, String> = HashMap::new();
         let listed = self.categories.iter().flat_map(|category| &category.listed);
         shown.extend(listed.map(|listed| (listed.ordinal, String::new())));
@@ -306,6 +306,6 @@ pub(super) fn scored_window(table: &Table, corpus: &Corpus, ordinal: usize, entr
 const CHANGED: &str =
     "is not what it was when its windows were scored: go on with --resume, which scores anew what has changed";
 
-fn changed(reject: Reject) -> Error {
+pub(super) fn changed(reject: Reject) -> Error {
     Error::new(ErrorKind::InvalidRecord, format!("{} {CHANGED} ({})", reject.place, reject.reason))
 }

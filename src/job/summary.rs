@@ -137,6 +137,7 @@ pub(super) struct EarlySigns {
     longest: u64,
     /// Categories that look like shards, once they were asked for; none left once they were told.
     shard_like: Option<BTreeSet<String>>,
+    told_of_duplicates: bool,
 }
 
 impl EarlySigns {
@@ -170,6 +171,17 @@ impl EarlySigns {
             shown.join(", ")
         ));
         suspects.clear();
+    }
+
+    /// Tells, once, that an id came again, and how to get its record in.
+    pub fn of_duplicate(&mut self, reject: &Reject, observer: &dyn Observer) {
+        if std::mem::replace(&mut self.told_of_duplicates, true) {
+            return;
+        }
+        observer.notice(&format!(
+            "{reject}: it is left out, as is every other record whose id was there before; where each file counts its \
+             records anew, --ids-from-place gets all of them in"
+        ));
     }
 
     /// Tells, once, that all records so far fail alike.

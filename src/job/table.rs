@@ -175,11 +175,7 @@ impl Table {
         let (computed, all) = row.computed_rows();
         self.rows_computed += computed;
         self.rows_of_exact_scores += all;
-        self.windows.push(Place {
-            document: (self.documents.len() - 1) as u32,
-            number,
-            entry: row.entry,
-        });
+        self.windows.push(Place { document: (self.documents.len() - 1) as u32, number, entry: row.entry });
         Ok(())
     }
 

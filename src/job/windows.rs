@@ -4,8 +4,8 @@ use std::ops::ControlFlow;
 use std::path::Path;
 
 use super::batches::read_ahead;
-use super::keeping::Rejecting;
 use super::entry::RejectKind;
+use super::keeping::Rejecting;
 use super::ledger::Ledger;
 use super::lines::{WindowLine, window_id};
 use super::observer::{Observer, Progress, Stage};
@@ -68,7 +68,10 @@ pub fn cut_windows<P: AsRef<Path>>(
                 }
                 Item::Reject { reject, kind } => {
                     summary.counts.rejected += 1;
-                    summary.duplicates += u64::from(kind == Some(RejectKind::Duplicate));
+                    if kind == Some(RejectKind::Duplicate) {
+                        summary.duplicates += 1;
+                        early_signs.of_duplicate(&reject, observer);
+                    }
                     reject
                 }
                 Item::Failed(reject) => {

@@ -21,6 +21,7 @@ mod start;
 mod statistics;
 mod survey;
 mod verify;
+mod weights;
 
 pub use losses::MIN_GAIN_TOKENS;
 pub use metadata::{Contract, Metadata};
@@ -32,3 +33,4 @@ pub use scorer::{Description, Input, Progress, Scorer, SinkScores};
 pub use session::Port;
 pub use survey::{Survey, Tried, survey};
 pub use verify::{Comparison, TOLERANCE, Verification};
+pub use weights::tell_of_cut_weights;

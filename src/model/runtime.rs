@@ -40,6 +40,13 @@ pub(super) struct Runtime {
     pub(super) native: Native,
 }
 
+impl Runtime {
+    /// Whether it is of a version, such as `1.23`, or newer.
+    pub(super) fn is_at_least(&self, version: &str) -> bool {
+        numbers(&self.native.version()) >= numbers(version)
+    }
+}
+
 /// ONNX Runtime, loaded at the first call.
 ///
 /// # Errors
@@ -133,7 +140,7 @@ pub fn loaded_version() -> Option<String> {
 /// [`ErrorKind::Runtime`].
 pub(super) fn check_version(least: &str) -> Result<()> {
     let loaded = lock_loaded()?;
-    let Some(loaded) = loaded.as_ref().filter(|loaded| numbers(&loaded.native.version()) < numbers(least)) else {
+    let Some(loaded) = loaded.as_ref().filter(|loaded| !loaded.is_at_least(least)) else {
         return Ok(());
     };
     let message = format!(
@@ -168,7 +175,8 @@ fn load(setting: Option<&Path>) -> Result<Runtime> {
     let mut tried = vec!["the setting onnxruntime and ORT_DYLIB_PATH are not set".to_owned()];
     let loaded_already = mapped("libonnxruntime.so").map(Ok).into_iter();
     let candidates = loaded_already.chain(library_directories().map(|directory| library_in(&directory)));
-    let candidates = candidates.chain(system_libraries()).chain(iter::once_with(python_library));
+    let python = (!is_python()).then(|| iter::once_with(python_library)).into_iter().flatten();
+    let candidates = candidates.chain(system_libraries()).chain(python);
     for candidate in candidates {
         match candidate.and_then(|path| load_file(&path)) {
             Ok(loaded) => return Ok(loaded),
@@ -241,6 +249,13 @@ fn system_libraries() -> impl Iterator<Item = Result<PathBuf, String>> {
         false => Ok(name.into()),
     };
     SYSTEM_NAMES.into_iter().map(library)
+}
+
+/// Whether this program is a Python, whose own packages count and no other Python's: its binding loads the library of its
+/// package `onnxruntime` before it opens a scorer.
+fn is_python() -> bool {
+    let program = env::current_exe().unwrap_or_default();
+    ["python", "pypy"].iter().any(|name| file_name(&program).starts_with(name))
 }
 
 /// The library of the `onnxruntime` package of the Python on the PATH.

@@ -1,8 +1,7 @@
 //! One graph of ONNX Runtime's, shared among threads.
 
 use std::collections::HashMap;
-use std::fs::File;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use ndarray::ArrayD;
 use ort::session::Session;
@@ -11,7 +10,8 @@ use ort::value::{DynValue, TensorElementType, ValueType};
 use super::native::Placement;
 use super::provider::ExecutionProvider;
 use super::runner::{Inputs, Runner};
-use super::start::start;
+use super::start::{Started, start};
+use super::weights::MappedFile;
 use crate::cancel::Cancel;
 use crate::config::Config;
 use crate::error::{Error, ErrorKind, Result};
@@ -32,7 +32,7 @@ pub struct Port {
 /// A loaded graph.
 pub(super) struct Graph {
     runner: OfProcess<Runner>,
-    weights: Vec<Weights>,
+    mapped: Vec<MappedFile>,
     /// The model's metadata.
     properties: HashMap<String, String>,
     pub(super) inputs: Vec<Port>,
@@ -45,8 +45,7 @@ pub(super) struct Graph {
 
 impl Graph {
     pub(super) fn open(path: &Path, config: &Config) -> Result<Self> {
-        let weights = Weights::beside(path)?;
-        let (session, placement) = start(path, config)?;
+        let Started { session, placement, mapped } = start(path, config)?;
         let inputs = ports(session.inputs())?;
         let outputs = ports(session.outputs())?;
         let blame = match config.execution_provider == ExecutionProvider::CPU {
@@ -55,7 +54,7 @@ impl Graph {
         };
         let properties = properties(&session);
         let runner = Runner::start(session).map_err(|cause| Error::io("start a thread", cause))?;
-        Ok(Self { runner: OfProcess::new(runner), weights, properties, inputs, outputs, placement, blame })
+        Ok(Self { runner: OfProcess::new(runner), mapped, properties, inputs, outputs, placement, blame })
     }
 
     /// A value of the model's metadata.
@@ -70,50 +69,10 @@ impl Graph {
         names: [&str; N],
         cancel: &Cancel,
     ) -> Result<[DynValue; N]> {
-        self.weights.iter().try_for_each(Weights::check)?;
+        self.mapped.iter().try_for_each(MappedFile::check)?;
         let values = self.runner.get()?.run(inputs, &names, &self.blame, cancel)?;
+        self.mapped.iter().try_for_each(MappedFile::check)?;
         Ok(values.try_into().expect("a value for each name"))
-    }
-}
-
-/// A file of weights, which ONNX Runtime maps into memory: where it becomes shorter, reading what was cut off ends the process.
-struct Weights {
-    path: PathBuf,
-    file: File,
-    length: u64,
-}
-
-impl Weights {
-    /// Those in the directory of a model, such as `model.onnx.data` and `model.onnx_data`; models may share one.
-    fn beside(model: &Path) -> Result<Vec<Self>> {
-        let is_beside = |path: &PathBuf| {
-            let name = path.file_name().unwrap_or_default().to_string_lossy();
-            name.contains(".onnx") && !name.ends_with(".onnx") && path.is_file()
-        };
-        let directory = model.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
-        let entries =
-            directory.read_dir().map_err(|cause| Error::io(format!("read {}", directory.display()), cause))?;
-        entries.flatten().map(|entry| entry.path()).filter(is_beside).map(Self::open).collect()
-    }
-
-    fn open(path: PathBuf) -> Result<Self> {
-        let file = File::open(&path).and_then(|file| Ok((file.metadata()?.len(), file)));
-        let (length, file) = file.map_err(|cause| Error::io(format!("read {}", path.display()), cause))?;
-        Ok(Self { path, file, length })
-    }
-
-    fn check(&self) -> Result<()> {
-        let length = self.file.metadata().map_or(0, |metadata| metadata.len());
-        if length >= self.length {
-            return Ok(());
-        }
-        let message = format!(
-            "{} was cut from {} bytes to {length} while it was in use: export the model again, into another directory, and open \
-             that",
-            self.path.display(),
-            self.length
-        );
-        Err(Error::new(ErrorKind::Runtime, message))
     }
 }
 

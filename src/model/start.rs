@@ -12,8 +12,18 @@ use ort::value::Tensor;
 use super::native::{Placement, REMEMBER_PLACEMENT};
 use super::provider::{self, BuiltIn, ExecutionProvider, with_provider};
 use super::runtime::{Runtime, listening, runtime};
+use super::weights::{MappedFile, with_weights};
 use crate::config::Config;
 use crate::error::{Error, ErrorKind, Result};
+
+/// A session that has started.
+pub(super) struct Started {
+    pub session: Session,
+    /// Where its nodes run, by provider; empty on the CPU and where ONNX Runtime does not tell.
+    pub placement: Placement,
+    /// Its files of weights, where they are not in memory.
+    pub mapped: Vec<MappedFile>,
+}
 
 /// Starts a session of a model with the provider of the settings. Says where its nodes run, where that provider is not the
 /// CPU's and ONNX Runtime tells.
@@ -21,19 +31,25 @@ use crate::error::{Error, ErrorKind, Result};
 /// # Errors
 /// [`ErrorKind::InvalidSetting`] for a device or options that the provider has no use for; [`ErrorKind::Runtime`] where
 /// ONNX Runtime or the provider cannot start, or the provider runs nothing of the model; [`ErrorKind::InvalidModel`].
-pub(super) fn start(path: &Path, config: &Config) -> Result<(Session, Placement)> {
+pub(super) fn start(path: &Path, config: &Config) -> Result<Started> {
     provider::check_settings(config)?;
     let runtime = runtime(config.onnxruntime.as_deref())?;
     let builder = builder(&runtime, config);
     let (mut builder, provider) = builder.map_err(|cause| provider::cannot_start(&runtime, config, &cause))?;
+    let mut mapped = Vec::new();
+    if config.weights_in_memory {
+        builder = with_weights(builder, path)?;
+    } else {
+        mapped = MappedFile::beside(path)?;
+    }
     let session = listening(|| builder.commit_from_file(path).map_err(|cause| cause.to_string()));
     let session = session.map_err(|cause| cannot_load(&runtime, path, config, &cause))?;
     if config.execution_provider == ExecutionProvider::CPU {
-        return Ok((session, Placement::new()));
+        return Ok(Started { session, placement: Placement::new(), mapped });
     }
     let placement = runtime.native.placement(&session).unwrap_or_default();
     check_placement(&placement, &provider, path, config)?;
-    Ok((session, placement))
+    Ok(Started { session, placement, mapped })
 }
 
 /// What a session is made from, and ONNX Runtime's name of the provider that it computes with.

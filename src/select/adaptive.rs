@@ -106,7 +106,8 @@ pub fn in_doubt(
         return Err(Error::new(ErrorKind::InvalidArgument, message));
     }
     if method.max_per_document.is_some() || matches!(method.cut, Cut::TotalTokenBudget(_)) {
-        let message = "doubts are told of cuts of each category by itself: not with max_per_document or total_token_budget";
+        let message =
+            "doubts are told of cuts of each category by itself: not with max_per_document or total_token_budget";
         return Err(Error::new(ErrorKind::InvalidSetting, message));
     }
     let sorted = selector.sorted();

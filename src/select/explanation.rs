@@ -149,7 +149,10 @@ impl fmt::Display for Explanation {
         let [du, standard_du] = self.distribution_uniformity;
         let lds = self.long_distance_dependency_score;
         writeln!(formatter, "{id}: rank {rank} of {windows} in the category {category}")?;
-        writeln!(formatter, "  LDS {lds:+.6} = {standard_ds:+.6} {alpha:+} × {standard_du:+.6}, from DS {ds:.6} and DU {du:.6e}")?;
+        writeln!(
+            formatter,
+            "  LDS {lds:+.6} = {standard_ds:+.6} {alpha:+} × {standard_du:+.6}, from DS {ds:.6} and DU {du:.6e}"
+        )?;
         match self.fate {
             Fate::Selected => write!(formatter, "  selected: {selected} make the cut, {cut}")?,
             Fate::BelowCut => write!(formatter, "  not selected: {selected} make the cut, {cut}")?,

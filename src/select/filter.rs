@@ -183,7 +183,8 @@ mod tests {
         for text in ["a between -0.5 and 0.25 and b >= 3", "a.b <= 1", "a > 1 and a < 2 and c == 0.001"] {
             assert_eq!(text.parse::<Filter>().unwrap().to_string(), text);
         }
-        let words = ["", "x", "x >", "x > y", "x between 1", "x between 2 and 1", "x > 1 and", "x > 1 x", "1 > 2", "x => 1"];
+        let words =
+            ["", "x", "x >", "x > y", "x between 1", "x between 2 and 1", "x > 1 and", "x > 1 x", "1 > 2", "x => 1"];
         for wrong in words.into_iter().chain(["x > NaN", "and > 1", "x between 1 and NaN"]) {
             assert_eq!(wrong.parse::<Filter>(), Err(NoFilter), "{wrong}");
         }

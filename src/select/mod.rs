@@ -121,7 +121,9 @@ impl Method {
 /// The document of a window: its id up to the `#` before its number, or the whole id where there is none.
 pub fn document_of(id: &str) -> &str {
     match id.rsplit_once('#') {
-        Some((document, number)) if !number.is_empty() && number.bytes().all(|digit| digit.is_ascii_digit()) => document,
+        Some((document, number)) if !number.is_empty() && number.bytes().all(|digit| digit.is_ascii_digit()) => {
+            document
+        }
         _ => id,
     }
 }

@@ -489,7 +489,10 @@ mod tests {
         assert_eq!(duplicates.collect::<Vec<_>>(), [(2, 0), (4, 1), (5, 0)]);
         let ranking = sorted.rankings(&Method::new(Standardize::ZScore, 0.5, Cut::Count(2))).next().unwrap().unwrap();
         let ordinals = |windows: &[Standing]| windows.iter().map(|window| window.ordinal).collect::<Vec<_>>();
-        assert_eq!((ordinals(&ranking.windows), ordinals(&ranking.selected().copied().collect::<Vec<_>>())), (vec![0, 3, 1], vec![0, 3]));
+        assert_eq!(
+            (ordinals(&ranking.windows), ordinals(&ranking.selected().copied().collect::<Vec<_>>())),
+            (vec![0, 3, 1], vec![0, 3])
+        );
     }
 
     #[test]

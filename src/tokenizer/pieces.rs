@@ -44,7 +44,7 @@ const SAME_TOKENS: usize = 8;
 const PIECES_AT_ONCE: usize = 8;
 
 /// One token of a piece.
-#[derive(Clone, Copy, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) struct Token {
     pub(super) id: u32,
     /// Where it begins in the whole text.

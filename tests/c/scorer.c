@@ -24,6 +24,21 @@ static void packages_are_described(void) {
     CHECK(longattn_scorer_head_count(NULL) == 0);
 }
 
+static void what_scores_depend_on_is_told(void) {
+    longattn_scorer *scorers[] = {open_scorer(QUERY_KEY, "window", "60"), open_scorer(QUERY_KEY, "window", "60"),
+                                  open_scorer(QUERY_KEY, "window", "59"), open_scorer(ATTENTIONS, "window", "60")};
+    longattn_text texts[4];
+    for (int index = 0; index < 4; index++) SUCCEEDS(longattn_scorer_identity(scorers[index], &texts[index], &error));
+    CHECK(strcmp(texts[0].data, texts[1].data) == 0);
+    CHECK(strcmp(texts[0].data, texts[2].data) != 0 && strcmp(texts[0].data, texts[3].data) != 0);
+    FAILS(INVALID_ARGUMENT, "scorer is NULL", longattn_scorer_identity(NULL, &texts[0], &error));
+    FAILS(INVALID_ARGUMENT, "json is NULL", longattn_scorer_identity(scorers[0], NULL, &error));
+    for (int index = 0; index < 4; index++) {
+        longattn_text_free(&texts[index]);
+        longattn_scorer_free(scorers[index]);
+    }
+}
+
 static void what_is_no_package_does_not_open(void) {
     longattn_scorer *scorer = NULL;
     FAILS(INVALID_MODEL, "longattn export", longattn_scorer_open(TEXT("no/such/package"), NULL, &scorer, &error));
@@ -459,6 +474,7 @@ static void work_is_cancelled_from_another_thread(void) {
 
 const struct test scorer_tests[] = {
     {"packages are described", packages_are_described},
+    {"what scores depend on is told", what_scores_depend_on_is_told},
     {"what is no package does not open", what_is_no_package_does_not_open},
     {"all ways to score agree", all_ways_to_score_agree},
     {"windows that cannot be scored are refused", windows_that_cannot_be_scored_are_refused},

@@ -8,7 +8,7 @@ use longattn::config::{Config, EarlierResults, SETTINGS, Setting};
 use longattn::corpus::STANDARD_STREAM;
 
 /// Settings of the statistics of one window.
-pub const SCORE_SETTINGS: [&str; 15] = [
+pub const SCORE_SETTINGS: [&str; 16] = [
     "window",
     "min_distance",
     "rows",
@@ -18,6 +18,7 @@ pub const SCORE_SETTINGS: [&str; 15] = [
     "layer",
     "threads",
     "memory_limit",
+    "weights_in_memory",
     "onnxruntime",
     "execution_provider",
     "device_id",
@@ -45,11 +46,15 @@ pub const SELECT_SETTINGS: [&str; 14] = [
 ];
 
 /// Settings of what is read, and of what becomes of what cannot be.
-pub const JOB_SETTINGS: [&str; 7] =
-    ["text_field", "id_field", "category_field", "category", "shard", "document_limit", "on_error"];
+pub const JOB_SETTINGS: [&str; 8] =
+    ["text_field", "id_field", "category_field", "category", "shard", "ids_from_place", "document_limit", "on_error"];
+
+/// Settings of how results are written.
+pub const OUTPUT_SETTINGS: [&str; 2] = ["output_format", "output_shard_size"];
 
 /// Settings that are switches on the command line: given, they are true.
-const SWITCHES: [&str; 5] = ["adaptive", "per_head", "gain", "keep_fields", "heads"];
+const SWITCHES: [&str; 7] =
+    ["adaptive", "per_head", "gain", "keep_fields", "heads", "ids_from_place", "weights_in_memory"];
 
 /// A subcommand with flags for some of the settings.
 pub trait WithSettings {

@@ -16,6 +16,7 @@ mod windows;
 use std::process::ExitCode;
 
 use clap::{ArgMatches, Command};
+use longattn::model::tell_of_cut_weights;
 use longattn::{ErrorKind, Result};
 
 /// A subcommand: how it is called, and what it does.
@@ -40,6 +41,7 @@ const SUBCOMMANDS: [Subcommand; 8] = [
 const EXIT_INTERRUPTED: i32 = 130;
 
 fn main() -> ExitCode {
+    tell_of_cut_weights();
     let matches = command_line().get_matches();
     let (name, matches) = matches.subcommand().expect("clap requires a subcommand");
     progress::install_logger(flags::is_quiet(matches));

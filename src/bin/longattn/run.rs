@@ -9,7 +9,7 @@ use longattn::corpus::STANDARD_STREAM;
 use longattn::job::{Job, Selection};
 use longattn::model::Scorer;
 
-use crate::flags::{self, JOB_SETTINGS, SCORE_SETTINGS, SELECT_SETTINGS, WithSettings};
+use crate::flags::{self, JOB_SETTINGS, OUTPUT_SETTINGS, SCORE_SETTINGS, SELECT_SETTINGS, WithSettings};
 use crate::progress::{self, INTERRUPT, Terminal};
 use crate::told;
 
@@ -28,7 +28,7 @@ pub fn command(command: Command) -> Command {
              N such runs need nothing of each other, on one machine or many; `longattn select` then selects from all N result \
              directories at once.",
         )
-        .arg(flags::inputs("JSONL files, text files and folders of them, or - for JSON lines on standard input"))
+        .arg(flags::inputs("Files of JSON lines, Parquet or Arrow, text files, folders of them, or - for standard input"))
         .arg(flags::model())
         .arg(
             flags::path("output", "DIR", "The result directory, or - to write the selected windows to standard output alone")
@@ -39,7 +39,14 @@ pub fn command(command: Command) -> Command {
         .args(flags::earlier())
         .arg(flags::quiet())
         .with_settings(
-            &[&SCORE_SETTINGS[..], &SELECT_SETTINGS, &JOB_SETTINGS, &["adaptive", "per_head", "confidence"]].concat(),
+            &[
+                &SCORE_SETTINGS[..],
+                &SELECT_SETTINGS,
+                &JOB_SETTINGS,
+                &OUTPUT_SETTINGS,
+                &["adaptive", "per_head", "confidence", "attributes"],
+            ]
+            .concat(),
         )
         .mut_arg("confidence", |confidence| confidence.requires("adaptive"))
 }
@@ -63,10 +70,11 @@ pub fn execute(matches: &ArgMatches) -> Result<()> {
         let windows = progress::count(selection.summary.windows, "window");
         terminal.tell(&format!("{}; {windows} scored", told::documents(&selection.summary)));
         let (of, output) = (shard.of(), output.display());
-        terminal.tell(&format!("shard {shard} is done: select from all {of} with `longattn select`, {output} among them"));
+        terminal
+            .tell(&format!("shard {shard} is done: select from all {of} with `longattn select`, {output} among them"));
         return Ok(());
     }
-    told::selection(&terminal, &selection, output, !flags::is_quiet(matches));
+    told::selection(&terminal, &selection, output, &job.selected(), !flags::is_quiet(matches));
     terminal.tell(&told::balance(&selection.summary));
     Ok(())
 }

@@ -9,7 +9,7 @@ use longattn::job::{RecordJob, Summary, score_records};
 use longattn::model::Scorer;
 use longattn::{Error, ErrorKind, Result};
 
-use crate::flags::{self, JOB_SETTINGS, SCORE_SETTINGS, WithSettings};
+use crate::flags::{self, JOB_SETTINGS, OUTPUT_SETTINGS, SCORE_SETTINGS, WithSettings};
 use crate::progress::{self, INTERRUPT, Terminal};
 use crate::told;
 
@@ -24,12 +24,12 @@ pub fn command(command: Command) -> Command {
              before it than when it sees the last 128 to 255 tokens, on average over the tokens after the first 256; null in \
              shorter windows. That takes a package exported with --gain, and three passes through all of its layers.",
         )
-        .arg(flags::inputs("JSONL files as `windows` writes them, text files and folders, or - for standard input"))
+        .arg(flags::inputs("Windows as `windows` writes them, in JSON lines, Parquet or Arrow, text files, folders, or - for standard input"))
         .arg(flags::model())
-        .arg(flags::output("Where the scores go, as JSON lines").default_value(STANDARD_STREAM))
+        .arg(flags::output("Where the scores go, as JSON lines or Parquet by its name").default_value(STANDARD_STREAM))
         .args(flags::earlier())
         .args([flags::rejects(), flags::quiet()])
-        .with_settings(&[&SCORE_SETTINGS[..], &JOB_SETTINGS, &["per_head", "gain", "keep_fields"]].concat())
+        .with_settings(&[&SCORE_SETTINGS[..], &JOB_SETTINGS, &OUTPUT_SETTINGS, &["per_head", "gain", "keep_fields"]].concat())
 }
 
 pub fn execute(matches: &ArgMatches) -> Result<()> {
@@ -42,7 +42,7 @@ pub fn execute(matches: &ArgMatches) -> Result<()> {
     let terminal = Terminal::new(flags::is_quiet(matches));
     let is_stream = output_path == Path::new(STANDARD_STREAM) || output_path.exists() && !output_path.is_file();
     let scored = if is_stream {
-        let mut output = Output::create(output_path)?;
+        let mut output = Output::laid_out(output_path, config.layout())?;
         let mut rejects = Rejects::new(&rejects_path)?;
         let scored = score_records(&scorer, &inputs, &mut output, &mut rejects, &config, &terminal, &INTERRUPT);
         scored.and_then(|(summary, flow)| Ok((summary, flow.is_continue() && output.finish()?.is_continue())))

@@ -7,7 +7,7 @@ use longattn::corpus::{Output, Rejects, STANDARD_STREAM};
 use longattn::job::{FileSelection, ResultDirectory, Results, select_files};
 use longattn::{Config, Error, ErrorKind, Result};
 
-use crate::flags::{self, SELECT_SETTINGS, WithSettings};
+use crate::flags::{self, OUTPUT_SETTINGS, SELECT_SETTINGS, WithSettings};
 use crate::progress::{self, INTERRUPT, Terminal};
 use crate::told;
 
@@ -20,21 +20,27 @@ pub fn command(command: Command) -> Command {
              directory of `run`, or those of all shards of a corpus (`run --shard`), needs no model, and writes into the \
              directory -o what one `run` would have written: the same bytes. The inputs must be where they were.",
         )
-        .arg(flags::inputs("JSONL files with scores, folders of such, or - for standard input; or result directories of `run`"))
+        .arg(flags::inputs(
+            "Files of JSON lines, Parquet or Arrow with scores, folders of such, or - for standard input; or result \
+             directories of `run`",
+        ))
         .arg(
             Arg::new("windows")
                 .long("windows")
                 .value_name("FILE")
-                .help("JSONL files with the windows of these scores: write their lines, text included, with the scores added")
+                .help("Files with the windows of these scores: write their lines, text included, with the scores added")
                 .action(ArgAction::Append)
                 .value_parser(value_parser!(PathBuf)),
         )
         .arg(
-            flags::output("Where the selected windows go, as JSON lines; of result directories, the directory for everything")
-                .default_value(STANDARD_STREAM),
+            flags::output(
+                "Where the selected windows go, as JSON lines or Parquet by its name; of result directories, the directory \
+                 for everything",
+            )
+            .default_value(STANDARD_STREAM),
         )
         .args([flags::rejects(), flags::quiet()])
-        .with_settings(&SELECT_SETTINGS)
+        .with_settings(&[&SELECT_SETTINGS[..], &OUTPUT_SETTINGS, &["attributes"]].concat())
 }
 
 pub fn execute(matches: &ArgMatches) -> Result<()> {
@@ -45,7 +51,8 @@ pub fn execute(matches: &ArgMatches) -> Result<()> {
         0 => from_files(matches, &inputs, &config),
         _ if directories == inputs.len() && !matches.contains_id("windows") => from_results(matches, &inputs, &config),
         _ => {
-            let message = "result directories of `run` are selected from by themselves, without files of scores or windows";
+            let message =
+                "result directories of `run` are selected from by themselves, without files of scores or windows";
             Err(Error::new(ErrorKind::InvalidArgument, message))
         }
     }
@@ -70,7 +77,7 @@ fn from_results(matches: &ArgMatches, inputs: &[PathBuf], config: &Config) -> Re
         return Ok(());
     }
     if !is_stream {
-        told::selection(&terminal, &selection, output, !flags::is_quiet(matches));
+        told::selection(&terminal, &selection, output, &Results::selected(output, config), !flags::is_quiet(matches));
     }
     terminal.tell(&told::balance(&selection.summary));
     Ok(())
@@ -79,7 +86,7 @@ fn from_results(matches: &ArgMatches, inputs: &[PathBuf], config: &Config) -> Re
 fn from_files(matches: &ArgMatches, inputs: &[PathBuf], config: &Config) -> Result<()> {
     config.method()?;
     let output_path = flags::path_of(matches, "output");
-    let mut output = Output::create(output_path)?;
+    let mut output = Output::laid_out(output_path, config.layout())?;
     let rejects_path = flags::rejects_path(matches, "select", output_path);
     let mut rejects = Rejects::new(&rejects_path)?;
 

@@ -44,14 +44,15 @@ pub fn rejects(summary: &Summary, path: &Path) -> String {
     if summary.duplicates > 0 {
         let duplicates = count(summary.duplicates, "record");
         told += &format!(
-            "\n{duplicates} left out because another one has the same id: name a field whose values differ with --id-field"
+            "\n{duplicates} left out because another one has the same id: name a field whose values differ with --id-field, or \
+             take file and line with --ids-from-place"
         );
     }
     told
 }
 
 /// A selection in the directory of its outputs: its best and worst windows, the rejects, and where everything is.
-pub fn selection(terminal: &Terminal, selection: &Selection, directory: &Path, with_table: bool) {
+pub fn selection(terminal: &Terminal, selection: &Selection, directory: &Path, selected: &Path, with_table: bool) {
     if with_table && !selection.categories.is_empty() {
         table::print(&table::ranking(&selection.categories).to_string());
     }
@@ -59,5 +60,5 @@ pub fn selection(terminal: &Terminal, selection: &Selection, directory: &Path, w
         terminal.tell(&rejects(&selection.summary, &directory.join("rejects.jsonl")));
     }
     let tokens = count(selection.summary.tokens_selected, "selected token");
-    terminal.tell(&format!("{tokens} in {}; see report.html beside it", directory.join("selected.jsonl").display()));
+    terminal.tell(&format!("{tokens} in {}; see report.html beside it", selected.display()));
 }

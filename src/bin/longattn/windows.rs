@@ -6,26 +6,28 @@ use longattn::corpus::{Output, Rejects, STANDARD_STREAM};
 use longattn::job::cut_windows;
 use longattn::tokenizer::Tokenizer;
 
-use crate::flags::{self, JOB_SETTINGS, WithSettings};
+use crate::flags::{self, JOB_SETTINGS, OUTPUT_SETTINGS, WithSettings};
 use crate::progress::{self, INTERRUPT, Terminal};
 use crate::told;
 
 pub fn command(command: Command) -> Command {
     command
         .about("Cut documents into windows of exactly as many tokens as asked for")
-        .arg(flags::inputs("JSONL files, text files and folders of them, or - for JSON lines on standard input"))
+        .arg(flags::inputs(
+            "Files of JSON lines, Parquet or Arrow, text files, folders of them, or - for standard input",
+        ))
         .arg(flags::model())
-        .arg(flags::output("Where the windows go, as JSON lines").default_value(STANDARD_STREAM))
+        .arg(flags::output("Where the windows go, as JSON lines or Parquet by its name").default_value(STANDARD_STREAM))
         .arg(flags::switch("token-ids", "Write each window's token ids, for `score` to use in place of the text"))
         .args([flags::rejects(), flags::quiet()])
-        .with_settings(&[&["window"][..], &JOB_SETTINGS].concat())
+        .with_settings(&[&["window"][..], &JOB_SETTINGS, &OUTPUT_SETTINGS].concat())
 }
 
 pub fn execute(matches: &ArgMatches) -> Result<()> {
     let config = flags::config(matches)?;
     let tokenizer = Tokenizer::open(&flags::path_of(matches, "model").join("tokenizer.json"))?;
     let output_path = flags::path_of(matches, "output");
-    let mut output = Output::create(output_path)?;
+    let mut output = Output::laid_out(output_path, config.layout())?;
     let rejects_path = flags::rejects_path(matches, "windows", output_path);
     let mut rejects = Rejects::new(&rejects_path)?;
     progress::catch_interrupts()?;

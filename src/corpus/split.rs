@@ -71,7 +71,8 @@ impl Shard {
             let all = start..start + size(file);
             start = all.end;
             if size(file) > longest && file.can_be_cut() {
-                let part = share.start.clamp(all.start, all.end) - all.start..share.end.clamp(all.start, all.end) - all.start;
+                let part =
+                    share.start.clamp(all.start, all.end) - all.start..share.end.clamp(all.start, all.end) - all.start;
                 if !part.is_empty() {
                     mine.push(InputFile { bytes: Some(part.end - part.start), part: Some(part), ..file.clone() });
                 }
@@ -150,6 +151,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::corpus::formats::by_name;
 
     fn file(name: &str, bytes: u64) -> InputFile {
         InputFile {
@@ -159,7 +161,7 @@ mod tests {
             bytes: Some(bytes),
             part: None,
             shown: name.into(),
-            is_json_lines: name.ends_with(".jsonl"),
+            format: by_name(name),
             trouble: None,
         }
     }

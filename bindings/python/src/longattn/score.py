@@ -1,0 +1,67 @@
+"""What is said of one window."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, fields
+from typing import TYPE_CHECKING, Any
+
+from . import _abi
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+
+@dataclass(frozen=True)
+class Score:
+    """The score of one window."""
+
+    token_count: int
+    """Tokens scored, special ones included."""
+    min_distance: int
+    """Shortest distance that counted as far, in tokens."""
+    sink_tokens: int
+    """First positions that never counted as far."""
+    head_count: int
+    """Heads that were scored."""
+    dependency_strength: float
+    """DS, Eq. 5: the mean share of attention that goes far; from 0 to 1, larger reaches farther."""
+    distribution_uniformity: float
+    """DU, Eq. 7: minus the variance of far attention, averaged over heads; at most 0, larger is more even."""
+    rows: int
+    """Rows of attention that are known: `token_count`, or fewer where the setting `rows` asked for an estimate."""
+    dependency_strength_error: float
+    """Standard error of DS; 0 where all rows are known."""
+    distribution_uniformity_error: float
+    """Standard error of DU; 0 where all rows are known."""
+    untrained_tokens: int
+    """Tokens past the positions that the model was trained for, whose attention is a guess."""
+    head_proportions: NDArray[np.float64] | None = field(default=None, compare=False, repr=False)
+    """`[heads]`: what DS is the mean of, where heads were asked for."""
+    head_variances: NDArray[np.float64] | None = field(default=None, compare=False, repr=False)
+    """`[heads]`: what DU is minus the mean of, where heads were asked for."""
+    distance_profile: NDArray[np.float64] | None = field(default=None, compare=False, repr=False)
+    """`[buckets]`: the mean share of a token's attention at the distances 0, 1, 2 to 3, 4 to 7 and so on; with the setting
+    `profile`."""
+
+    def as_dict(self) -> dict[str, Any]:
+        """The numbers by their names, those of heads and distances as lists where they are there."""
+        values = {name: getattr(self, name) for name in SCALARS}
+        for name in ARRAYS:
+            array = getattr(self, name)
+            if array is not None:
+                values[name] = array.tolist()
+        return values
+
+    def _repr_html_(self) -> str:
+        from ._html import table
+
+        return table(("score of a window", ""), [(name, getattr(self, name)) for name in SCALARS])
+
+
+ARRAYS = ("head_proportions", "head_variances", "distance_profile")
+SCALARS = tuple(item.name for item in fields(Score) if item.name not in ARRAYS)
+
+
+def score_of(found: _abi.longattn_score, **arrays: Any) -> Score:
+    return Score(*(getattr(found, name) for name in SCALARS), **arrays)

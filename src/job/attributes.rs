@@ -1,0 +1,131 @@
+//! Scores as attributes of documents, laid out as the Dolma tools do: file by file and row by row beside the documents.
+
+use std::fs;
+use std::ops::Range;
+use std::path::{Component, Path, PathBuf};
+
+use serde_json::{Value, json};
+
+use super::directory::ResultDirectory;
+use super::selection::{Journals, changed, scored_window};
+use super::table::Table;
+use crate::cancel::Cancel;
+use crate::corpus::{Corpus, InputFile, Output, Record};
+use crate::error::{Error, Result};
+
+/// The folder that holds documents, and that beside it for what is said of them.
+const DOCUMENTS: &str = "documents";
+const ATTRIBUTES: &str = "attributes";
+
+/// What each window of a document has: its first character, the one behind its last, and the value.
+type Spans = Vec<(usize, usize, f64)>;
+
+/// Where scores come from and what they belong to.
+pub(super) struct Scores<'a> {
+    pub name: &'a str,
+    pub table: &'a Table,
+    pub corpus: &'a Corpus,
+    pub journals: &'a Journals<'a>,
+    pub directory: &'a ResultDirectory,
+    pub cancel: &'a Cancel,
+}
+
+impl Scores<'_> {
+    /// Writes the attributes of all files that have scores.
+    pub fn write(&self) -> Result<()> {
+        let mut ordinal = 0;
+        while ordinal < self.table.windows.len() {
+            ordinal = self.write_file(ordinal)?;
+        }
+        Ok(())
+    }
+
+    /// Writes the attributes of the file that a window is in, which is the first of that file, and gives the first window of
+    /// the next.
+    fn write_file(&self, first: usize) -> Result<usize> {
+        let file = self.table.document(first).file;
+        let path = self.path(&self.corpus.files()[file as usize])?;
+        let mut output = Output::create(&path)?;
+        let mut documents = self.corpus.read(file as usize).map_err(changed)?;
+        let mut ordinal = first;
+        for raw in documents.by_ref() {
+            self.cancel.check()?;
+            let raw = raw.map_err(changed)?;
+            let windows = (ordinal..self.table.windows.len()).take_while(|ordinal| {
+                let document = self.table.document(*ordinal);
+                document.file == file && document.line == raw.line
+            });
+            let windows = ordinal..ordinal + windows.count();
+            ordinal = windows.end;
+            let row = match self.corpus.record(file as usize, &raw) {
+                Ok(record) => self.row(Some(&record.id), self.spans(&record, windows)?),
+                // The rows of both files must be as many.
+                Err(reject) => self.row(reject.id.as_deref(), Default::default()),
+            };
+            _ = output.write(&row)?;
+        }
+        _ = output.finish()?;
+        Ok(ordinal)
+    }
+
+    /// Dependency strength and distribution uniformity of the windows of a document.
+    fn spans(&self, record: &Record, windows: Range<usize>) -> Result<[Spans; 2]> {
+        let text = record.text.as_deref().unwrap_or_default();
+        let characters = |byte: u64| text.char_indices().take_while(|(index, _)| (*index as u64) < byte).count();
+        let mut spans = <[Spans; 2]>::default();
+        for ordinal in windows {
+            let window = scored_window(self.table, self.corpus, ordinal, &*self.journals.entry(self.table, ordinal)?)?;
+            let (start, end) = (characters(window.byte_start), characters(window.byte_end));
+            spans[0].push((start, end, window.score.dependency_strength));
+            spans[1].push((start, end, window.score.distribution_uniformity));
+        }
+        Ok(spans)
+    }
+
+    /// A row as the Dolma tools know it.
+    fn row(&self, id: Option<&str>, [strength, uniformity]: [Spans; 2]) -> Value {
+        let key = |quantity: &str| format!("{}__{quantity}", self.name);
+        json!({
+            "id": id,
+            "attributes": {key("dependency_strength"): strength, key("distribution_uniformity"): uniformity},
+        })
+    }
+
+    /// Beside the documents where they are in a folder of that name, else in the result directory.
+    fn path(&self, file: &InputFile) -> Result<PathBuf> {
+        let beside = beside(&file.path, self.name);
+        let mut path =
+            beside.unwrap_or_else(|| self.directory.path().join(ATTRIBUTES).join(self.name).join(&file.name));
+        if !file.is_written() {
+            path.as_mut_os_string().push(".jsonl.gz");
+        }
+        let folder = path.parent().unwrap_or(Path::new("."));
+        fs::create_dir_all(folder)
+            .map_err(|cause| Error::io(format!("make the directory {}", folder.display()), cause))?;
+        Ok(path)
+    }
+}
+
+/// The path of the attributes of a file of documents, which is none where it is in no folder of documents.
+fn beside(path: &Path, name: &str) -> Option<PathBuf> {
+    let is_documents = |part: &Component| part.as_os_str() == DOCUMENTS;
+    let parts: Vec<_> = path.components().collect();
+    let (_, folders) = parts.split_last()?;
+    let place = folders.iter().rposition(is_documents)?;
+    let attributes = parts[..place].iter().collect::<PathBuf>().join(ATTRIBUTES).join(name);
+    Some(attributes.join(parts[place + 1..].iter().collect::<PathBuf>()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn attributes_are_beside_documents() {
+        let path = |path: &str| beside(Path::new(path), "longattn").map(|path| path.display().to_string());
+        assert_eq!(path("/c4/documents/a/0.jsonl.gz").as_deref(), Some("/c4/attributes/longattn/a/0.jsonl.gz"));
+        assert_eq!(path("documents/0.jsonl").as_deref(), Some("attributes/longattn/0.jsonl"));
+        assert_eq!(path("documents"), None);
+        assert_eq!(path("books/0.jsonl"), None);
+    }
+}
