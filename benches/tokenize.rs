@@ -141,7 +141,7 @@ fn windows(corpus: &Path, package: &Path, bytes: usize) {
         let mut command = Command::new(&command);
         command.args(["windows", "--window", "8192", "--quiet"]).arg("--model").arg(package).arg(corpus);
         command.arg("--output").arg(&output);
-        command.envs(threads.map(|threads| ("RAYON_NUM_THREADS", threads)));
+        command.args(threads.map(|threads| ["--threads", threads]).into_iter().flatten());
         let (begun, processor) = (Instant::now(), processor_time_of_children());
         assert!(command.status().expect("the command").success());
         print_rates(name, bytes, begun.elapsed().as_secs_f64(), processor_time_of_children() - processor);

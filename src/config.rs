@@ -395,7 +395,7 @@ settings! {
     layer: Option<String> = None, "LAYER";
     /// Threads to compute on; auto is one for each core.
     threads: Option<NonZeroUsize> = None, "THREADS";
-    /// Memory that attention maps, or whole queries and keys of deeper layers, may take.
+    /// Memory that attention maps, whole queries and keys of deeper layers, or the tokens of one document, may take.
     memory_limit: ByteSize = ByteSize::gib(8), "BYTES";
     /// ONNX Runtime's shared library; auto looks in the usual places.
     onnxruntime: Option<PathBuf> = None, "FILE";

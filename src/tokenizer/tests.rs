@@ -4,6 +4,7 @@ use std::fs;
 use std::path::Path;
 use std::sync::OnceLock;
 
+use bytesize::ByteSize;
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
@@ -232,7 +233,7 @@ impl Case {
         }
         boundaries.push(text.len());
         assert!(found.ids() == whole.get_ids(), "{}, {what}: other ids", self.name);
-        assert!(found.boundaries() == boundaries, "{}, {what}: other boundaries", self.name);
+        assert!(found.boundaries().eq(boundaries), "{}, {what}: other boundaries", self.name);
     }
 }
 
@@ -296,6 +297,17 @@ fn texts_without_an_end_of_anything_are_cut_nowhere_else() {
             case.check(&format!("the {} end", repeated(unit)), &format!("{unit:?} between words"));
         }
     }
+}
+
+#[test]
+fn tokens_over_the_memory_limit_are_refused() {
+    let case = case("default", &default_tokenizer());
+    let tokenizer = case.pieces.with_memory_limit(ByteSize::kib(64));
+    let tokens = |words| tokenize(&tokenizer, &"The words. ".repeat(words), SIZES, &Cancel::default());
+    assert_eq!(tokens(2_000).unwrap().ids().len(), 6_001);
+    let error = tokens(4_000).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::MemoryLimit);
+    assert!(error.to_string().contains("the memory_limit of 64.0 KiB"), "{error}");
 }
 
 #[test]
