@@ -75,7 +75,8 @@ python: wheel cases $(onnxruntime) $(check)/deep/model.onnx $(venv)/.python-test
 	cd $(python_package) && $(venv)/bin/ruff check --quiet . && $(venv)/bin/ruff format --quiet --check .
 	cd $(python_package) && $(venv)/bin/mypy
 	cd $(python_package) && $(venv)/bin/pyright --pythonpath $(venv)/bin/python
-	env -u ORT_DYLIB_PATH $(venv)/bin/python -m pytest -p no:cacheprovider --rootdir $(python_package) $(python_package)/tests
+	env -u ORT_DYLIB_PATH $(venv)/bin/python -m pytest -p no:cacheprovider --rootdir $(python_package) $(python_package)/tests \
+	    --ignore $(python_package)/tests/with_hosts
 	$(run_test) $(venv)/bin/python $(python_package)/examples/run.py
 	$(check_pythons)
 else
