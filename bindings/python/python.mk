@@ -97,6 +97,17 @@ for python in $$($(pythons)); do \
 done
 endef
 
+# In an environment of their own, and on no `make test`: installing them takes minutes.
+hosts_venv := $(CURDIR)/target/hosts-venv
+
+.PHONY: python-hosts
+python-hosts: wheel ## test the Python package with Ray Data, PySpark and NeMo Curator, 7 GB
+	[ -x $(hosts_venv)/bin/python ] || python3 -m venv $(hosts_venv)
+	$(hosts_venv)/bin/python -m pip install --disable-pip-version-check --quiet --requirement requirements/python-hosts.txt
+	$(hosts_venv)/bin/python -m pip install --disable-pip-version-check --quiet --no-deps --force-reinstall $(wheel_file)
+	env -u ORT_DYLIB_PATH $(hosts_venv)/bin/python -m pytest -p no:cacheprovider --rootdir $(python_package) \
+	    $(python_package)/tests/with_hosts
+
 .PHONY: python-generate
 python-generate: library $(venv)/.python-build ## make the files of the Python package that are made from others
 	$(venv)/bin/python $(python_package)/generate.py include/longattn.h $(shared)
