@@ -75,7 +75,8 @@ python: wheel cases $(onnxruntime) $(check)/deep/model.onnx $(venv)/.python-test
 	cd $(python_package) && $(venv)/bin/ruff check --quiet . && $(venv)/bin/ruff format --quiet --check .
 	cd $(python_package) && $(venv)/bin/mypy
 	cd $(python_package) && $(venv)/bin/pyright --pythonpath $(venv)/bin/python
-	env -u ORT_DYLIB_PATH $(venv)/bin/python -m pytest -p no:cacheprovider --rootdir $(python_package) $(python_package)/tests
+	env -u ORT_DYLIB_PATH $(venv)/bin/python -m pytest -p no:cacheprovider --rootdir $(python_package) $(python_package)/tests \
+	    --ignore $(python_package)/tests/with_hosts
 	$(run_test) $(venv)/bin/python $(python_package)/examples/run.py
 	$(check_pythons)
 else
@@ -95,6 +96,17 @@ for python in $$($(pythons)); do \
     target/empty-venv/bin/longattn inspect tests/data/tiny/query-key > /dev/null && echo "$$python: the wheel works"; \
 done
 endef
+
+# In an environment of their own, and on no `make test`: installing them takes minutes.
+hosts_venv := $(CURDIR)/target/hosts-venv
+
+.PHONY: python-hosts
+python-hosts: wheel ## test the Python package with Ray Data, PySpark and NeMo Curator, 7 GB
+	[ -x $(hosts_venv)/bin/python ] || python3 -m venv $(hosts_venv)
+	$(hosts_venv)/bin/python -m pip install --disable-pip-version-check --quiet --requirement requirements/python-hosts.txt
+	$(hosts_venv)/bin/python -m pip install --disable-pip-version-check --quiet --no-deps --force-reinstall $(wheel_file)
+	env -u ORT_DYLIB_PATH $(hosts_venv)/bin/python -m pytest -p no:cacheprovider --rootdir $(python_package) \
+	    $(python_package)/tests/with_hosts
 
 .PHONY: python-generate
 python-generate: library $(venv)/.python-build ## make the files of the Python package that are made from others

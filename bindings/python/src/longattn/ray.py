@@ -1,6 +1,6 @@
 """For Ray Data.
 
-scored = longattn.ray.score(documents, model, concurrency=4, num_cpus=2, threads=2, window=8192)
+scored = longattn.ray.score(documents, model, actors=4, num_cpus=2, threads=2, window=8192)
 best = longattn.ray.select(scored, ratio=0.25)
 """
 
@@ -43,20 +43,22 @@ def score(
     *,
     category: str = "documents",
     batch_size: int = 16,
-    concurrency: Any = 1,
+    actors: int = 1,
     num_cpus: float | None = None,
     num_gpus: float | None = None,
     **settings: Unpack[Settings],
 ) -> Any:
-    """Cuts the documents of a dataset into windows and scores them, in `concurrency` actors with so many cores and GPUs each.
+    """Cuts the documents of a dataset into windows and scores them, in so many `actors` with so many cores and GPUs each.
     Give the setting `threads` as many as the cores, or every actor takes all of its machine's."""
+    from ray.data import ActorPoolStrategy
+
     return dataset.map_batches(
         ScoreDocuments,
         fn_constructor_args=(os.fspath(model),),
         fn_constructor_kwargs={"category": category, **settings},
         batch_format="pyarrow",
         batch_size=batch_size,
-        concurrency=concurrency,
+        compute=ActorPoolStrategy(size=actors),
         num_cpus=num_cpus,
         num_gpus=num_gpus,
     )

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import hosts
 import pandas as pd
@@ -18,11 +17,10 @@ from longattn.nemo_curator import ScoreStage, select
 
 
 @pytest.fixture(autouse=True)
-def cluster(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    context: Any = ray.init(num_cpus=2, include_dashboard=False, log_to_driver=False)
-    monkeypatch.setenv("RAY_ADDRESS", context.address_info["address"])
-    ray.shutdown()
+def cluster() -> Iterator[None]:
+    ray.init(num_cpus=4, include_dashboard=False, log_to_driver=False)
     yield
+    ray.shutdown()
 
 
 def test_a_pipeline_selects_what_the_command_does(tmp_path: Path) -> None:

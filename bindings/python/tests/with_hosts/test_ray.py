@@ -16,14 +16,15 @@ import longattn.ray
 
 @pytest.fixture(scope="module", autouse=True)
 def cluster() -> Iterator[None]:
-    ray.init(num_cpus=2, include_dashboard=False, log_to_driver=False)
+    # Two for the actors, and some for what feeds them.
+    ray.init(num_cpus=4, include_dashboard=False, log_to_driver=False)
     yield
     ray.shutdown()
 
 
 def test_two_actors_select_what_the_command_does(tmp_path: Path) -> None:
     documents = ray.data.from_items(hosts.documents()).repartition(6)
-    scored = longattn.ray.score(documents, hosts.MODEL, concurrency=2, num_cpus=1, batch_size=8, **hosts.SETTINGS)
+    scored = longattn.ray.score(documents, hosts.MODEL, actors=2, num_cpus=1, batch_size=8, **hosts.SETTINGS)
     best = longattn.ray.select(scored.materialize(), **hosts.CUT)
     assert hosts.numbers(best.iter_rows()) == hosts.selected_by_command(tmp_path)
 

@@ -1,8 +1,0 @@
-"""The hosts that are too heavy for every run of the tests."""
-
-from __future__ import annotations
-
-import sys
-from pathlib import Path
-
-sys.path.insert(0, str(Path(__file__).parents[1]))
