@@ -539,7 +539,7 @@ settings! {
     layer: Option<String> = None, "LAYER";
     /// Threads to compute on; auto is one for each core.
     threads: Option<NonZeroUsize> = None, "THREADS";
-    /// Memory that attention maps, or whole queries and keys of deeper layers, may take.
+    /// Memory that attention maps, whole queries and keys of deeper layers, or the tokens of one document, may take.
     memory_limit: ByteSize = ByteSize::gib(8), "BYTES";
     /// Whether weights are read into memory as a package is opened. Else they stay in their files, which the processes of a machine share and nobody may change meanwhile.
     weights_in_memory: bool = false, "CHOICE";

@@ -1,7 +1,9 @@
 //! Text to token ids with byte ranges.
 
+mod boundaries;
 mod byte_level;
 mod give_up;
+mod merges;
 mod pieces;
 mod recent_words;
 #[cfg(test)]
@@ -11,18 +13,21 @@ mod words;
 use std::ops::Range;
 use std::path::Path;
 
+use boundaries::Boundaries;
 use byte_level::ByteLevelEncoder;
+use bytesize::ByteSize;
 use pieces::Token;
 
 use crate::cancel::Cancel;
+use crate::config::Config;
 use crate::error::{Error, ErrorKind, Result};
 
 /// The tokens of a text, without special tokens.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Tokens {
     ids: Vec<u32>,
-    /// Where each token begins in the text, and the text's length; rising, at character boundaries.
-    boundaries: Vec<usize>,
+    /// Where each token begins in the text, and the text's length; at character boundaries.
+    boundaries: Boundaries,
 }
 
 impl Tokens {
@@ -33,8 +38,8 @@ impl Tokens {
 
     /// Where each token begins in the text, and the text's length: one more than there are tokens, rising, at character
     /// boundaries.
-    pub fn boundaries(&self) -> &[usize] {
-        &self.boundaries
+    pub fn boundaries(&self) -> impl Iterator<Item = usize> {
+        self.boundaries.iter()
     }
 
     /// The bytes of the text that some tokens stand for. Neighbouring ranges of tokens tile the text without gap or
@@ -43,12 +48,12 @@ impl Tokens {
     /// # Panics
     /// Where `tokens` does not lie within the text's.
     pub fn bytes(&self, tokens: &Range<usize>) -> Range<usize> {
-        self.boundaries[tokens.start]..self.boundaries[tokens.end]
+        self.boundaries.get(tokens.start)..self.boundaries.get(tokens.end)
     }
 
     fn extend(&mut self, tokens: &[Token]) {
         self.ids.extend(tokens.iter().map(|token| token.id));
-        self.boundaries.extend(tokens.iter().map(|token| token.start));
+        tokens.iter().for_each(|token| self.boundaries.push(token.start));
     }
 }
 
@@ -59,6 +64,7 @@ pub struct Tokenizer {
     encoder: Option<ByteLevelEncoder>,
     prefix: Vec<u32>,
     suffix: Vec<u32>,
+    memory_limit: ByteSize,
 }
 
 impl Tokenizer {
@@ -82,7 +88,14 @@ impl Tokenizer {
         tokenizer.with_model(model);
         let (prefix, suffix) = frame_of(&tokenizer)?;
         let encoder = ByteLevelEncoder::of(&tokenizer);
-        Ok(Self { tokenizer, encoder, prefix, suffix })
+        Ok(Self { tokenizer, encoder, prefix, suffix, memory_limit: Config::default().memory_limit })
+    }
+
+    /// The tokenizer with another limit for the memory of one text's tokens, eight bytes each, than the setting
+    /// `memory_limit` has unless it is set.
+    #[must_use]
+    pub fn with_memory_limit(self, memory_limit: ByteSize) -> Self {
+        Self { memory_limit, ..self }
     }
 
     /// The number of token ids, added tokens included: ids run from 0 to one less.
@@ -101,13 +114,15 @@ impl Tokenizer {
 
     /// Splits a text, without adding special tokens, until `cancel` says stop.
     ///
-    /// A long text is split in pieces that are joined to the tokens of the whole, so that memory beside the result does not
-    /// grow with it. They are shared among the threads of the `rayon` pool that calls, else among one for each core.
+    /// A long text is split in pieces that are joined to the tokens of the whole, so that memory beside the result, of eight
+    /// bytes a token, does not grow with it. They are shared among the threads of the `rayon` pool that calls, else among one
+    /// for each core.
     ///
     /// # Errors
     /// [`ErrorKind::InvalidModel`] where the tokenizer cannot split it; [`ErrorKind::InvalidRecord`] where it gives up, as
     /// regular expressions do on some texts, and where 16 MiB without a place to cut, such as one letter again and again,
-    /// stand in a longer text; [`ErrorKind::Cancelled`].
+    /// stand in a longer text; [`ErrorKind::MemoryLimit`] where the tokens take more than the memory limit;
+    /// [`ErrorKind::Cancelled`].
     pub fn tokenize_until(&self, text: &str, cancel: &Cancel) -> Result<Tokens> {
         pieces::tokenize(self, text, pieces::SIZES, cancel)
     }

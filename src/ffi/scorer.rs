@@ -359,7 +359,7 @@ pub unsafe extern "C" fn longattn_scorer_tokenize(
         let (scorer, text, tokens) = unsafe {
             (reference(scorer, "scorer")?, self::text(text, text_length, "text")?, Output::one(tokens, "tokens")?)
         };
-        tokens.set([handle(longattn_tokens(Arc::new(scorer.0.tokenize(text)?)))]);
+        tokens.set([handle(longattn_tokens::new(scorer.0.tokenize(text)?))]);
         Ok(())
     };
     // SAFETY: the header asks for NULL or a place to write to.

@@ -1,4 +1,4 @@
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use super::{first, free, get};
 use crate::tokenizer::Tokens;
@@ -7,20 +7,34 @@ use crate::tokenizer::Tokens;
 ///
 /// Made by longattn_scorer_tokenize(); the caller's, to be freed with longattn_tokens_free(). It never changes, so any
 /// threads may read it at once. It needs neither the text nor the scorer any more.
-pub struct longattn_tokens(pub Arc<Tokens>);
+pub struct longattn_tokens {
+    pub(super) tokens: Arc<Tokens>,
+    /// Those of the tokens, from when they are first asked for.
+    boundaries: OnceLock<Vec<usize>>,
+}
+
+impl longattn_tokens {
+    pub(super) fn new(tokens: Tokens) -> Self {
+        Self { tokens: Arc::new(tokens), boundaries: OnceLock::new() }
+    }
+
+    fn boundaries(&self) -> &[usize] {
+        self.boundaries.get_or_init(|| self.tokens.boundaries().collect())
+    }
+}
 
 /// The number of tokens. For NULL, 0.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn longattn_tokens_count(tokens: *const longattn_tokens) -> usize {
     // SAFETY: the header asks for NULL or live tokens.
-    unsafe { get(tokens, 0, |tokens| tokens.0.ids().len()) }
+    unsafe { get(tokens, 0, |tokens| tokens.tokens.ids().len()) }
 }
 
 /// The token ids, longattn_tokens_count() of them; NULL where there are none. They are the tokens' and live as long.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn longattn_tokens_ids(tokens: *const longattn_tokens) -> *const u32 {
     // SAFETY: the header asks for NULL or live tokens.
-    unsafe { get(tokens, std::ptr::null(), |tokens| first(tokens.0.ids())) }
+    unsafe { get(tokens, std::ptr::null(), |tokens| first(tokens.tokens.ids())) }
 }
 
 /// Where the tokens begin and end in the text, in bytes: token `i` stands for the bytes from `boundaries[i]` up to, not
@@ -29,7 +43,7 @@ pub unsafe extern "C" fn longattn_tokens_ids(tokens: *const longattn_tokens) -> 
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn longattn_tokens_boundaries(tokens: *const longattn_tokens) -> *const usize {
     // SAFETY: the header asks for NULL or live tokens.
-    unsafe { get(tokens, std::ptr::null(), |tokens| first(tokens.0.boundaries())) }
+    unsafe { get(tokens, std::ptr::null(), |tokens| first(tokens.boundaries())) }
 }
 
 /// Frees tokens. NULL is left alone.

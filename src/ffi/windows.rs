@@ -55,7 +55,7 @@ pub unsafe extern "C" fn longattn_windows_cut(
         let (tokens, windows) = unsafe { (reference(tokens, "tokens")?, Output::one(windows, "windows")?) };
         let window = NonZeroUsize::new(window)
             .ok_or_else(|| Error::new(ErrorKind::InvalidArgument, "window is 0: it takes a whole number from 1"))?;
-        windows.set([handle(longattn_windows::new(tokens.0.clone(), window))]);
+        windows.set([handle(longattn_windows::new(tokens.tokens.clone(), window))]);
         Ok(())
     };
     // SAFETY: the header asks for NULL or a place to write to.

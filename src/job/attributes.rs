@@ -74,7 +74,7 @@ impl Scores<'_> {
         let characters = |byte: u64| text.char_indices().take_while(|(index, _)| (*index as u64) < byte).count();
         let mut spans = <[Spans; 2]>::default();
         for ordinal in windows {
-            let window = scored_window(self.table, self.corpus, ordinal, &*self.journals.entry(self.table, ordinal)?)?;
+            let window = scored_window(self.table, self.corpus, ordinal, &self.journals.entry(self.table, ordinal)?)?;
             let (start, end) = (characters(window.byte_start), characters(window.byte_end));
             spans[0].push((start, end, window.score.dependency_strength));
             spans[1].push((start, end, window.score.distribution_uniformity));

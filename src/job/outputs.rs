@@ -87,7 +87,7 @@ impl Work<'_> {
             "categories": categories.iter().map(category).collect::<Vec<_>>(),
             "calls": self.summary.calls,
             "seconds": self.summary.seconds,
-            "throughput": stages(&throughput),
+            "throughput": stages(throughput),
             "settings": settings,
         })
     }

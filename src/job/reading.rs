@@ -17,8 +17,9 @@ use crate::error::Result;
 use crate::tokenizer::Tokens;
 use crate::window::windows;
 
-/// Bytes of documents that are tokenised in one go, enough to keep all cores busy.
+/// Bytes of documents that are tokenised in one go, at least, and for each thread: enough to keep all cores busy.
 const BATCH_BYTES: usize = 4 << 20;
+const BATCH_BYTES_PER_THREAD: usize = 1 << 20;
 
 /// Documents of one go: short ones take longer than their bytes say.
 const BATCH_DOCUMENTS: usize = 1024;
@@ -179,14 +180,19 @@ impl Reading<'_> {
             Ok(documents) => documents,
             Err(reject) => return items.send(vec![Item::Failed(reject)]).is_ok(),
         };
+        let bytes = BATCH_BYTES.max(BATCH_BYTES_PER_THREAD * self.pool.current_num_threads());
+        let mut next = next_batch(&mut documents, bytes);
         loop {
             if self.cancel.is_cancelled() {
                 return false;
             }
-            let (batch, failure) = next_batch(&mut documents);
+            let (batch, failure) = std::mem::take(&mut next);
             let is_last = batch.is_empty() || failure.is_some();
             let read = before + documents.consumed_bytes();
-            if !batch.is_empty() && items.send(self.prepare(file, &batch, read, seen)).is_err() {
+            let read_on = || if is_last { Batch::default() } else { next_batch(&mut documents, bytes) };
+            let prepared;
+            (prepared, next) = self.pool.join(|| self.prepare(file, &batch, read, seen), read_on);
+            if !batch.is_empty() && items.send(prepared).is_err() {
                 return false;
             }
             if self.cancel.is_cancelled() {
@@ -317,10 +323,13 @@ impl Reading<'_> {
     }
 }
 
-/// The next documents of a file, and the reject that ended it.
-fn next_batch(documents: &mut RawDocuments) -> (Vec<RawDocument>, Option<Reject>) {
+/// Documents of a file, and the reject that ended it.
+type Batch = (Vec<RawDocument>, Option<Reject>);
+
+/// The next documents of a file, of about so many bytes.
+fn next_batch(documents: &mut RawDocuments, enough: usize) -> Batch {
     let (mut batch, mut bytes) = (Vec::new(), 0);
-    while bytes < BATCH_BYTES && batch.len() < BATCH_DOCUMENTS {
+    while bytes < enough && batch.len() < BATCH_DOCUMENTS {
         match documents.next() {
             Some(Ok(raw)) => {
                 bytes += raw.len();

@@ -281,7 +281,7 @@ impl Texts<'_> {
 
     /// A window as it is written.
     fn window(&self, ordinal: usize) -> Result<ScoredWindow> {
-        scored_window(self.table, self.corpus, ordinal, &*self.journals.entry(self.table, ordinal)?)
+        scored_window(self.table, self.corpus, ordinal, &self.journals.entry(self.table, ordinal)?)
     }
 }
 

@@ -145,7 +145,7 @@ impl Scorer {
         let files = PackageFiles::of(package, &model_file)?;
         let tokenizer_file = model_file.with_file_name("tokenizer.json");
         let tokenizer = match package.is_dir() || tokenizer_file.exists() {
-            true => Some(Tokenizer::open(&tokenizer_file)?),
+            true => Some(Tokenizer::open(&tokenizer_file)?.with_memory_limit(config.memory_limit)),
             false => None,
         };
         let graph = Graph::open(&model_file, config)?;

@@ -1,8 +1,8 @@
 //! Byte-level byte-pair encoding, the tokenizers of GPT-2 and most models since, without what takes the `tokenizers` library
 //! its time: backtracking over each word, copies of the text with the origin of each letter, and tokens as strings.
 //!
-//! Words come from automata, their tokens from the words of late, and of other words from the library's own model. Tokens of
-//! such an encoding are bytes of the text one after the other, so that their lengths tell where they begin.
+//! Words come from automata, their tokens from the words of late or from merges. Tokens of such an encoding are bytes of the
+//! text one after the other, so that their lengths tell where they begin.
 
 use std::ops::Range;
 use std::panic::{RefUnwindSafe, UnwindSafe};
@@ -13,9 +13,10 @@ use tokenizers::models::ModelWrapper;
 use tokenizers::models::bpe::BPE;
 use tokenizers::normalizers::NormalizerWrapper;
 use tokenizers::processors::PostProcessorWrapper;
-use tokenizers::{Model, OffsetReferential, OffsetType};
+use tokenizers::{OffsetReferential, OffsetType};
 
 use super::Token;
+use super::merges::{MergeBuffers, Merges};
 use super::recent_words::RecentWords;
 use super::words::{SplitCache, Splitter};
 use crate::error::Result;
@@ -25,8 +26,7 @@ pub(super) struct ByteLevelEncoder {
     splitter: Splitter,
     /// Finds whether there are added tokens in a text.
     added_tokens: AhoCorasick,
-    /// The letter that stands for each byte.
-    letters: [char; 256],
+    merges: Merges,
     /// What is known of each token, by its id.
     pieces: Vec<Piece>,
     trim: Option<Trim>,
@@ -38,6 +38,7 @@ type NewCache = Box<dyn Fn() -> ThreadCache + Send + Sync + UnwindSafe + RefUnwi
 struct ThreadCache {
     words: SplitCache,
     tokens: RecentWords,
+    merges: MergeBuffers,
     ids: Vec<u32>,
 }
 
@@ -55,35 +56,40 @@ struct Trim {
     keep_first: bool,
 }
 
+/// The letter that stands for a blank.
+const BLANK: char = '\u{120}';
+
 /// What is encoded both ways where a tokenizer is opened: if the two differ, the library alone is used.
-const SAMPLE: &str = "It's the 1st sample, isn't it?  WE'LL see:\r\n\r\n\tfn main() { println!(\"{}\", 1234567 + 0x1f); }\n\n   \
+const SAMPLE: &str = "   It's the 1st sample, isn't it?  WE'LL see:\r\n\r\n\tfn main() { println!(\"{}\", 1234567 + 0x1f); }\n\n   \
     Na\u{ef}ve caf\u{e9}s, e\u{301}t\u{e9}; \u{4e2d}\u{6587}\u{ff0c}\u{65e5}\u{672c}\u{8a9e}\u{3002} \u{395}\u{3bb}\u{3bb}\u{3ac}\u{3b4}\u{3b1} \
     \u{645}\u{631}\u{62d}\u{628}\u{627} \u{939}\u{93f}\u{928}\u{94d}\u{926}\u{940} \u{663}\u{664} \u{bd}\u{b2} \u{1f468}\u{200d}\u{1f469}\u{200d}\u{1f467}\u{1f3fd} \
-    \u{a0}\u{2003}\u{3000}x\u{85}y a_b-c/d ALLCAPS camelCase\u{1c5}x //// ==== \u{0}\u{7f}\u{fffd}      ";
+    \u{a0}\u{2003}\u{3000}x\u{85}y a_b-c/d ALLCAPS camelCase\u{1c5}x //// ==== \u{7f}\u{fffd}      ";
 
 impl ByteLevelEncoder {
     /// An encoder that does what a tokenizer does; `None` where it is of another kind, or does anything that is not known here.
     pub(super) fn of(tokenizer: &tokenizers::Tokenizer) -> Option<Self> {
         let ModelWrapper::BPE(model) = tokenizer.get_model() else { return None };
-        let letters = letters();
-        let knows_all_bytes = letters.iter().all(|letter| model.token_to_id(&letter.to_string()).is_some());
-        if tokenizer.get_normalizer().is_some() || !knows_all_bytes || !is_plain(model) {
+        if tokenizer.get_normalizer().is_some() || !is_plain(model) {
             return None;
         }
         let splitter = Splitter::of(tokenizer.get_pre_tokenizer()?)?;
         let added = tokenizer.get_added_vocabulary().get_added_tokens_decoder().values();
         let added = added.map(|token| token.content.as_str()).filter(|content| !content.is_empty());
-        let blank = letters[usize::from(b' ')];
         let encoder = Self {
             added_tokens: AhoCorasick::new(added).ok()?,
-            pieces: pieces(model, blank),
+            pieces: pieces(model),
             trim: trim(tokenizer.get_post_processor())?,
             caches: Pool::new(Box::new({
                 let splitter = splitter.clone();
-                move || ThreadCache { words: splitter.cache(), tokens: RecentWords::new(), ids: Vec::new() }
+                move || ThreadCache {
+                    words: splitter.cache(),
+                    tokens: RecentWords::new(),
+                    merges: MergeBuffers::default(),
+                    ids: Vec::new(),
+                }
             })),
             splitter,
-            letters,
+            merges: Merges::of(model, &letters())?,
         };
         encoder.agrees_with(tokenizer).then_some(encoder)
     }
@@ -100,21 +106,24 @@ impl ByteLevelEncoder {
     /// The tokens of a part of a text that begins at the byte `offset` of the whole.
     ///
     /// # Errors
-    /// [`ErrorKind::InvalidModel`] where the model of `tokenizer`, the one this was made of, fails.
+    /// [`ErrorKind::InvalidModel`] where `tokenizer`, the one this was made of, fails.
     pub(super) fn tokens(&self, tokenizer: &tokenizers::Tokenizer, part: &str, offset: usize) -> Result<Vec<Token>> {
+        // The library drops such bytes, and its byte ranges are those of what is left.
+        if !self.merges.know(part) {
+            return super::library_tokens(tokenizer, part, offset);
+        }
         let mut tokens = Vec::with_capacity(part.len() / 3);
         let cache = &mut *self.caches.get();
         if !self.added_tokens.is_match(part) {
-            self.add_tokens(tokenizer.get_model(), part, 0..part.len(), cache, &mut tokens)?;
+            self.add_tokens(part, 0..part.len(), cache, &mut tokens)?;
         } else {
             let added = tokenizer.get_added_vocabulary();
             let split = added.extract_and_normalize(None::<&NormalizerWrapper>, part);
             for (text, (start, end), added) in split.get_splits(OffsetReferential::Original, OffsetType::Byte) {
                 match added {
-                    None => self.add_tokens(tokenizer.get_model(), part, start..end, cache, &mut tokens)?,
+                    None => self.add_tokens(part, start..end, cache, &mut tokens)?,
                     Some(added) => {
-                        let blank = self.letters[usize::from(b' ')];
-                        let is_blank = |letter: &char| *letter == blank || letter.is_whitespace();
+                        let is_blank = |letter: &char| *letter == BLANK || letter.is_whitespace();
                         let leading_blanks = text.chars().take_while(is_blank).count();
                         let start = self.trimmed(start, leading_blanks);
                         tokens.extend(added.iter().map(|token| Token { id: token.id, start, begins_word: true }));
@@ -123,13 +132,16 @@ impl ByteLevelEncoder {
             }
         }
         tokens.iter_mut().for_each(|token| token.start += offset);
+        // What is before the first belongs to it, though it be trimmed.
+        if let Some(first) = tokens.first_mut() {
+            first.start = offset;
+        }
         Ok(tokens)
     }
 
     /// Adds the tokens of a range of a part without added tokens.
     fn add_tokens(
         &self,
-        model: &ModelWrapper,
         part: &str,
         range: Range<usize>,
         cache: &mut ThreadCache,
@@ -138,9 +150,10 @@ impl ByteLevelEncoder {
         let text = &part[range.clone()];
         let mut start = 0;
         for end in self.splitter.ends(text, &mut cache.words)? {
-            let word = &text[start..*end];
+            let word = &text.as_bytes()[start..*end];
             cache.ids.clear();
-            cache.tokens.tokens(word.as_bytes(), &mut cache.ids, |ids| self.encode(model, word, ids))?;
+            let encode = |ids: &mut Vec<u32>| self.merges.encode(word, &mut cache.merges, ids);
+            cache.tokens.tokens(word, &mut cache.ids, encode);
             let mut token_start = range.start + start;
             for (index, id) in cache.ids.iter().enumerate() {
                 let piece = self.pieces[*id as usize];
@@ -150,12 +163,6 @@ impl ByteLevelEncoder {
             }
             start = *end;
         }
-        Ok(())
-    }
-
-    fn encode(&self, model: &ModelWrapper, word: &str, ids: &mut Vec<u32>) -> Result<()> {
-        let letters: String = word.bytes().map(|byte| self.letters[usize::from(byte)]).collect();
-        ids.extend(model.tokenize(&letters).map_err(super::tokenizer_error)?.iter().map(|token| token.id));
         Ok(())
     }
 
@@ -170,7 +177,7 @@ impl ByteLevelEncoder {
 }
 
 /// The letters that stand for bytes: those of Latin-1 that can be seen, and for the others those from U+0100 on.
-fn letters() -> [char; 256] {
+pub(super) fn letters() -> [char; 256] {
     let mut next = '\u{100}'..;
     std::array::from_fn(|byte| match byte as u8 {
         byte @ (b'!'..=b'~' | 0xa1..=0xac | 0xae..) => char::from(byte),
@@ -185,14 +192,14 @@ fn is_plain(model: &BPE) -> bool {
     has_no_dropout && is_empty(&model.continuing_subword_prefix) && is_empty(&model.end_of_word_suffix)
 }
 
-fn pieces(model: &BPE, blank: char) -> Vec<Piece> {
+fn pieces(model: &BPE) -> Vec<Piece> {
     let mut pieces = Vec::new();
     for (token, id) in model.get_vocab() {
         let index = id as usize;
         if pieces.len() <= index {
             pieces.resize(index + 1, Piece::default());
         }
-        let leading_blanks = token.chars().take_while(|letter| *letter == blank).count() as u32;
+        let leading_blanks = token.chars().take_while(|letter| *letter == BLANK).count() as u32;
         pieces[index] = Piece { bytes: token.chars().count() as u32, leading_blanks };
     }
     pieces

@@ -1,6 +1,6 @@
 //! Long texts, piece by piece, with the tokens of the whole.
 //!
-//! The `tokenizers` library takes some 120 bytes for each byte of a text. Here neighbouring pieces overlap and are joined
+//! The `tokenizers` library takes some 120 bytes for each byte of a text, and the fast encoder six. Here neighbouring pieces overlap and are joined
 //! at a seam: a place in the overlap around which both have the same tokens and the same beginnings of words, with some
 //! distance to where they were cut. What comes before a seam stands in the earlier piece, which knows what is before it, and
 //! what follows in the later one. That is exact, because tokens depend on what is near: splitting into words goes on from
@@ -40,8 +40,8 @@ const MARGIN_PART: usize = 8;
 /// Tokens on either side of a seam that must be the same.
 const SAME_TOKENS: usize = 8;
 
-/// Pieces that are in memory at once.
-const PIECES_AT_ONCE: usize = 8;
+/// Pieces that are in memory at once, at most.
+const PIECES_AT_ONCE: usize = 64;
 
 /// One token of a piece.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -91,12 +91,26 @@ pub(super) fn tokenize(tokenizer: &Tokenizer, text: &str, sizes: Sizes, cancel: 
             };
             let tokens = last.behind_seam();
             joined.extend(&tokens[..tokens.partition_point(|token| token.start < seam)]);
+            check_memory(&joined, tokenizer)?;
             last = Piece { seam, ..next };
         }
     }
     joined.extend(last.behind_seam());
     joined.boundaries.push(text.len());
+    check_memory(&joined, tokenizer)?;
     Ok(joined)
+}
+
+fn check_memory(tokens: &Tokens, tokenizer: &Tokenizer) -> Result<()> {
+    let taken = tokens.ids().len() * (size_of::<u32>() + size_of::<u32>());
+    if taken as u64 <= tokenizer.memory_limit.as_u64() {
+        return Ok(());
+    }
+    let message = format!(
+        "the tokens of the text take more than the memory_limit of {}: cut the document into several, or raise the limit",
+        tokenizer.memory_limit
+    );
+    Err(Error::new(ErrorKind::MemoryLimit, message))
 }
 
 /// The ranges of some pieces that follow one, each overlapping the one before it.

@@ -38,26 +38,19 @@ impl RecentWords {
     }
 
     /// Adds the tokens of a word to `ids`: those that it had of late, else those that `encode` adds.
-    pub(super) fn tokens<E>(
-        &mut self,
-        word: &[u8],
-        ids: &mut Vec<u32>,
-        encode: impl FnOnce(&mut Vec<u32>) -> Result<(), E>,
-    ) -> Result<(), E> {
+    pub(super) fn tokens(&mut self, word: &[u8], ids: &mut Vec<u32>, encode: impl FnOnce(&mut Vec<u32>)) {
         let Some(key) = key(word) else { return encode(ids) };
         let slot = &mut self.slots[place(&key)];
         if slot.word == key {
-            ids.extend(slot.ids.iter().take_while(|id| **id != NO_TOKEN));
-            return Ok(());
+            return ids.extend(slot.ids.iter().take_while(|id| **id != NO_TOKEN));
         }
         let before = ids.len();
-        encode(ids)?;
+        encode(ids);
         let added = &ids[before..];
         if added.len() <= MOST_TOKENS {
             *slot = Slot { word: key, ids: [NO_TOKEN; MOST_TOKENS] };
             slot.ids[..added.len()].copy_from_slice(added);
         }
-        Ok(())
     }
 }
 
@@ -84,11 +77,7 @@ mod tests {
 
     fn tokens(words: &mut RecentWords, word: &str, encode: &[u32]) -> Vec<u32> {
         let mut ids = vec![7];
-        let encoded = words.tokens(word.as_bytes(), &mut ids, |ids| {
-            ids.extend(encode);
-            Ok::<_, ()>(())
-        });
-        encoded.unwrap();
+        words.tokens(word.as_bytes(), &mut ids, |ids| ids.extend(encode));
         ids[1..].to_vec()
     }
 

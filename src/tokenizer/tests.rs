@@ -4,6 +4,7 @@ use std::fs;
 use std::path::Path;
 use std::sync::OnceLock;
 
+use bytesize::ByteSize;
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
@@ -50,8 +51,26 @@ fn with_words(pattern: &str) -> Value {
     let mut tokenizer = default_tokenizer();
     tokenizer["pre_tokenizer"] = json!({"type": "Sequence", "pretokenizers": [
         {"type": "Split", "pattern": {"Regex": pattern}, "behavior": "Isolated", "invert": false},
-        {"type": "ByteLevel", "add_prefix_space": true, "trim_offsets": true, "use_regex": false},
+        {"type": "ByteLevel", "add_prefix_space": false, "trim_offsets": true, "use_regex": false},
     ]});
+    tokenizer
+}
+
+/// The tokenizer with a blank before each word.
+fn with_prefix_space(mut tokenizer: Value) -> Value {
+    tokenizer["pre_tokenizer"]["pretokenizers"][1]["add_prefix_space"] = json!(true);
+    tokenizer
+}
+
+/// The tokenizer whose tokens are whole words where the vocabulary has them, and whose byte ranges leave out blanks.
+fn with_trimmed_ranges(mut tokenizer: Value, add_prefix_space: bool) -> Value {
+    tokenizer["model"]["ignore_merges"] = json!(true);
+    let bytes =
+        json!({"type": "ByteLevel", "add_prefix_space": add_prefix_space, "trim_offsets": true, "use_regex": true});
+    tokenizer["post_processor"] = json!({"type": "Sequence", "processors": [bytes, {"type": "TemplateProcessing",
+        "single": [{"SpecialToken": {"id": "<|endoftext|>", "type_id": 0}}, {"Sequence": {"id": "A", "type_id": 0}}],
+        "pair": [{"Sequence": {"id": "A", "type_id": 0}}, {"Sequence": {"id": "B", "type_id": 1}}],
+        "special_tokens": {"<|endoftext|>": {"id": "<|endoftext|>", "ids": [0], "tokens": ["<|endoftext|>"]}}}]});
     tokenizer
 }
 
@@ -135,14 +154,18 @@ fn word_piece() -> Value {
     tokenizer
 }
 
-/// Added tokens that take the blanks around them, and a text whose blanks at both ends are dropped.
-fn with_greedy_added_tokens() -> Value {
-    let mut tokenizer = default_tokenizer();
+/// The tokenizer with added tokens that take the blanks around them.
+fn with_greedy_added_tokens(mut tokenizer: Value) -> Value {
     let added = |id: u32, content: &str, normalized: bool| {
         json!({"id": id, "content": content, "single_word": false, "lstrip": true, "rstrip": true, "normalized": normalized,
             "special": !normalized})
     };
     tokenizer["added_tokens"] = json!([added(0, "<|endoftext|>", false), added(49152, "the", true)]);
+    tokenizer
+}
+
+/// The tokenizer of texts whose blanks at both ends are dropped.
+fn with_stripped_texts(mut tokenizer: Value) -> Value {
     tokenizer["normalizer"] = json!({"type": "Strip", "strip_left": true, "strip_right": true});
     tokenizer
 }
@@ -159,13 +182,35 @@ fn cases() -> Vec<Case> {
     let made = [
         ("default", default_tokenizer()),
         ("llama 3", with_words(LLAMA_3)),
+        ("llama 3 without automata", with_prefix_space(with_words(LLAMA_3))),
         ("digits from the right", with_words(DIGITS_FROM_THE_RIGHT)),
         ("without words", without_words()),
         ("unigram", unigram()),
         ("word piece", word_piece()),
-        ("greedy added tokens", with_greedy_added_tokens()),
+        ("greedy added tokens", with_greedy_added_tokens(default_tokenizer())),
+        ("trimmed ranges", with_greedy_added_tokens(with_trimmed_ranges(with_words(LLAMA_3), false))),
+        ("trimmed ranges behind the first", with_trimmed_ranges(default_tokenizer(), true)),
+        ("stripped texts", with_greedy_added_tokens(with_stripped_texts(default_tokenizer()))),
     ];
     of_files.chain(made).map(|(name, json)| case(name, &json)).collect()
+}
+
+#[test]
+fn tokenizers_of_words_and_bytes_are_encoded_by_automata() {
+    let by_automata = cases().into_iter().filter(|case| case.pieces.encoder.is_some()).map(|case| case.name);
+    assert_eq!(
+        by_automata.collect::<Vec<_>>(),
+        [
+            "tiny/query-key",
+            "tiny/statistics",
+            "tiny/attentions",
+            "default",
+            "llama 3",
+            "greedy added tokens",
+            "trimmed ranges",
+            "trimmed ranges behind the first"
+        ]
+    );
 }
 
 fn case(name: &str, json: &Value) -> Case {
@@ -188,7 +233,7 @@ impl Case {
         }
         boundaries.push(text.len());
         assert!(found.ids() == whole.get_ids(), "{}, {what}: other ids", self.name);
-        assert!(found.boundaries() == boundaries, "{}, {what}: other boundaries", self.name);
+        assert!(found.boundaries().eq(boundaries), "{}, {what}: other boundaries", self.name);
     }
 }
 
@@ -210,6 +255,7 @@ fn part() -> impl Strategy<Value = String> {
         1 => "[A-Za-z0-9+/]{76}\n?",
         1 => Just("0123456789abcdef".to_owned()),
         1 => any::<String>(),
+        1 => Just("rare bytes \u{4}\u{6}\u{16}\u{40000}\u{80000} ".to_owned()),
     ];
     (unit, prop_oneof![3 => 1usize..40, 1 => 1usize..4_000]).prop_map(|(unit, times)| {
         let times = times.min(20_000 / unit.len().max(1)).max(1);
@@ -251,6 +297,17 @@ fn texts_without_an_end_of_anything_are_cut_nowhere_else() {
             case.check(&format!("the {} end", repeated(unit)), &format!("{unit:?} between words"));
         }
     }
+}
+
+#[test]
+fn tokens_over_the_memory_limit_are_refused() {
+    let case = case("default", &default_tokenizer());
+    let tokenizer = case.pieces.with_memory_limit(ByteSize::kib(64));
+    let tokens = |words| tokenize(&tokenizer, &"The words. ".repeat(words), SIZES, &Cancel::default());
+    assert_eq!(tokens(2_000).unwrap().ids().len(), 6_001);
+    let error = tokens(4_000).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::MemoryLimit);
+    assert!(error.to_string().contains("the memory_limit of 64.0 KiB"), "{error}");
 }
 
 #[test]
