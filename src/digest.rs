@@ -176,6 +176,12 @@ impl Stamp {
         (self.device, self.inode) == (other.device, other.inode)
     }
 
+    /// Whether two stamps, be they taken on different machines that share a file system, are of the same size and time of
+    /// modification.
+    pub fn is_alike(&self, other: &Self) -> bool {
+        (self.size, self.modified) == (other.size, other.modified)
+    }
+
     /// Whether a file has been written to, or another has taken its place, between two stamps. Changes of attributes, such as
     /// a new link or other permissions, do not count.
     pub fn is_rewritten(&self, later: &Self) -> bool {
@@ -250,7 +256,9 @@ mod tests {
         assert_eq!(read, first);
         fs::hard_link(&path, folder.path().join("b")).unwrap();
         assert!(!first.is_rewritten(&Stamp::of(&path).unwrap()));
+        assert!(first.is_alike(&Stamp { changed: Some(1), device: 9, inode: 9, ..first }));
         fs::write(&path, "more").unwrap();
-        assert!(first.is_rewritten(&Stamp::of(&path).unwrap()));
+        let later = Stamp::of(&path).unwrap();
+        assert!(first.is_rewritten(&later) && !first.is_alike(&later));
     }
 }

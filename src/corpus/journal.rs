@@ -246,6 +246,12 @@ fn create_error(path: &Path, cause: io::Error) -> Error {
     write_error(name, cause, OTHERWISE)
 }
 
+/// Whether a file could not be locked because its file system knows no locks, as NFS mostly does without its lock daemon.
+pub(crate) fn has_no_locks(cause: &io::Error) -> bool {
+    const ENOLCK: i32 = 37;
+    cause.kind() == io::ErrorKind::Unsupported || cfg!(target_os = "linux") && cause.raw_os_error() == Some(ENOLCK)
+}
+
 fn lock(file: &File, path: &Path) -> Result<()> {
     let name = path.display();
     match file.try_lock() {
@@ -254,7 +260,7 @@ fn lock(file: &File, path: &Path) -> Result<()> {
             let message = format!("the journal {name} is in use by another process: wait for it, or stop it first");
             Err(Error::new(ErrorKind::Io, message))
         }
-        Err(TryLockError::Error(cause)) if cause.kind() == io::ErrorKind::Unsupported => {
+        Err(TryLockError::Error(cause)) if has_no_locks(&cause) => {
             log::warn!("this file system has no locks: do not use the journal {name} from two processes");
             Ok(())
         }

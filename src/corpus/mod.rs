@@ -44,6 +44,7 @@ pub use format::RawDocument;
 pub use input::InputFile;
 pub(crate) use input::holds_results;
 pub use journal::Journal;
+pub(crate) use journal::has_no_locks;
 pub use lines::{Lines, RawLines};
 pub use name::category_of;
 pub use object::RawObject;

@@ -12,7 +12,7 @@ use super::{first, free, get, guard, handle};
 use crate::config::Config;
 use crate::corpus::Reject;
 use crate::error::{Error, ErrorKind, Result};
-use crate::job::{CategorySelection, Job, Observer, Progress, Selection, Stage, Summary};
+use crate::job::{CategorySelection, Job, Observer, Progress, Results, Selection, Stage, Summary};
 use crate::process::OfProcess;
 
 /// Reading the corpus and scoring its windows; the amount is bytes of the input files as they are on disk.
@@ -176,8 +176,10 @@ pub struct longattn_summary {
     pub calls: u64,
     /// Time that the calls took, in seconds.
     pub seconds: f64,
+    /// Of the windows that have scores, those that the setting filter left out of the selection.
+    pub windows_filtered: u64,
     /// 0 until a later version gives it a meaning.
-    pub reserved: [u64; 15],
+    pub reserved: [u64; 14],
 }
 
 /// What was selected of one category. Its size never changes.
@@ -239,7 +241,7 @@ pub unsafe extern "C" fn longattn_job_open(
 }
 
 /// Does everything: scores what has no score yet, selects by the settings that the job was opened with, and writes the
-/// results. `observer`, `cancel` and `summary` may be NULL; `summary` is set at the end.
+/// results. With the setting shard it only scores: longattn_results_select() selects from all shards. `observer`, `cancel` and `summary` may be NULL; `summary` is set at the end.
 ///
 /// The errors are those of longattn_job_score() and longattn_job_select(). Whatever they are, finished windows are kept, but
 /// for two seconds of work at most: the job may be run again, or opened again with earlier_results at resume.
@@ -286,8 +288,8 @@ pub unsafe extern "C" fn longattn_job_score(
 /// Selects, and writes selected.jsonl, scores.jsonl and the report; scores first what has no score yet, and of an
 /// adaptive job what is in doubt. May be called again with other settings: nothing is scored twice.
 ///
-/// `config` gives the settings alpha, standardize, mixed_lengths, confidence, and one of ratio, count, token_budget and
-/// threshold; NULL stands for those that the job was opened with. `observer`, `cancel` and `summary` may be NULL;
+/// `config` gives the settings alpha, standardize, mixed_lengths, confidence, category_cuts, max_per_document, filter, explain
+/// (told as a notice), category_weights, and one of ratio, count, token_budget, total_token_budget and threshold; NULL stands for those that the job was opened with. `observer`, `cancel` and `summary` may be NULL;
 /// `summary` is set at the end.
 ///
 /// LONGATTN_STATUS_INVALID_SETTING where more than one cut is set, LONGATTN_STATUS_INVALID_RECORD where an input has changed
@@ -369,6 +371,54 @@ pub unsafe extern "C" fn longattn_job_category_get(
 pub unsafe extern "C" fn longattn_job_free(job: *mut longattn_job) {
     // SAFETY: the header asks for NULL or a job that nobody uses any more.
     unsafe { free(job) }
+}
+
+/// Selects from the results of one job that has ended, or of the jobs on all shards of one corpus (the setting shard), in any
+/// order, as if one job had scored them: no model is needed. `output` is the directory for what longattn_job_run() would have
+/// written into its own, with the same bytes; it is made where it is missing, and may hold an earlier selection. The inputs
+/// must be where they were.
+///
+/// `config`, or the defaults for NULL, gives the settings of longattn_job_select(), output_format, output_shard_size,
+/// attributes and metrics. `observer`, `cancel` and `summary` may be NULL; `summary` is set at the end.
+///
+/// LONGATTN_STATUS_INVALID_ARGUMENT, with all of them named, for shards that are missing, were given twice, did not end, or
+/// were scored with other settings, packages or inputs than the rest; where `output` holds something else; and for windows that
+/// cannot be compared. LONGATTN_STATUS_INVALID_SETTING where more than one cut is set, LONGATTN_STATUS_INVALID_RECORD where an
+/// input has changed since it was scored, LONGATTN_STATUS_IO, LONGATTN_STATUS_CANCELLED.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn longattn_results_select(
+    directories: *const longattn_path,
+    directory_count: usize,
+    output: *const c_char,
+    output_length: usize,
+    config: *const longattn_config,
+    observer: *const longattn_observer,
+    cancel: *const longattn_cancel,
+    summary: *mut longattn_summary,
+    error: *mut *mut longattn_error,
+) -> Status {
+    let call = || {
+        // SAFETY: the header asks for live handles, memory that holds what the lengths say, and a place to write to.
+        let (directories, output, config, observer, cancel, place) = unsafe {
+            (
+                paths(directories, directory_count)?,
+                path(output, output_length, "output")?,
+                optional(config, "config")?,
+                optional(observer, "observer")?,
+                optional(cancel, "cancel")?,
+                Output::optional(summary, "summary")?,
+            )
+        };
+        let defaults = Config::default();
+        let config = config.map_or(&defaults, |config| &config.0);
+        let cancel = token_of(cancel);
+        let results = Results::open(&directories, &cancel)?;
+        let selection = results.select(output, config, &Callbacks::new(observer)?, &cancel)?;
+        place.set([selection.summary.into()]);
+        Ok(())
+    };
+    // SAFETY: the header asks for NULL or a place to write to.
+    unsafe { guard(error, call) }
 }
 
 /// The paths of inputs.
@@ -532,7 +582,8 @@ impl From<Summary> for longattn_summary {
             rows_of_exact_scores: summary.rows_of_exact_scores,
             calls: summary.calls,
             seconds: summary.seconds,
-            reserved: [0; 15],
+            windows_filtered: summary.windows_filtered,
+            reserved: [0; 14],
         }
     }
 }

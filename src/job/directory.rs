@@ -5,7 +5,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use crate::choice::Choice;
-use crate::corpus::{Layout, OutputFormat, holds_results, written_at};
+use crate::corpus::{Layout, OutputFormat, has_no_locks, holds_results, written_at};
 use crate::error::{Error, ErrorKind, Result};
 
 const LOCK: &str = "job.lock";
@@ -36,7 +36,7 @@ impl ResultDirectory {
                 );
                 return Err(Error::new(ErrorKind::Io, message));
             }
-            Err(TryLockError::Error(cause)) if cause.kind() == io::ErrorKind::Unsupported => {
+            Err(TryLockError::Error(cause)) if has_no_locks(&cause) => {
                 log::warn!("this file system has no locks: do not use {} from two processes", path.display());
             }
             Err(TryLockError::Error(cause)) => return Err(Error::io(format!("lock {}", lock_path.display()), cause)),

@@ -27,7 +27,7 @@ use super::{
 use crate::cancel::Cancel;
 use crate::config::Config;
 use crate::corpus::{Corpus, Journal, Reject, Rejects, Seen, Shard, Spot, holds_results};
-use crate::digest::Digest;
+use crate::digest::{Digest, Stamp};
 use crate::error::{Error, ErrorKind, Result};
 use crate::report::ModelSummary;
 
@@ -394,6 +394,9 @@ impl Merging {
             let begin = Begin::from(file);
             match (ledger.readings.get(&file.name), ledger.failures.get(&file.name)) {
                 (Some(reading), _) if reading.begin == begin => {
+                    if has_changed(reading.end.stamp, &file.path) {
+                        troubles.add(candidate, &format!("has read {} before it changed: go on with --resume", file.name));
+                    }
                     let documents = &ledger.documents[reading.documents.clone()];
                     self.file(&file.name, ledger, &journal, documents, &ledger.rejects[reading.rejects.clone()])?;
                 }
@@ -526,6 +529,11 @@ impl Merging {
         results.summary.windows = results.table.windows.len() as u64;
         results
     }
+}
+
+/// Whether a file is not what it was when it was read, as far as its stamp was good for.
+fn has_changed(then: Option<Stamp>, path: &Path) -> bool {
+    then.is_some_and(|then| Stamp::of(path).is_ok_and(|now| !then.is_alike(&now)))
 }
 
 fn read_reject(journal: &Journal, entry: u64) -> Result<Rejected> {

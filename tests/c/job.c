@@ -182,6 +182,41 @@ static void another_selection_scores_nothing(void) {
     end();
 }
 
+static void shards_give_what_one_job_gives(void) {
+    begin();
+    write_corpus("corpus.jsonl", 12, 120);
+    longattn_scorer *scorer = small_scorer();
+    longattn_job *job = opened(scorer, "corpus.jsonl", "refuse");
+    longattn_summary one, merged;
+    SUCCEEDS(longattn_job_run(job, NULL, NULL, &one, &error));
+    longattn_job_free(job);
+    char directories[2][512];
+    longattn_path shards[2];
+    for (int number = 0; number < 2; number++) {
+        snprintf(directories[number], sizeof directories[number], "%s/shard-%d", root, number);
+        shards[number] = (longattn_path){TEXT(directories[number])};
+        longattn_config *config = settings("refuse");
+        SUCCEEDS(longattn_config_set(config, TEXT("shard"), TEXT(number == 0 ? "1/2" : "2/2"), &error));
+        longattn_path input = {TEXT(in_root("corpus.jsonl"))};
+        SUCCEEDS(longattn_job_open(scorer, &input, 1, TEXT(directories[number]), config, &job, &error));
+        SUCCEEDS(longattn_job_run(job, NULL, NULL, NULL, &error));
+        longattn_job_free(job);
+        longattn_config_free(config);
+    }
+    const char *output = in_root("selection");
+    FAILS(INVALID_ARGUMENT, "shard 2/2 is missing",
+          longattn_results_select(shards, 1, TEXT(output), NULL, NULL, NULL, &merged, &error));
+    SUCCEEDS(longattn_results_select(shards, 2, TEXT(output), NULL, NULL, NULL, &merged, &error));
+    CHECK(merged.windows == one.windows && merged.windows_selected == one.windows_selected);
+    CHECK(lines_of("selection/selected.jsonl") == 9 && lines_of("selection/rejects.jsonl") == 2);
+    longattn_config *config = config_with("filter", "token_count < 50");
+    SUCCEEDS(longattn_results_select(shards, 2, TEXT(output), config, NULL, NULL, &merged, &error));
+    CHECK(merged.windows_filtered == 36 && merged.windows_selected == 0);
+    longattn_config_free(config);
+    longattn_scorer_free(scorer);
+    end();
+}
+
 static void a_cancelled_job_goes_on(void) {
     begin();
     write_corpus("corpus.jsonl", 4000, 120);
@@ -454,6 +489,7 @@ static void names_follow_the_rules_of_a_job(void) {
 const struct test job_tests[] = {
     {"a job writes scores and selection", a_job_writes_scores_and_selection},
     {"another selection scores nothing", another_selection_scores_nothing},
+    {"shards give what one job gives", shards_give_what_one_job_gives},
     {"a cancelled job goes on", a_cancelled_job_goes_on},
     {"asked before it begins a job does nothing", asked_before_it_begins_a_job_does_nothing},
     {"a directory has one owner", a_directory_has_one_owner},
