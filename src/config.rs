@@ -495,7 +495,7 @@ settings! {
     per_head: bool = false, "CHOICE";
     /// Whether records are scored with their information gain too, by all layers of a package exported with --gain.
     gain: bool = false, "CHOICE";
-    /// Whether scores of records carry the text and the other fields of each along.
+    /// Whether scores of records carry the text and the other fields of each along, and selected windows those of their documents, in fields.
     keep_fields: bool = false, "CHOICE";
     /// Field with the text of a document, or the path to it, as in metadata.text; auto is text, or else content.
     text_field: Option<String> = None, "NAME";

@@ -248,6 +248,14 @@ fn what_is_neither_compressed_nor_text_is_damaged() {
 }
 
 #[test]
+fn what_was_compressed_twice_is_called_by_name() {
+    let folder = Folder::new();
+    let path = folder.write("a.jsonl.zst", zstandard(&gzip(lines_of(&["a"]).as_bytes())));
+    let reject = rejects(read(&[path])).pop().expect("a reject");
+    assert_eq!(reject.reason, "is gzip within Zstandard: decompress it once");
+}
+
+#[test]
 fn bytes_behind_a_gzip_file_are_one_reject() {
     let folder = Folder::new();
     let content = [gzip(lines_of(&["a", "b"]).as_bytes()), b"\r\n-- end of file --\r\n".to_vec()].concat();

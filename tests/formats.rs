@@ -12,7 +12,7 @@ use arrow_ipc::writer::{FileWriter, StreamWriter};
 use arrow_schema::{DataType, Field, Schema};
 use longattn::ErrorKind;
 use longattn::choice::Choice;
-use longattn::corpus::{Corpus, Fields, Layout, Output, OutputFormat, Reader, Record, Reject};
+use longattn::corpus::{Corpus, Fields, Layout, Output, OutputFormat, Reader, Record, Reject, Shard};
 use parquet::arrow::ArrowWriter;
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use parquet::basic::{BrotliLevel, Compression, Encoding, GzipLevel, ZstdLevel};
@@ -166,6 +166,26 @@ fn reading_goes_on_at_any_row() {
         }
         let mut documents = corpus.read(0).unwrap();
         assert!(documents.skip_to(1000, 1001).is_err());
+    }
+}
+
+#[test]
+fn shares_of_a_file_are_the_file() {
+    let folder = tempfile::tempdir().unwrap();
+    let [(name, bytes), ..] = files(&table(&DataType::Utf8));
+    let path = write(&folder, name, &bytes);
+    for of in [1, 3, 8, 40] {
+        let share = |number| corpus(&path, by_source()).shard(Shard::new(number, of).unwrap()).unwrap();
+        let shares: Vec<Items> = (1..=of).map(|number| Reader::of(&share(number)).collect()).collect();
+        assert_eq!(shares.iter().filter(|items| !items.is_empty()).count() > 1, of > 1);
+        check(shares.into_iter().flatten().collect());
+        let mut rest = share(of).read(0).unwrap();
+        let last = share(of).read(0).unwrap().last().map(Result::unwrap);
+        if let Some(last) = last {
+            rest.skip_to(last.offset, last.line).unwrap();
+            assert_eq!(rest.next().unwrap().as_ref(), Ok(&last));
+            assert_eq!(rest.finish().unwrap().bytes, share(of).files()[0].bytes.unwrap());
+        }
     }
 }
 

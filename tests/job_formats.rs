@@ -138,6 +138,19 @@ fn results_are_written_in_the_format_that_was_asked_for_and_in_no_other() {
 }
 
 #[test]
+fn selected_windows_carry_the_fields_of_their_documents() {
+    let workplace = Workplace::new();
+    for input in ["lines", "parquet"] {
+        workplace.run(input, &[("keep_fields", "true")]);
+        let selected = workplace.rows(&format!("{input}/result"), "selected");
+        for row in selected {
+            let id = row["document"].as_str().unwrap().parse::<usize>().unwrap();
+            assert_eq!(row["fields"], json!({"id": id, "n": {"a": id % 9}}));
+        }
+    }
+}
+
+#[test]
 fn attributes_are_row_by_row_beside_the_documents() {
     let workplace = Workplace::new();
     for (input, suffix) in [("lines", "jsonl.gz"), ("parquet", "parquet")] {

@@ -60,6 +60,18 @@ impl Compression {
         found.unwrap_or((name, Self::None))
     }
 
+    /// As messages call it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::None => "plain",
+            Self::Gzip => "gzip",
+            Self::Zstandard => "Zstandard",
+            Self::Bzip2 => "bzip2",
+            Self::Xz => "xz",
+            Self::Lz4 => "LZ4",
+        }
+    }
+
     /// What a file's name says.
     pub fn of(name: &str) -> Self {
         Self::split(name).1

@@ -97,7 +97,7 @@ impl Corpus {
     }
 
     /// One share of it. All shares, in their order, have the documents of the whole in its order, each once. A file longer
-    /// than a share is cut where it can be: plain JSON lines, between any two lines.
+    /// than a share is cut where it can be: plain JSON lines, between any two lines, and Parquet, between row groups.
     ///
     /// # Errors
     /// Of kind [`InvalidArgument`](crate::ErrorKind::InvalidArgument) where an input has no size, such as standard input.

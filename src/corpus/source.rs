@@ -56,7 +56,12 @@ impl Source {
         let has_leftover = Arc::default();
         let bytes = BufReader::with_capacity(BUFFER_BYTES, on_disk.clone());
         let decoder = compression.decoder(bytes, &has_leftover).map_err(|cause| read_failure(&cause))?;
-        let bytes = BufReader::with_capacity(BUFFER_BYTES, Peeked::new(decoder));
+        let peeked = Peeked::new(decoder);
+        let inner = Compression::of_bytes(peeked.head.get_ref());
+        if compression != Compression::None && inner != Compression::None {
+            return Err(format!("is {} within {}: decompress it once", inner.name(), compression.name()));
+        }
+        let bytes = BufReader::with_capacity(BUFFER_BYTES, peeked);
         Ok(Self { path: path.to_owned(), compression, on_disk, bytes, has_leftover })
     }
 

@@ -315,6 +315,7 @@ impl JournalSink<'_> {
         let FileSoFar { mark, .. } = std::mem::take(&mut self.found.file);
         self.found.table.rewind(mark);
         self.found.summary.files_rejected += 1;
+        self.found.early_signs.of_file(reject, self.keeping.rejecting.observer);
         self.keeping.rejecting.reject(reject)
     }
 

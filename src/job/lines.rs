@@ -117,6 +117,9 @@ pub(super) struct SelectedWindow<'a> {
     /// Its long-distance dependency score, Eq. 8.
     pub lds: f64,
     pub content: &'a str,
+    /// The other fields of its document, where they are kept.
+    #[serde(skip_serializing_if = "RawObject::is_empty")]
+    pub fields: &'a RawObject,
 }
 
 /// A record that was scored as one window.

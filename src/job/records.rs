@@ -197,6 +197,7 @@ impl Sink for StreamSink<'_> {
             }
             Item::Failed(reject) => {
                 self.summary.files_rejected += 1;
+                self.early_signs.of_file(&reject, self.rejecting.observer);
                 self.rejecting.reject(&reject)
             }
             Item::Begin(_) | Item::Unchanged { .. } | Item::End { .. } => Ok(()),

@@ -157,7 +157,8 @@ impl Results {
         observer: &dyn Observer,
         cancel: &Cancel,
     ) -> Result<Selection> {
-        let Config { output_format, output_shard_size, attributes, .. } = config.clone();
+        let Config { output_format, output_shard_size, attributes, keep_fields, .. } = config.clone();
+        let keeping = self.corpus.clone().with_every_field(keep_fields);
         let config = self.config.with_selection_of(config);
         let config = &Config { output_format, output_shard_size, attributes, ..config };
         config.method()?;
@@ -184,7 +185,7 @@ impl Results {
             tokens_selected: cutting.tokens(table),
             ..self.summary
         };
-        let texts = Texts { table, corpus, journals: &journals, observer, cancel };
+        let texts = Texts { table, corpus: &keeping, journals: &journals, observer, cancel };
         let written = cutting.write(&texts, path, layout)?;
         summary.throughput.writing = StageWork::since(begun, summary.windows_selected);
         let work = Work { inputs: &self.inputs, config, model: self.model.clone(), summary: &summary };
@@ -395,7 +396,8 @@ impl Merging {
             match (ledger.readings.get(&file.name), ledger.failures.get(&file.name)) {
                 (Some(reading), _) if reading.begin == begin => {
                     if has_changed(reading.end.stamp, &file.path) {
-                        troubles.add(candidate, &format!("has read {} before it changed: go on with --resume", file.name));
+                        troubles
+                            .add(candidate, &format!("has read {} before it changed: go on with --resume", file.name));
                     }
                     let documents = &ledger.documents[reading.documents.clone()];
                     self.file(&file.name, ledger, &journal, documents, &ledger.rejects[reading.rejects.clone()])?;

@@ -14,7 +14,7 @@ use super::observer::{Observer, Progress, Stage};
 use super::table::Table;
 use crate::cancel::Cancel;
 use crate::config::Config;
-use crate::corpus::{Corpus, Journal, Layout, Output, RawDocuments, Reject};
+use crate::corpus::{Corpus, Journal, Layout, Output, RawDocuments, Record, Reject};
 use crate::error::{Error, ErrorKind, Result};
 use crate::report::{CategoryReport, Example, WindowPoint};
 use crate::select::{Filter, Method, Ranking, Sorted, Standing, document_of};
@@ -230,7 +230,8 @@ impl Cutting {
             let mut documents = texts.corpus.read(texts.file(windows[0].0) as usize).map_err(changed)?;
             for windows in windows.chunk_by(|a, b| texts.is_one_document(a.0, b.0)) {
                 texts.cancel.check()?;
-                let text = texts.text(&mut documents, windows[0].0)?;
+                let record = texts.record(&mut documents, windows[0].0)?;
+                let text = record.text.as_deref().unwrap_or_default();
                 for (ordinal, score) in windows {
                     let window = texts.window(*ordinal)?;
                     let range = window.byte_start as usize..window.byte_end as usize;
@@ -239,7 +240,8 @@ impl Cutting {
                         *shown = content.chars().take(SHOWN).collect();
                     }
                     let Some(lds) = *score else { continue };
-                    if output.write(&SelectedWindow { window: &window, lds, content })?.is_break() {
+                    let selected = SelectedWindow { window: &window, lds, content, fields: &record.fields };
+                    if output.write(&selected)?.is_break() {
                         return Ok(ControlFlow::Break(()));
                     }
                 }
@@ -267,16 +269,16 @@ impl Texts<'_> {
         self.table.windows[a].document == self.table.windows[b].document
     }
 
-    /// The text of a window's document, which must be what it was.
-    fn text(&self, documents: &mut RawDocuments, ordinal: usize) -> Result<String> {
+    /// The document of a window, whose text must be what it was.
+    fn record(&self, documents: &mut RawDocuments, ordinal: usize) -> Result<Record> {
         let row = self.table.document(ordinal);
         documents.skip_to(row.offset, row.line).map_err(changed)?;
         let place = self.corpus.place(row.spot());
         let gone = || Error::new(ErrorKind::InvalidRecord, format!("{place} {CHANGED}"));
         let raw = documents.next().ok_or_else(gone)?.map_err(changed)?;
         let record = self.corpus.record(row.file as usize, &raw).map_err(changed)?;
-        let text = record.text.unwrap_or_default();
-        if Text::of(&text) == row.text { Ok(text) } else { Err(gone()) }
+        let text = Text::of(record.text.as_deref().unwrap_or_default());
+        if text == row.text { Ok(record) } else { Err(gone()) }
     }
 
     /// A window as it is written.

@@ -135,6 +135,7 @@ pub(super) struct EarlySigns {
     rejects: u64,
     reason: Option<String>,
     longest: u64,
+    told_of_files: bool,
     /// Categories that look like shards, once they were asked for; none left once they were told.
     shard_like: Option<BTreeSet<String>>,
     told_of_duplicates: bool,
@@ -182,6 +183,13 @@ impl EarlySigns {
             "{reject}: it is left out, as is every other record whose id was there before; where each file counts its \
              records anew, --ids-from-place gets all of them in"
         ));
+    }
+
+    /// Tells, once, that nothing of a file counts, and why.
+    pub fn of_file(&mut self, reject: &Reject, observer: &dyn Observer) {
+        if !std::mem::replace(&mut self.told_of_files, true) {
+            observer.notice(&reject.to_string());
+        }
     }
 
     /// Tells, once, that all records so far fail alike.

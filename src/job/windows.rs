@@ -76,6 +76,7 @@ pub fn cut_windows<P: AsRef<Path>>(
                 }
                 Item::Failed(reject) => {
                     summary.files_rejected += 1;
+                    early_signs.of_file(&reject, observer);
                     reject
                 }
                 Item::Begin(_) | Item::Unchanged { .. } | Item::End { .. } => continue,
