@@ -9,9 +9,10 @@ use bzip2::write::BzEncoder;
 use flate2::write::GzEncoder;
 use liblzma::bufread::XzDecoder;
 use liblzma::write::XzEncoder;
-use lz4_flex::frame::{FrameDecoder, FrameEncoder};
+use lz4_flex::frame::FrameEncoder;
 
 use super::gzip::GzipMembers;
+use super::lz4::Lz4Frames;
 
 /// 2^31 bytes, the largest window that `zstd --long=31` uses; a decoder takes only as much as a file asks for.
 const LARGEST_ZSTD_WINDOW: u32 = 31;
@@ -119,7 +120,7 @@ impl Compression {
             }
             Self::Bzip2 => Box::new(MultiBzDecoder::new(bytes)),
             Self::Xz => Box::new(XzDecoder::new_multi_decoder(bytes)),
-            Self::Lz4 => Box::new(FrameDecoder::new(bytes)),
+            Self::Lz4 => Box::new(Lz4Frames::new(bytes)),
         })
     }
 }

@@ -19,6 +19,7 @@ mod json_lines;
 mod json_lines_writer;
 mod kind;
 mod lines;
+mod lz4;
 mod name;
 mod object;
 mod output;

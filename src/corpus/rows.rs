@@ -166,7 +166,7 @@ mod tests {
             }
             map.append(true).unwrap();
         }
-        let expected = [r#"{"m":[{"keys":0,"values":"v"},{"keys":1,"values":"v"}]}"#, r#"{"m":[]}"#];
+        let expected = [r#"{"m":[{"key":0,"value":"v"},{"key":1,"value":"v"}]}"#, r#"{"m":[]}"#];
         assert_eq!(lines(vec![("m", Arc::new(map.finish()))]), expected);
     }
 }
