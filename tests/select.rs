@@ -116,8 +116,8 @@ fn window() -> impl Strategy<Value = Line> {
 
 fn line() -> impl Strategy<Value = Line> {
     const BAD: [&str; 8] = [
-        "{",
-        "[1]",
+        "{\"id\":",
+        "1",
         "nothing",
         "{\"id\": \"a\"}",
         "{\"id\": \"a\", \"dependency_strength\": \"high\", \"distribution_uniformity\": 0}",

@@ -56,7 +56,9 @@ fn check_lines(head: &[u8], is_all: bool) -> Result<(), String> {
     if text.starts_with(b"[") && (rest.is_empty() || serde_json::from_slice::<IgnoredAny>(first).is_err()) {
         return Err("is one JSON array, and must be JSON lines: make them with jq -c '.[]'".to_owned());
     }
-    if first.trim_ascii() == b"{" {
+    // A line that was cut is no reason to refuse those behind it.
+    let has_objects = || text.split(|byte| *byte == b'\n').any(is_object);
+    if first.trim_ascii() == b"{" && !has_objects() {
         return Err(
             "is JSON with objects over several lines, and must have one a line: make them with jq -c .".to_owned()
         );
@@ -210,7 +212,14 @@ mod tests {
         assert!(reason("{\n \"text\": \"a\"\n}").contains("over several lines"));
         assert!(reason("{\"text\":\"a\"}\r{\"text\":\"b\"}").contains("carriage return"));
         assert!(check_lines(b"\xFF\xFE{\0", true).unwrap_err().contains("UTF-16"));
-        for text in ["[1]\n{\"text\":\"a\"}", "{\"text\":\"a\\r{\"}\r\n", "", "plain\rtext", "{\"a\":1}\n{"] {
+        for text in [
+            "{\n{\"text\":\"a\"}\n",
+            "[1]\n{\"text\":\"a\"}",
+            "{\"text\":\"a\\r{\"}\r\n",
+            "",
+            "plain\rtext",
+            "{\"a\":1}\n{",
+        ] {
             assert_eq!(check_lines(text.as_bytes(), true), Ok(()), "{text:?}");
         }
     }

@@ -4,53 +4,46 @@ use std::io::{self, BufRead, Read};
 
 use lz4_flex::frame::FrameDecoder;
 
-/// Bytes of the shortest frame: its mark, its description, and the mark of its end.
-const SHORTEST_FRAME: u64 = 11;
-
-/// Decompresses any number of frames, where [`FrameDecoder`] stops at the end of each, and takes one that ends within its
-/// first bytes for none.
+/// Decompresses any number of frames, where [`FrameDecoder`] stops at the end of each. That one takes data that are cut
+/// between two blocks, or behind the mark of a frame, for whole; here they are an error.
 pub(super) struct Lz4Frames<R: BufRead> {
-    decoder: FrameDecoder<Counted<R>>,
-    /// Where the frame begins that is being read.
-    begun: u64,
+    decoder: FrameDecoder<Watched<R>>,
+    is_over: bool,
 }
 
-struct Counted<R> {
+/// Knows whether more was asked for than there is.
+struct Watched<R> {
     inner: R,
-    count: u64,
+    asked_for_more: bool,
 }
 
 impl<R: BufRead> Lz4Frames<R> {
     pub(super) fn new(inner: R) -> Self {
-        Self { decoder: FrameDecoder::new(Counted { inner, count: 0 }), begun: 0 }
+        Self { decoder: FrameDecoder::new(Watched { inner, asked_for_more: false }), is_over: false }
     }
 }
 
 impl<R: BufRead> Read for Lz4Frames<R> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        loop {
+        while !self.is_over && !buffer.is_empty() {
             let length = self.decoder.read(buffer)?;
-            if length > 0 || buffer.is_empty() {
+            if length > 0 {
                 return Ok(length);
             }
             let bytes = self.decoder.get_mut();
-            let is_end = bytes.inner.fill_buf()?.is_empty();
-            let frame = bytes.count - self.begun;
-            if frame > 0 && frame < SHORTEST_FRAME {
+            if bytes.asked_for_more {
                 return Err(io::ErrorKind::UnexpectedEof.into());
             }
-            if is_end {
-                return Ok(0);
-            }
-            self.begun = bytes.count;
+            self.is_over = bytes.inner.fill_buf()?.is_empty();
         }
+        Ok(0)
     }
 }
 
-impl<R: Read> Read for Counted<R> {
+impl<R: Read> Read for Watched<R> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let length = self.inner.read(buffer)?;
-        self.count += length as u64;
+        self.asked_for_more |= length == 0 && !buffer.is_empty();
         Ok(length)
     }
 }
