@@ -36,7 +36,8 @@ const JOB_SETTINGS: [&str; 6] = ["adaptive", "per_head", "text_field", "id_field
 /// Those of [`Scorer::package_digest`].
 pub fn score_identity(scorer: &Scorer) -> Result<String> {
     let config = scorer.config();
-    let identity = Identity { model: String::new(), ..Identity::new("scores", scorer, config, rows_text(config.rows))? };
+    let identity =
+        Identity { model: String::new(), ..Identity::new("scores", scorer, config, rows_text(config.rows))? };
     Ok(serde_json::to_string(&identity).expect("text has a form in JSON"))
 }
 
