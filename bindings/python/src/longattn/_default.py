@@ -4,9 +4,6 @@ from __future__ import annotations
 
 import importlib.util
 import os
-import shutil
-import subprocess
-import tempfile
 from pathlib import Path
 
 from . import _command
@@ -51,6 +48,10 @@ def _checkpoint() -> Path:
 
 def _export(checkpoint: Path, package: Path, layer: int) -> None:
     """Makes a package that appears under its name when it is whole, also where several processes make it at once."""
+    import shutil
+    import subprocess
+    import tempfile
+
     try:
         package.parent.mkdir(parents=True, exist_ok=True)
         made = Path(tempfile.mkdtemp(prefix=f"{package.name}.", dir=package.parent))
