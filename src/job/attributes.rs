@@ -8,9 +8,9 @@ use serde_json::{Value, json};
 
 use super::directory::ResultDirectory;
 use super::selection::{Journals, changed, scored_window};
-use super::table::Table;
+use super::table::{DocumentRow, Table};
 use crate::cancel::Cancel;
-use crate::corpus::{Corpus, InputFile, Output, Record};
+use crate::corpus::{Corpus, InputFile, Output, Record, Reject};
 use crate::error::{Error, Result};
 
 /// The folder that holds documents, and that beside it for what is said of them.
@@ -31,41 +31,57 @@ pub(super) struct Scores<'a> {
 }
 
 impl Scores<'_> {
-    /// Writes the attributes of all files that have scores.
+    /// Writes the attributes of all files that are whole.
     pub fn write(&self) -> Result<()> {
-        let mut ordinal = 0;
-        while ordinal < self.table.windows.len() {
-            ordinal = self.write_file(ordinal)?;
+        let mut next = 0;
+        for file in 0..self.corpus.files().len() {
+            let windows = self.windows_from(next, |document| document.file as usize == file);
+            next = windows.end;
+            self.write_file(file, windows)?;
         }
         Ok(())
     }
 
-    /// Writes the attributes of the file that a window is in, which is the first of that file, and gives the first window of
-    /// the next.
-    fn write_file(&self, first: usize) -> Result<usize> {
-        let file = self.table.document(first).file;
-        let path = self.path(&self.corpus.files()[file as usize])?;
-        let mut output = Output::create(&path)?;
-        let mut documents = self.corpus.read(file as usize).map_err(changed)?;
-        let mut ordinal = first;
+    /// Windows that follow each other, as long as their documents are such.
+    fn windows_from(&self, first: usize, is_such: impl Fn(&DocumentRow) -> bool) -> Range<usize> {
+        let all = first..self.table.windows.len();
+        first..first + all.take_while(|ordinal| is_such(self.table.document(*ordinal))).count()
+    }
+
+    fn write_file(&self, file: usize, windows: Range<usize>) -> Result<()> {
+        let mut output = Output::create(self.path(&self.corpus.files()[file])?)?;
+        match self.write_rows(file, windows.start, &mut output)? {
+            Ok(()) => output.finish().map(drop),
+            // A damaged file has no windows.
+            Err(_) if windows.is_empty() => Ok(()),
+            Err(reject) => Err(changed(reject)),
+        }
+    }
+
+    /// Writes a row for each document of a file, or gives the reason why it cannot be read.
+    fn write_rows(&self, file: usize, first: usize, output: &mut Output) -> Result<Result<(), Reject>> {
+        let mut documents = match self.corpus.read(file) {
+            Ok(documents) => documents,
+            Err(reject) => return Ok(Err(reject)),
+        };
+        let mut next = first;
         for raw in documents.by_ref() {
             self.cancel.check()?;
-            let raw = raw.map_err(changed)?;
-            let windows = (ordinal..self.table.windows.len()).take_while(|ordinal| {
-                let document = self.table.document(*ordinal);
-                document.file == file && document.line == raw.line
-            });
-            let windows = ordinal..ordinal + windows.count();
-            ordinal = windows.end;
-            let row = match self.corpus.record(file as usize, &raw) {
+            let raw = match raw {
+                Ok(raw) => raw,
+                Err(reject) => return Ok(Err(reject)),
+            };
+            let is_such = |document: &DocumentRow| document.file as usize == file && document.line == raw.line;
+            let windows = self.windows_from(next, is_such);
+            next = windows.end;
+            let row = match self.corpus.record(file, &raw) {
                 Ok(record) => self.row(Some(&record.id), self.spans(&record, windows)?),
                 // The rows of both files must be as many.
                 Err(reject) => self.row(reject.id.as_deref(), Default::default()),
             };
             _ = output.write(&row)?;
         }
-        _ = output.finish()?;
-        Ok(ordinal)
+        Ok(Ok(()))
     }
 
     /// Dependency strength and distribution uniformity of the windows of a document.
