@@ -791,9 +791,13 @@ typedef struct {
    */
   double seconds;
   /**
+   * Of the windows that have scores, those that the setting filter left out of the selection.
+   */
+  uint64_t windows_filtered;
+  /**
    * 0 until a later version gives it a meaning.
    */
-  uint64_t reserved[15];
+  uint64_t reserved[14];
 } longattn_summary;
 
 /**
@@ -1437,7 +1441,8 @@ longattn_status longattn_job_open(const longattn_scorer *scorer,
 
 /**
  * Does everything: scores what has no score yet, selects by the settings that the job was opened with, and writes the
- * results. `observer`, `cancel` and `summary` may be NULL; `summary` is set at the end.
+ * results. With the setting shard it only scores: longattn_results_select() selects from all shards. `observer`, `cancel`
+ * and `summary` may be NULL; `summary` is set at the end.
  *
  * The errors are those of longattn_job_score() and longattn_job_select(). Whatever they are, finished windows are kept, but
  * for two seconds of work at most: the job may be run again, or opened again with earlier_results at resume.
@@ -1467,9 +1472,9 @@ longattn_status longattn_job_score(longattn_job *job,
  * Selects, and writes selected.jsonl, scores.jsonl and the report; scores first what has no score yet, and of an
  * adaptive job what is in doubt. May be called again with other settings: nothing is scored twice.
  *
- * `config` gives the settings alpha, standardize, mixed_lengths, confidence, and one of ratio, count, token_budget and
- * threshold; NULL stands for those that the job was opened with. `observer`, `cancel` and `summary` may be NULL;
- * `summary` is set at the end.
+ * `config` gives the settings alpha, standardize, mixed_lengths, confidence, category_cuts, max_per_document, filter, explain
+ * (told as a notice), category_weights, and one of ratio, count, token_budget, total_token_budget and threshold; NULL stands
+ * for those that the job was opened with. `observer`, `cancel` and `summary` may be NULL; `summary` is set at the end.
  *
  * LONGATTN_STATUS_INVALID_SETTING where more than one cut is set, LONGATTN_STATUS_INVALID_RECORD where an input has changed
  * since it was scored, LONGATTN_STATUS_INVALID_ARGUMENT for windows that cannot be compared, and the errors of
@@ -1508,6 +1513,30 @@ longattn_status longattn_job_category_get(const longattn_job *job,
  * Frees a job, and lets others have its directory. Results and what was scored stay there. NULL is left alone.
  */
 void longattn_job_free(longattn_job *job);
+
+/**
+ * Selects from the results of one job that has ended, or of the jobs on all shards of one corpus (the setting shard), in any
+ * order, as if one job had scored them: no model is needed. `output` is the directory for what longattn_job_run() would have
+ * written into its own, with the same bytes; it is made where it is missing, and may hold an earlier selection. The inputs
+ * must be where they were.
+ *
+ * `config`, or the defaults for NULL, gives the settings of longattn_job_select(), output_format, output_shard_size,
+ * attributes and metrics. `observer`, `cancel` and `summary` may be NULL; `summary` is set at the end.
+ *
+ * LONGATTN_STATUS_INVALID_ARGUMENT, with all of them named, for shards that are missing, were given twice, did not end, or
+ * were scored with other settings, packages or inputs than the rest; where `output` holds something else; and for windows that
+ * cannot be compared. LONGATTN_STATUS_INVALID_SETTING where more than one cut is set, LONGATTN_STATUS_INVALID_RECORD where an
+ * input has changed since it was scored, LONGATTN_STATUS_IO, LONGATTN_STATUS_CANCELLED.
+ */
+longattn_status longattn_results_select(const longattn_path *directories,
+                                        size_t directory_count,
+                                        const char *output,
+                                        size_t output_length,
+                                        const longattn_config *config,
+                                        const longattn_observer *observer,
+                                        const longattn_cancel *cancel,
+                                        longattn_summary *summary,
+                                        longattn_error **error);
 
 /**
  * Opens a calibration on files and folders, or `-` for standard input, and on a directory for its results, which is made
