@@ -1441,7 +1441,8 @@ longattn_status longattn_job_open(const longattn_scorer *scorer,
 
 /**
  * Does everything: scores what has no score yet, selects by the settings that the job was opened with, and writes the
- * results. With the setting shard it only scores: longattn_results_select() selects from all shards. `observer`, `cancel` and `summary` may be NULL; `summary` is set at the end.
+ * results. With the setting shard it only scores: longattn_results_select() selects from all shards. `observer`, `cancel`
+ * and `summary` may be NULL; `summary` is set at the end.
  *
  * The errors are those of longattn_job_score() and longattn_job_select(). Whatever they are, finished windows are kept, but
  * for two seconds of work at most: the job may be run again, or opened again with earlier_results at resume.
@@ -1472,8 +1473,8 @@ longattn_status longattn_job_score(longattn_job *job,
  * adaptive job what is in doubt. May be called again with other settings: nothing is scored twice.
  *
  * `config` gives the settings alpha, standardize, mixed_lengths, confidence, category_cuts, max_per_document, filter, explain
- * (told as a notice), category_weights, and one of ratio, count, token_budget, total_token_budget and threshold; NULL stands for those that the job was opened with. `observer`, `cancel` and `summary` may be NULL;
- * `summary` is set at the end.
+ * (told as a notice), category_weights, and one of ratio, count, token_budget, total_token_budget and threshold; NULL stands
+ * for those that the job was opened with. `observer`, `cancel` and `summary` may be NULL; `summary` is set at the end.
  *
  * LONGATTN_STATUS_INVALID_SETTING where more than one cut is set, LONGATTN_STATUS_INVALID_RECORD where an input has changed
  * since it was scored, LONGATTN_STATUS_INVALID_ARGUMENT for windows that cannot be compared, and the errors of
