@@ -175,6 +175,27 @@ target/tables/.installed: requirements/check-tables.txt
 	    --requirement $<
 	touch $@
 
+report_missing = $(strip $(foreach tool,chromium node npm,$(if $(shell command -v $(tool)),,$(tool))))
+
+.PHONY: report
+test: report
+report: build $(onnxruntime) ## check the report in Chromium
+	@if [ -z "$(report_missing)" ]; then $(MAKE) --no-print-directory report-tests; \
+	elif [ "$${CI:-}" = true ]; then echo "report: missing: $(report_missing)" >&2; exit 1; \
+	else echo "report: SKIPPED, because of what is missing: $(report_missing)"; fi
+
+.PHONY: report-tests
+report-tests: target/browser/.installed
+	cp tests/browser/check_report.mjs target/browser/
+	node target/browser/check_report.mjs $(longattn) tests/data/tiny/query-key target/browser/results
+
+target/browser/.installed: tests/browser/package.json tests/browser/package-lock.json
+	rm -rf target/browser
+	mkdir -p target/browser
+	cp $^ target/browser/
+	cd target/browser && npm ci --ignore-scripts --no-audit --no-fund
+	touch $@
+
 # One more language's tests, where TOOL is there; without it they are skipped, but fail in CI:
 # $(eval $(call language,TARGET,TOOL,COMMAND))
 define language

@@ -21,7 +21,7 @@ fn windows(count: usize) -> Vec<WindowPoint> {
 
 fn example(words: &str) -> Example {
     let words = words.to_owned();
-    Example { id: words.clone(), source: words.clone(), text: words, window: WindowPoint::default() }
+    Example { id: words.clone(), source: words.clone(), text: words, ..Example::default() }
 }
 
 fn category(name: &str, count: usize, words: &str) -> CategoryReport {
@@ -43,6 +43,7 @@ fn report(words: &str, categories: Vec<CategoryReport>) -> Report {
         documents: DocumentCounts { windowed: 1000, too_short: 234, rejected: 5 },
         rejects_file: Some(words.to_owned()),
         categories,
+        windows: None,
         calls: 2,
         scored_tokens: 1_000_000,
         elapsed: Duration::from_secs(180),

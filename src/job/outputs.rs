@@ -110,6 +110,7 @@ impl Work<'_> {
             documents: DocumentCounts { windowed, too_short, rejected },
             rejects_file: (self.summary.rejects() > 0).then(|| REJECTS.to_owned()),
             categories: cutting.reports.clone(),
+            windows: Some(cutting.windows.clone()),
             calls: self.summary.calls,
             scored_tokens: self.summary.tokens_scored,
             elapsed: Duration::from_secs_f64(self.summary.seconds),

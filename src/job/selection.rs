@@ -16,13 +16,13 @@ use crate::cancel::Cancel;
 use crate::config::Config;
 use crate::corpus::{Corpus, Journal, Layout, Output, RawDocuments, Record, Reject};
 use crate::error::{Error, ErrorKind, Result};
-use crate::report::{CategoryReport, Example, WindowPoint};
+use crate::report::{CategoryReport, Example, WholeText, WindowPoint, Windows};
 use crate::select::{Filter, Method, Ranking, Sorted, Standing, document_of};
 
-/// Windows that are listed at either end of a category.
+/// Windows that are listed at either end of a category, and that the report shows on either side of the cut.
 const LISTED: usize = 3;
 
-/// Characters of the texts that the report shows.
+/// Characters of the excerpts that the report shows.
 const SHOWN: usize = 250;
 
 /// What became of a category.
@@ -53,13 +53,16 @@ pub struct Listed {
     pub distribution_uniformity: f64,
     /// `LDS`.
     pub long_distance_dependency_score: f64,
-    ordinal: usize,
 }
 
 /// A selection by ordinals.
 pub(super) struct Cutting {
     pub categories: Vec<CategorySelection>,
     pub reports: Vec<CategoryReport>,
+    /// What the report tries other cuts on.
+    pub windows: Windows,
+    /// Of each category, the ordinals of the windows that its report shows, in their order there.
+    shown: Vec<Vec<usize>>,
     /// The selected windows in the order of the corpus.
     selected: Vec<Standing>,
     /// Windows that the filter left out.
@@ -76,12 +79,17 @@ pub(super) fn cut(table: &Table, corpus: &Corpus, journals: &Journals, config: &
         Some(filter) => filter_by_columns(&mut sorted, filter, table, journals)?,
         None => 0,
     };
-    let (mut categories, mut reports, mut selected) = (Vec::new(), Vec::new(), Vec::new());
+    let (mut categories, mut reports, mut shown, mut selected) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
+    let mut windows = Windows::new(&method);
     for ranking in sorted.rankings(&method) {
         let ranking = ranking?;
-        let (category, report) = sum_up(table, corpus, &ranking);
+        let SummedUp { category, report, shown: shown_here } = sum_up(table, corpus, &ranking);
+        windows.add(ranking.category, ranking.windows.len(), |rank| {
+            (table.selector.candidate(ranking.windows[rank].ordinal).id.to_owned(), point(table, &ranking, rank))
+        });
         categories.push(category);
         reports.push(report);
+        shown.push(shown_here);
         selected.extend(ranking.selected().copied());
     }
     selected.sort_unstable_by_key(|standing: &Standing| standing.ordinal);
@@ -89,7 +97,7 @@ pub(super) fn cut(table: &Table, corpus: &Corpus, journals: &Journals, config: &
         Some(id) => Some(explain(&sorted, id, &method)?),
         None => None,
     };
-    Ok(Cutting { categories, reports, selected, filtered: filtered as u64, explanation })
+    Ok(Cutting { categories, reports, windows, shown, selected, filtered: filtered as u64, explanation })
 }
 
 /// Leaves out windows by columns that are in memory, or else in the journal.
@@ -120,48 +128,76 @@ pub(super) fn explain(sorted: &Sorted, id: &str, method: &Method) -> Result<Stri
     Ok(explanation.unwrap_or_else(|| format!("{id}: no such window takes part, or the filter leaves it out")))
 }
 
-fn sum_up(table: &Table, corpus: &Corpus, ranking: &Ranking) -> (CategorySelection, CategoryReport) {
+/// What is told of a category.
+struct SummedUp {
+    category: CategorySelection,
+    report: CategoryReport,
+    /// The ordinals of the report's examples.
+    shown: Vec<usize>,
+}
+
+fn point(table: &Table, ranking: &Ranking, rank: usize) -> WindowPoint {
+    let Standing { ordinal, long_distance_dependency_score } = ranking.windows[rank];
+    let candidate = table.selector.candidate(ordinal);
+    WindowPoint {
+        dependency_strength: candidate.dependency_strength,
+        distribution_uniformity: candidate.distribution_uniformity,
+        long_distance_dependency_score,
+        tokens: candidate.token_count,
+        selected: ranking.is_selected(rank),
+    }
+}
+
+fn sum_up(table: &Table, corpus: &Corpus, ranking: &Ranking) -> SummedUp {
     let Ranking { category, windows, .. } = ranking;
-    let point = |rank: usize| {
-        let Standing { ordinal, long_distance_dependency_score } = windows[rank];
-        let candidate = table.selector.candidate(ordinal);
-        WindowPoint {
-            dependency_strength: candidate.dependency_strength,
-            distribution_uniformity: candidate.distribution_uniformity,
-            long_distance_dependency_score,
-            tokens: candidate.token_count,
-            selected: ranking.is_selected(rank),
-        }
-    };
+    let point = |rank: usize| point(table, ranking, rank);
+    let id = |rank: usize| table.selector.candidate(windows[rank].ordinal).id.to_owned();
+    let source = |rank: usize| corpus.place(table.document(windows[rank].ordinal).spot()).to_string();
     let listed = |rank: usize| {
         let WindowPoint { dependency_strength, distribution_uniformity, long_distance_dependency_score, .. } =
             point(rank);
-        let ordinal = windows[rank].ordinal;
         Listed {
             rank: rank as u64 + 1,
-            id: table.selector.candidate(ordinal).id.to_owned(),
-            source: corpus.place(table.document(ordinal).spot()).to_string(),
+            id: id(rank),
+            source: source(rank),
             dependency_strength,
             distribution_uniformity,
             long_distance_dependency_score,
-            ordinal,
         }
     };
-    let example = |listed: &Listed| Example {
-        id: listed.id.clone(),
-        source: listed.source.clone(),
-        text: String::new(),
-        window: point(listed.rank as usize - 1),
+    let examples = |ranks: &[usize]| {
+        let example =
+            |rank: &usize| Example { id: id(*rank), source: source(*rank), window: point(*rank), ..Example::default() };
+        ranks.iter().map(example).collect::<Vec<_>>()
     };
-    let best = LISTED.min(windows.len());
-    let worst = windows.len() - LISTED.min(windows.len() - best);
-    let listed: Vec<_> = (0..best).chain(worst..windows.len()).map(listed).collect();
+    let first = LISTED.min(windows.len());
+    let last = windows.len() - LISTED.min(windows.len() - first);
+    let best: Vec<_> = (0..first).collect();
+    // The report shows the worst window first.
+    let worst: Vec<_> = (last..windows.len()).rev().collect();
+    let [above, below] = next_to_cut(ranking);
     let points: Vec<_> = (0..windows.len()).map(point).collect();
-    let (first, last) = listed.split_at(best);
-    let last = last.iter().rev().map(example).collect();
-    let report = CategoryReport::new((*category).to_owned(), &points, first.iter().map(example).collect(), last);
-    let (name, windows, selected) = ((*category).to_owned(), windows.len() as u64, ranking.count_selected() as u64);
-    (CategorySelection { name, windows, selected, listed }, report)
+    let mut report = CategoryReport::new((*category).to_owned(), &points, examples(&best), examples(&worst));
+    report.set_next_to_cut(examples(&above), examples(&below));
+    let shown = [&best, &worst, &above, &below].into_iter().flatten().map(|rank| windows[*rank].ordinal).collect();
+    let category = CategorySelection {
+        name: (*category).to_owned(),
+        windows: windows.len() as u64,
+        selected: ranking.count_selected() as u64,
+        listed: (0..first).chain(last..windows.len()).map(listed).collect(),
+    };
+    SummedUp { category, report, shown }
+}
+
+/// The ranks of the last windows that make the cut and of the first ones that do not, where there are both.
+fn next_to_cut(ranking: &Ranking) -> [Vec<usize>; 2] {
+    let end = ranking.end;
+    if end == 0 || end == ranking.windows.len() {
+        return Default::default();
+    }
+    let mut above: Vec<_> = (0..end).rev().filter(|rank| ranking.is_selected(*rank)).take(LISTED).collect();
+    above.reverse();
+    [above, (end..ranking.windows.len()).take(LISTED).collect()]
 }
 
 /// The journals that the scores of windows stand in, each with the ordinal of its first window, in their order.
@@ -212,9 +248,9 @@ impl Cutting {
     /// shows. [`ControlFlow::Break`] tells that whoever read standard output has gone.
     pub fn write(&mut self, texts: &Texts, path: &Path, layout: Layout) -> Result<ControlFlow<()>> {
         let mut output = Output::laid_out(path, layout)?;
-        let mut shown: HashMap<usize, String> = HashMap::new();
-        let listed = self.categories.iter().flat_map(|category| &category.listed);
-        shown.extend(listed.map(|listed| (listed.ordinal, String::new())));
+        let shown = self.shown.iter().flatten();
+        let mut shown: HashMap<usize, (String, WholeText)> = shown.map(|ordinal| (*ordinal, Default::default())).collect();
+        let most_bytes = WholeText::MOST_BYTES / shown.len().max(1);
         let mut wanted: Vec<(usize, Option<f64>)> = self
             .selected
             .iter()
@@ -237,7 +273,7 @@ impl Cutting {
                     let range = window.byte_start as usize..window.byte_end as usize;
                     let content = text.get(range).ok_or_else(|| changed_journal(&window.id))?;
                     if let Some(shown) = shown.get_mut(ordinal) {
-                        *shown = content.chars().take(SHOWN).collect();
+                        *shown = (content.chars().take(SHOWN).collect(), WholeText::of(content, most_bytes));
                     }
                     let Some(lds) = *score else { continue };
                     let selected = SelectedWindow { window: &window, lds, content, fields: &record.fields };
@@ -249,12 +285,8 @@ impl Cutting {
                 texts.observer.progress(&Progress { stage: Stage::Writing, done, total, ..Progress::default() });
             }
         }
-        for (category, report) in self.categories.iter().zip(&mut self.reports) {
-            // The report shows the worst window first.
-            let best = LISTED.min(category.listed.len());
-            let (best, worst) = category.listed.split_at(best);
-            let in_order = best.iter().chain(worst.iter().rev());
-            report.set_texts(in_order.map(|listed| shown.remove(&listed.ordinal).unwrap_or_default()));
+        for (ordinals, report) in self.shown.iter().zip(&mut self.reports) {
+            report.set_texts(ordinals.iter().map(|ordinal| shown.get(ordinal).cloned().unwrap_or_default()));
         }
         output.finish()
     }

@@ -7,6 +7,7 @@ use crate::report::points::Points;
 use crate::report::scale::Scale;
 use crate::report::statistics::{Counts, Spread, cut};
 use crate::report::text;
+use crate::report::whole_text::WholeText;
 
 /// Characters of a name.
 pub const NAME_LENGTH: usize = 80;
@@ -18,8 +19,8 @@ const MOST_EXAMPLES: usize = 5;
 /// Points that are kept of either kind.
 pub const MOST_POINTS_OF_A_KIND: usize = 500;
 
-/// What a report tells of windows that competed with each other. It takes some 20 KB at most, however many windows there are
-/// and however long their ids and texts.
+/// What a report tells of windows that competed with each other. It takes some 20 KB at most and its whole texts, however many
+/// windows there are and however long their ids.
 #[derive(Clone, Debug, Default)]
 pub struct CategoryReport {
     pub(super) name: String,
@@ -33,6 +34,10 @@ pub struct CategoryReport {
     pub(super) points: Points,
     pub(super) best: Vec<Example>,
     pub(super) worst: Vec<Example>,
+    /// The last windows that were taken, the nearest to the cut last.
+    pub(super) above_cut: Vec<Example>,
+    /// The first windows that were left, the nearest to the cut first.
+    pub(super) below_cut: Vec<Example>,
 }
 
 /// The spread of each of a window's numbers.
@@ -67,6 +72,8 @@ pub struct Example {
     pub source: String,
     /// The window's text or its beginning; the first 200 characters are kept.
     pub text: String,
+    /// The text that the page opens; by default none.
+    pub whole_text: WholeText,
     /// The window's numbers.
     pub window: WindowPoint,
 }
@@ -90,19 +97,36 @@ impl CategoryReport {
             points: Points::of(windows, MOST_POINTS_OF_A_KIND),
             best: shortened(best),
             worst: shortened(worst),
+            above_cut: Vec::new(),
+            below_cut: Vec::new(),
         }
     }
 
-    /// Gives the examples their texts: the best ones first, then the worst, each in their order.
-    pub fn set_texts(&mut self, texts: impl IntoIterator<Item = String>) {
-        for (example, text) in self.best.iter_mut().chain(&mut self.worst).zip(texts) {
-            example.text = text::clean(&text, EXCERPT_LENGTH);
+    /// Adds the windows next to the cut, at most five of either kind: the last ones that were taken and the first ones that
+    /// were left, each with the better first.
+    pub fn set_next_to_cut(&mut self, above: Vec<Example>, below: Vec<Example>) {
+        (self.above_cut, self.below_cut) = (shortened(above), shortened(below));
+    }
+
+    /// Gives the examples their texts, each with as much of the whole as has room: the best ones first, then the worst, those
+    /// above the cut and those below, each in their order.
+    pub fn set_texts(&mut self, texts: impl IntoIterator<Item = (String, WholeText)>) {
+        for (example, (excerpt, whole_text)) in self.examples_mut().zip(texts) {
+            (example.text, example.whole_text) = (text::clean(&excerpt, EXCERPT_LENGTH), whole_text);
         }
+    }
+
+    fn examples_mut(&mut self) -> impl Iterator<Item = &mut Example> {
+        [&mut self.best, &mut self.worst, &mut self.above_cut, &mut self.below_cut].into_iter().flatten()
+    }
+
+    /// All examples, some of them twice.
+    pub(super) fn examples(&self) -> impl Iterator<Item = &Example> {
+        [&self.best, &self.worst, &self.above_cut, &self.below_cut].into_iter().flatten()
     }
 
     pub(super) fn is_finite(&self) -> bool {
-        let mut examples = self.best.iter().chain(&self.worst);
-        self.spreads.is_none_or(|spreads| spreads.are_finite()) && examples.all(|example| example.window.is_finite())
+        self.spreads.is_none_or(|spreads| spreads.are_finite()) && self.examples().all(|example| example.window.is_finite())
     }
 }
 
@@ -126,6 +150,7 @@ impl Example {
             id: text::clean(&self.id, PLACE_LENGTH),
             source: text::clean(&self.source, PLACE_LENGTH),
             text: text::clean(&self.text, EXCERPT_LENGTH),
+            whole_text: self.whole_text.clone(),
             window: self.window,
         }
     }

@@ -1,4 +1,5 @@
-//! What a run found, as one HTML page that needs nothing else: no network, no scripts, no other files.
+//! What a run found, as one HTML page that needs nothing else: no network, no other files. Its own scripts, which the page's
+//! policy names by their digests, try other cuts; without scripts all else is there.
 
 mod bars;
 mod calibration;
@@ -9,6 +10,8 @@ mod points;
 mod scale;
 mod statistics;
 mod text;
+mod whole_text;
+mod windows;
 
 use std::time::Duration;
 
@@ -18,6 +21,8 @@ use crate::calibrate::Calibration;
 use crate::error::{Error, ErrorKind, Result};
 
 pub use category::{CategoryReport, Example, WindowPoint};
+pub use whole_text::WholeText;
+pub use windows::Windows;
 
 /// All that the page tells of one job. Sums and counts are taken from the windows, so they always balance.
 #[derive(Clone, Debug, Default)]
@@ -37,6 +42,8 @@ pub struct Report {
     /// The categories in the order to show them. Where they are many, those with the most windows come first and have charts and
     /// examples; the next ones have a line each, and the last ones one line together.
     pub categories: Vec<CategoryReport>,
+    /// The windows to try other cuts on in the page; none for a page without.
+    pub windows: Option<Windows>,
     /// How many calls the job took: 1, and one more each time that it was resumed.
     pub calls: u64,
     /// Tokens that all calls together put through the model.
@@ -140,6 +147,7 @@ mod tests {
             source: "books.jsonl, line 7".to_owned(),
             text: "It was a dark and stormy night. ".repeat(20),
             window: window(place, of),
+            ..Example::default()
         };
         let (best, worst) = (example("best-window", of - 1), example("worst-window", 0));
         CategoryReport::new(name.to_owned(), &windows(of), vec![best], vec![worst])
@@ -159,6 +167,7 @@ mod tests {
             documents: DocumentCounts { windowed: 1000, too_short: 234, rejected: 5 },
             rejects_file: Some("rejects.jsonl".to_owned()),
             categories: vec![category("books", 100), category("code", 40)],
+            windows: None,
             calls: 1,
             scored_tokens: 1_000_000,
             elapsed: Duration::from_secs(100),
@@ -270,6 +279,7 @@ mod tests {
             source: hostile.to_owned(),
             text: hostile.to_owned(),
             window: window(0, 8),
+            ..Example::default()
         };
         let hurt = CategoryReport::new(hostile.to_owned(), &windows(8), vec![example.clone()], vec![example]);
         let report = Report {

@@ -1,21 +1,29 @@
 //! What the page's template fills in.
 
+use std::collections::HashSet;
 use askama::Template;
+use serde::Serialize;
+use sha2::{Digest, Sha256};
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::report::category::{MOST_POINTS_OF_A_KIND, NAME_LENGTH, PLACE_LENGTH, Spreads, in_order_to_show};
 use crate::report::chart::{self, Description};
 use crate::report::points::Points;
 use crate::report::statistics::{Counts, Spread};
-use crate::report::{CategoryReport, Example, Report, text};
+use crate::report::windows::{MOST_CATEGORIES, Packed, encode};
+use crate::report::{CategoryReport, Example, Report, WholeText, text};
 
 /// Categories with charts and examples.
-const DETAILED: usize = 30;
+const DETAILED: usize = MOST_CATEGORIES;
 /// Categories with a line of their own.
 const LISTED: usize = 1000;
 const SETTING_LENGTH: usize = 400;
 /// Points in all scatter charts together; each takes some hundred bytes.
-const MOST_POINTS: usize = 12_000;
+const MOST_POINTS: usize = 6_000;
+
+const CHARTS: &str = include_str!("../../templates/uplot/uPlot.iife.min.js");
+const CHARTS_STYLE: &str = include_str!("../../templates/uplot/uPlot.min.css");
+const SCRIPT: &str = include_str!("../../templates/report.js");
 
 #[derive(Template)]
 #[template(path = "report.html")]
@@ -32,6 +40,35 @@ struct Page {
     total: Counts,
     sections: Vec<Section>,
     settings: Vec<[String; 2]>,
+    interaction: Option<Interaction>,
+}
+
+/// What the page's scripts work with.
+struct Interaction {
+    policy: String,
+    style: &'static str,
+    scripts: [&'static str; 2],
+    data: String,
+}
+
+#[derive(Serialize)]
+struct Data<'a> {
+    title: String,
+    /// Categories that the windows are not of.
+    other_categories: usize,
+    windows: Packed,
+    texts: Vec<PackedText<'a>>,
+}
+
+/// A text that the page opens.
+#[derive(Serialize)]
+struct PackedText<'a> {
+    category: &'a str,
+    id: &'a str,
+    source: &'a str,
+    shown: usize,
+    characters: usize,
+    text: String,
 }
 
 /// A number of things and what became of them.
@@ -109,8 +146,51 @@ pub fn render(report: &Report) -> Result<String> {
         total,
         sections: sections.map(|(place, category)| section(place + 1, category, most_points)).collect::<Result<_>>()?,
         settings: settings.map(|(key, value)| [key, value].map(|text| text::clean(text, SETTING_LENGTH))).collect(),
+        interaction: report.windows.as_ref().map(|windows| interaction(report, windows.packed(), detailed)),
     };
     page.render().map_err(|cause| Error::new(ErrorKind::Internal, format!("cannot write the report: {cause}")))
+}
+
+fn interaction(report: &Report, windows: Packed, detailed: &[&CategoryReport]) -> Interaction {
+    let data = Data {
+        title: text::name(&report.title, NAME_LENGTH),
+        other_categories: report.categories.len() - detailed.len(),
+        windows,
+        texts: texts(detailed),
+    };
+    let scripts = [CHARTS, SCRIPT];
+    Interaction {
+        policy: scripts.map(|script| format!("'sha256-{}'", encode(&Sha256::digest(script)))).join(" "),
+        style: CHARTS_STYLE,
+        scripts,
+        // So that no text ends the element that it is in.
+        data: serde_json::to_string(&data).expect("text and finite numbers have a form in JSON").replace('<', r"\u003c"),
+    }
+}
+
+/// The texts of all examples, each once, as long as they have room.
+fn texts<'a>(categories: &[&'a CategoryReport]) -> Vec<PackedText<'a>> {
+    let mut room = WholeText::MOST_BYTES;
+    let mut texts = Vec::new();
+    for category in categories {
+        let mut seen = HashSet::new();
+        for example in category.examples().filter(|example| example.whole_text.shown > 0) {
+            let WholeText { compressed, shown, characters } = &example.whole_text;
+            if compressed.len() > room || !seen.insert(&example.id) {
+                continue;
+            }
+            room -= compressed.len();
+            texts.push(PackedText {
+                category: &category.name,
+                id: &example.id,
+                source: &example.source,
+                shown: *shown,
+                characters: *characters,
+                text: encode(compressed),
+            });
+        }
+    }
+    texts
 }
 
 fn found(total: &Counts) -> String {
@@ -289,7 +369,12 @@ fn thinning(counts: &Counts, points: &Points) -> Option<String> {
 }
 
 fn example_groups(category: &CategoryReport) -> Vec<ExampleGroup> {
-    let groups = [("Highest scores", &category.best), ("Lowest scores", &category.worst)];
+    let groups = [
+        ("Highest scores", &category.best),
+        ("Just above the cut", &category.above_cut),
+        ("Just below the cut", &category.below_cut),
+        ("Lowest scores", &category.worst),
+    ];
     let filled = groups.into_iter().filter(|(_, examples)| !examples.is_empty());
     filled.map(|(name, examples)| ExampleGroup { name, cards: examples.iter().map(card).collect() }).collect()
 }
