@@ -249,7 +249,8 @@ impl Cutting {
     pub fn write(&mut self, texts: &Texts, path: &Path, layout: Layout) -> Result<ControlFlow<()>> {
         let mut output = Output::laid_out(path, layout)?;
         let shown = self.shown.iter().flatten();
-        let mut shown: HashMap<usize, (String, WholeText)> = shown.map(|ordinal| (*ordinal, Default::default())).collect();
+        let mut shown: HashMap<usize, (String, WholeText)> =
+            shown.map(|ordinal| (*ordinal, Default::default())).collect();
         let most_bytes = WholeText::MOST_BYTES / shown.len().max(1);
         let mut wanted: Vec<(usize, Option<f64>)> = self
             .selected

@@ -126,7 +126,8 @@ impl CategoryReport {
     }
 
     pub(super) fn is_finite(&self) -> bool {
-        self.spreads.is_none_or(|spreads| spreads.are_finite()) && self.examples().all(|example| example.window.is_finite())
+        self.spreads.is_none_or(|spreads| spreads.are_finite())
+            && self.examples().all(|example| example.window.is_finite())
     }
 }
 

@@ -120,6 +120,7 @@ impl DocumentCounts {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::select::{Cut, Method, Standardize};
 
     fn window(place: usize, of: usize) -> WindowPoint {
         let share = place as f64 / of as f64;
@@ -176,6 +177,40 @@ mod tests {
 
     fn one(category: CategoryReport) -> Report {
         Report { categories: vec![category], ..report() }
+    }
+
+    /// The windows of categories of these numbers, with names, ids and texts of these words.
+    fn with_windows(words: &str, counts: &[usize]) -> Report {
+        let mut explored = Windows::new(&Method::new(Standardize::ZScore, 0.5, Cut::Ratio(0.25)));
+        let categories = counts.iter().map(|&of| {
+            explored.add(words, of, |place| (format!("{words}{place}"), window(of - 1 - place, of)));
+            let whole_text = WholeText::of(&words.repeat(100), 10_000);
+            let example = Example { id: words.to_owned(), text: words.to_owned(), whole_text, ..Example::default() };
+            CategoryReport::new(words.to_owned(), &windows(of), vec![example], Vec::new())
+        });
+        let categories = categories.collect();
+        Report { categories, windows: Some(explored), ..report() }
+    }
+
+    #[test]
+    fn windows_to_try_other_cuts_on_are_inert_and_scripts_are_those_of_the_policy() {
+        let page = with_windows("</script><script>hurt()</script><!--<b onclick='hurt()'>", &[9, 5]).render().unwrap();
+        assert_eq!(page.matches("<script").count(), 3);
+        assert_eq!(page.matches("</script").count(), 3);
+        assert!(!page.contains("<b ") && !page.contains("<!--"));
+        let policy = page.split_once("script-src ").unwrap().1.split_once('"').unwrap().0;
+        for script in page.split("<script>").skip(1).map(|rest| rest.split_once("</script>").unwrap().0) {
+            let digest = windows::encode(&<sha2::Sha256 as sha2::Digest>::digest(script));
+            assert!(policy.contains(&format!("'sha256-{digest}'")));
+        }
+        assert!(!policy.contains("unsafe"));
+    }
+
+    #[test]
+    fn a_page_with_all_windows_that_have_room_is_small() {
+        let page = with_windows(&"\"<𝕏".repeat(60), &vec![2000; 40]).render().unwrap();
+        assert!(page.len() < 5_000_000, "{}", page.len());
+        assert!(page.contains("other_categories\":10"));
     }
 
     /// Names of the elements that are open at the end, or the first end tag that closes the wrong one.

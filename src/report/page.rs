@@ -1,9 +1,9 @@
 //! What the page's template fills in.
 
-use std::collections::HashSet;
 use askama::Template;
 use serde::Serialize;
 use sha2::{Digest, Sha256};
+use std::collections::HashSet;
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::report::category::{MOST_POINTS_OF_A_KIND, NAME_LENGTH, PLACE_LENGTH, Spreads, in_order_to_show};
@@ -164,7 +164,9 @@ fn interaction(report: &Report, windows: Packed, detailed: &[&CategoryReport]) -
         style: CHARTS_STYLE,
         scripts,
         // So that no text ends the element that it is in.
-        data: serde_json::to_string(&data).expect("text and finite numbers have a form in JSON").replace('<', r"\u003c"),
+        data: serde_json::to_string(&data)
+            .expect("text and finite numbers have a form in JSON")
+            .replace('<', r"\u003c"),
     }
 }
 

@@ -10,8 +10,8 @@ use serde::Serialize;
 use crate::choice::Choice;
 use crate::report::WindowPoint;
 use crate::report::category::NAME_LENGTH;
-use crate::report::whole_text::compress;
 use crate::report::text;
+use crate::report::whole_text::compress;
 use crate::select::{Method, Standardize, document_of};
 
 /// Windows that a page holds; of more it holds a sample.
@@ -158,7 +158,10 @@ mod tests {
         let mut windows = Windows::new(&Method::new(Standardize::ZScore, 0.5, Cut::Ratio(0.25)));
         for (number, count) in counts.iter().enumerate() {
             let window = |place: usize| {
-                (format!("{number}-{place}"), WindowPoint { dependency_strength: place as f64, ..WindowPoint::default() })
+                (
+                    format!("{number}-{place}"),
+                    WindowPoint { dependency_strength: place as f64, ..WindowPoint::default() },
+                )
             };
             windows.add(&number.to_string(), *count, window);
         }
@@ -196,7 +199,9 @@ mod tests {
     fn ids_that_take_too_much_room_are_left_out() {
         assert!(windows(&[1000]).packed().ids.is_some());
         let mut long = windows(&[]);
-        let noise = |place: usize| (0..30_u64).map(|n| format!("{:x}", (place as u64 + 7 * n).wrapping_mul(0x9e37_79b9_7f4a_7c15))).collect();
+        let noise = |place: usize| {
+            (0..30_u64).map(|n| format!("{:x}", (place as u64 + 7 * n).wrapping_mul(0x9e37_79b9_7f4a_7c15))).collect()
+        };
         long.add("long", 20_000, |place| (noise(place), WindowPoint::default()));
         assert!(long.packed().ids.is_none());
     }
