@@ -165,13 +165,14 @@ target/python/.installed: requirements/check-onnx.txt
 .PHONY: tables
 test: tables
 tables: build target/tables/.installed ## check tables with DuckDB, Polars, Spark and datasets
-	PYTHONPATH=target/tables python3 tests/python/check_tables.py $(longattn) tests/data/tiny/query-key
+	target/tables/bin/python tests/python/check_tables.py $(longattn) tests/data/tiny/query-key
 
-# PySpark has no wheel.
+# In an environment of its own, outside of which datasets cannot tell packages from its user's code. PySpark has no wheel.
 target/tables/.installed: requirements/check-tables.txt
-	@$(need_pip)
+	@$(call need,python3 -m venv --help,Python's venv is missing. On Debian: apt-get install python3-venv)
 	rm -rf target/tables
-	python3 -m pip install --disable-pip-version-check --only-binary=:all: --no-binary=pyspark --require-hashes --target target/tables \
+	python3 -m venv target/tables
+	target/tables/bin/python -m pip install --disable-pip-version-check --only-binary=:all: --no-binary=pyspark --require-hashes \
 	    --requirement $<
 	touch $@
 

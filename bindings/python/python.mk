@@ -62,7 +62,8 @@ define check_wheel
 $(venv)/bin/auditwheel show $(wheel_file) > $(wheel_folder)/audit.log
 grep -q '"manylinux_2_28_x86_64"' $(wheel_folder)/audit.log || { cat $(wheel_folder)/audit.log; exit 1; }
 $(venv)/bin/twine check --strict $(wheel_file)
-[ $$(stat -c %s $(wheel_file)) -lt 15000000 ] || { echo "the wheel is larger than 15 MB" >&2; exit 1; }
+# Parquet and Arrow take a third of it, in the library and in the command.
+[ $$(stat -c %s $(wheel_file)) -lt 22000000 ] || { echo "the wheel is larger than 22 MB" >&2; exit 1; }
 @ls -l $(wheel_file)
 endef
 

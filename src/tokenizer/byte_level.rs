@@ -5,10 +5,9 @@
 //! text one after the other, so that their lengths tell where they begin.
 
 use std::ops::Range;
-use std::panic::{RefUnwindSafe, UnwindSafe};
+use std::sync::Mutex;
 
 use aho_corasick::AhoCorasick;
-use regex_automata::util::pool::Pool;
 use tokenizers::models::ModelWrapper;
 use tokenizers::models::bpe::BPE;
 use tokenizers::normalizers::NormalizerWrapper;
@@ -30,10 +29,9 @@ pub(super) struct ByteLevelEncoder {
     /// What is known of each token, by its id.
     pieces: Vec<Piece>,
     trim: Option<Trim>,
-    caches: Pool<ThreadCache, NewCache>,
+    /// Of threads that need none at the moment.
+    caches: Mutex<Vec<ThreadCache>>,
 }
-
-type NewCache = Box<dyn Fn() -> ThreadCache + Send + Sync + UnwindSafe + RefUnwindSafe>;
 
 struct ThreadCache {
     words: SplitCache,
@@ -79,15 +77,7 @@ impl ByteLevelEncoder {
             added_tokens: AhoCorasick::new(added).ok()?,
             pieces: pieces(model),
             trim: trim(tokenizer.get_post_processor())?,
-            caches: Pool::new(Box::new({
-                let splitter = splitter.clone();
-                move || ThreadCache {
-                    words: splitter.cache(),
-                    tokens: RecentWords::new(),
-                    merges: MergeBuffers::default(),
-                    ids: Vec::new(),
-                }
-            })),
+            caches: Mutex::default(),
             splitter,
             merges: Merges::of(model, &letters())?,
         };
@@ -112,8 +102,20 @@ impl ByteLevelEncoder {
         if !self.merges.know(part) {
             return super::library_tokens(tokenizer, part, offset);
         }
+        let mut cache = self.take_cache();
+        let tokens = self.tokens_of_bytes(tokenizer, part, offset, &mut cache);
+        self.give_back(cache);
+        tokens
+    }
+
+    fn tokens_of_bytes(
+        &self,
+        tokenizer: &tokenizers::Tokenizer,
+        part: &str,
+        offset: usize,
+        cache: &mut ThreadCache,
+    ) -> Result<Vec<Token>> {
         let mut tokens = Vec::with_capacity(part.len() / 3);
-        let cache = &mut *self.caches.get();
         if !self.added_tokens.is_match(part) {
             self.add_tokens(part, 0..part.len(), cache, &mut tokens)?;
         } else {
@@ -137,6 +139,23 @@ impl ByteLevelEncoder {
             first.start = offset;
         }
         Ok(tokens)
+    }
+
+    /// A cache that another thread has given back, or else a new one. Nobody waits for it.
+    fn take_cache(&self) -> ThreadCache {
+        let given_back = self.caches.try_lock().ok().and_then(|mut caches| caches.pop());
+        given_back.unwrap_or_else(|| ThreadCache {
+            words: self.splitter.cache(),
+            tokens: RecentWords::new(),
+            merges: MergeBuffers::default(),
+            ids: Vec::new(),
+        })
+    }
+
+    fn give_back(&self, cache: ThreadCache) {
+        if let Ok(mut caches) = self.caches.try_lock() {
+            caches.push(cache);
+        }
     }
 
     /// Adds the tokens of a range of a part without added tokens.

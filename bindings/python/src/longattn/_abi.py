@@ -278,6 +278,7 @@ class longattn_summary(Structure):
     rows_of_exact_scores: int
     calls: int
     seconds: float
+    windows_filtered: int
     reserved: Any
     _fields_ = [
         ("documents_windowed", c_uint64),
@@ -297,7 +298,8 @@ class longattn_summary(Structure):
         ("rows_of_exact_scores", c_uint64),
         ("calls", c_uint64),
         ("seconds", c_double),
-        ("reserved", c_uint64 * 15),
+        ("windows_filtered", c_uint64),
+        ("reserved", c_uint64 * 14),
     ]
 
 
@@ -387,6 +389,7 @@ FUNCTIONS: dict[str, tuple[Any, list[Any]]] = {
     "longattn_job_category_count": (c_size_t, [c_void_p]),
     "longattn_job_category_get": (c_int32, [c_void_p, c_size_t, c_void_p, c_void_p]),
     "longattn_job_free": (None, [c_void_p]),
+    "longattn_results_select": (c_int32, [c_void_p, c_size_t, c_char_p, c_size_t, c_void_p, c_void_p, c_void_p, c_void_p, c_void_p]),
     "longattn_calibration_open": (c_int32, [c_void_p, c_void_p, c_size_t, c_char_p, c_size_t, c_void_p, c_void_p, c_void_p]),
     "longattn_calibration_run": (c_int32, [c_void_p, c_void_p, c_void_p, c_void_p, c_void_p]),
     "longattn_calibration_free": (None, [c_void_p]),

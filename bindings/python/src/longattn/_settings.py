@@ -40,6 +40,23 @@ class Settings(TypedDict, total=False):
     token_budget: Union[int, str]
     """Tokens to select from each category: the best windows that fit. Valid: auto, or a whole number from 0; auto unless
     set."""
+    total_token_budget: Union[int, str]
+    """Tokens to select from all categories together, shared out by category_weights; what one is too small for goes to the
+    others. Valid: auto, or a whole number from 0; auto unless set."""
+    category_weights: Union[float, str]
+    """Weights of categories in total_token_budget; 1 for those that are not named. Valid: none, or CATEGORY=VALUE with commas
+    between them, the value a number from 0; none unless set."""
+    category_cuts: str
+    """Cuts of categories that have one of their own, such as code=ratio:0.1,books=count:500. Valid: none, or CATEGORY=VALUE
+    with commas between them, the value ratio:R, count:N, token_budget:T or threshold:S; none unless set."""
+    max_per_document: Union[int, str]
+    """Windows of one document that may be selected, the best ones; auto is any number. Valid: auto, or a whole number from 1;
+    auto unless set."""
+    filter: str
+    """Windows that take part at all: conditions on any column of scores; auto is all windows. Valid: auto, or COLUMN between A
+    and B, or COLUMN >= A, with >=, <=, >, < or ==, and several joined by and; auto unless set."""
+    explain: str
+    """The id of a window of which it is told why it was selected or not. Valid: auto, or a name; auto unless set."""
     threshold: Union[float, str]
     """Select every window whose long-distance dependency score is at least this. Valid: auto, or a finite number; auto unless
     set."""
@@ -58,24 +75,47 @@ class Settings(TypedDict, total=False):
     """Whether records are scored with their information gain too, by all layers of a package exported with --gain. Valid:
     true, false; false unless set."""
     keep_fields: bool
-    """Whether scores of records carry the text and the other fields of each along. Valid: true, false; false unless set."""
+    """Whether scores of records carry the text and the other fields of each along, and selected windows those of their
+    documents, in fields. Valid: true, false; false unless set."""
     text_field: str
-    """Field with the text of a document; auto is text, or else content. Valid: auto, or a name; auto unless set."""
+    """Field with the text of a document, or the path to it, as in metadata.text; auto is text, or else content. Valid: auto,
+    or a name; auto unless set."""
     id_field: str
     """Field with the id of a document; auto is id, or else the file's name and line. Valid: auto, or a name; auto unless
     set."""
     category_field: str
     """Field with the category of a document; auto is category, or else the name of the file or folder. Valid: auto, or a name;
     auto unless set."""
+    category: str
+    """Category of documents whose records name none, for inputs that are shards of one; auto is the name of the input file or
+    folder. Valid: auto, or a name; auto unless set."""
+    shard: str
+    """One share of the corpus, for a job that many machines do; auto is all of it. Valid: auto, or I/N, the I-th of N shares
+    counted from 1; auto unless set."""
+    ids_from_place: bool
+    """Whether ids are made of the file's name and line, whatever records say: where each file counts from 0. Valid: true,
+    false; false unless set."""
     document_limit: Union[int, str]
     """Longest line or text that is read as a document; longer ones are rejected. Valid: a number of bytes, such as 600MB or
     8GiB; 1GiB unless set."""
+    output_format: str
+    """Format of what is written; auto is what the name of the output says, and jsonl in a result directory and on a stream.
+    Valid: auto, or jsonl, jsonl.gz, jsonl.zst, jsonl.bz2, jsonl.xz, jsonl.lz4, parquet; auto unless set."""
+    output_shard_size: Union[int, str]
+    """Bytes of rows, counted as JSON lines before compression, behind which another file of an output begins; auto is one
+    file. Valid: auto, or a number of bytes, such as 600MB or 8GiB; auto unless set."""
+    attributes: str
+    """A name under which scores are also written as attributes of the documents, as the Dolma tools lay them out; auto is not.
+    Valid: auto, or a name; auto unless set."""
     on_error: Literal['reject', 'fail']
     """What a job does about a record, file or window that cannot be used: reject it and go on, or fail. Valid: reject, fail;
     reject unless set."""
     earlier_results: Literal['refuse', 'resume', 'overwrite']
     """What a job does about results that are in its directory already: refuse, resume or overwrite. Valid: refuse, resume,
     overwrite; refuse unless set."""
+    metrics: Union[str, PathLike[str]]
+    """A file for metrics in the text format of Prometheus, replaced every ten seconds and at the end. Valid: auto, or a path;
+    auto unless set."""
     truth: Literal['spliced', 'gain']
     """What a calibration compares scores with: spliced windows, or the information gain of real ones. Valid: spliced, gain;
     spliced unless set."""
@@ -97,8 +137,11 @@ class Settings(TypedDict, total=False):
     threads: Union[int, str]
     """Threads to compute on; auto is one for each core. Valid: auto, or a whole number from 1; auto unless set."""
     memory_limit: Union[int, str]
-    """Memory that attention maps, or whole queries and keys of deeper layers, may take. Valid: a number of bytes, such as
-    600MB or 8GiB; 8GiB unless set."""
+    """Memory that attention maps, whole queries and keys of deeper layers, or the tokens of one document, may take. Valid: a
+    number of bytes, such as 600MB or 8GiB; 8GiB unless set."""
+    weights_in_memory: bool
+    """Whether weights are read into memory as a package is opened. Else they stay in their files, which the processes of a
+    machine share and nobody may change meanwhile. Valid: true, false; false unless set."""
     onnxruntime: Union[str, PathLike[str]]
     """ONNX Runtime's shared library; auto looks in the usual places. Valid: auto, or a path; auto unless set."""
     execution_provider: Union[str, PathLike[str]]
