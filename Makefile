@@ -176,14 +176,15 @@ target/tables/.installed: requirements/check-tables.txt
 	    --requirement $<
 	touch $@
 
-report_missing = $(strip $(foreach tool,chromium node npm,$(if $(shell command -v $(tool)),,$(tool))))
-
 .PHONY: report
 test: report
 report: build $(onnxruntime) ## check the report in Chromium
-	@if [ -z "$(report_missing)" ]; then $(MAKE) --no-print-directory report-tests; \
-	elif [ "$${CI:-}" = true ]; then echo "report: missing: $(report_missing)" >&2; exit 1; \
-	else echo "report: SKIPPED, because of what is missing: $(report_missing)"; fi
+	@if [ "$${CI:-}" = true ] && ! command -v chromium >/dev/null; then \
+	    apt-get -qq update && apt-get -qq install --yes --no-install-recommends chromium; fi
+	@missing=; for tool in chromium node npm; do command -v $$tool >/dev/null || missing="$$missing $$tool"; done; \
+	if [ -z "$$missing" ]; then $(MAKE) --no-print-directory report-tests; \
+	elif [ "$${CI:-}" = true ]; then echo "report: missing:$$missing" >&2; exit 1; \
+	else echo "report: SKIPPED, because of what is missing:$$missing"; fi
 
 .PHONY: report-tests
 report-tests: target/browser/.installed
