@@ -49,7 +49,6 @@ class ScoreWindows(PipelineStep):
         model: Scorer | str | os.PathLike[str],
         scores: Any,
         *,
-        category: str = "documents",
         devices: int | None = None,
         batch_size: int = 16,
         **settings: Unpack[Settings],
@@ -57,7 +56,7 @@ class ScoreWindows(PipelineStep):
         super().__init__()
         self._package = Package(model, settings)
         self._scores = get_datafolder(scores)
-        self._category = category
+        self._category = settings.get("category", "documents")
         self._devices = devices
         self._batch_size = batch_size
 

@@ -52,11 +52,9 @@ class Windows(_Mapper):
     of windows.
     """
 
-    def __init__(
-        self, model: Scorer | str | os.PathLike[str], *, category: str = "documents", **settings: Unpack[Settings]
-    ) -> None:
+    def __init__(self, model: Scorer | str | os.PathLike[str], **settings: Unpack[Settings]) -> None:
         super().__init__(model, **settings)
-        self._category = category
+        self._category = settings.get("category", "documents")
 
     def __call__(self, batch: Mapping[str, Sequence[Any]]) -> Columns:
         columns = dict(batch) if isinstance(batch, dict) else {name: batch[name] for name in batch}

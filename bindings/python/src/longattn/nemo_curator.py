@@ -39,13 +39,12 @@ class ScoreStage(ProcessingStage[DocumentBatch, DocumentBatch]):
         self,
         model: str | os.PathLike[str],
         *,
-        category: str = "documents",
         cpus: float = 1.0,
         gpus: float = 0.0,
         **settings: Unpack[Settings],
     ) -> None:
         self._package = Package(model, settings)
-        self._category = category
+        self._category = settings.get("category", "documents")
         self.resources = Resources(cpus=cpus, gpus=gpus)
 
     def inputs(self) -> tuple[list[str], list[str]]:

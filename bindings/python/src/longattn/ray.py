@@ -28,9 +28,9 @@ class ScoreDocuments:
     category_field name others, and `category` is that of documents that name none. What cannot be used has a `reason`.
     """
 
-    def __init__(self, model: str | os.PathLike[str], *, category: str = "documents", **settings: Unpack[Settings]) -> None:
+    def __init__(self, model: str | os.PathLike[str], **settings: Unpack[Settings]) -> None:
         self._package = Package(model, settings)
-        self._category = category
+        self._category = settings.get("category", "documents")
         self._package.scorer()
 
     def __call__(self, table: Any) -> Any:
@@ -41,7 +41,6 @@ def score(
     dataset: Any,
     model: str | os.PathLike[str],
     *,
-    category: str = "documents",
     batch_size: int = 16,
     actors: int = 1,
     num_cpus: float | None = None,
@@ -55,7 +54,7 @@ def score(
     return dataset.map_batches(
         ScoreDocuments,
         fn_constructor_args=(os.fspath(model),),
-        fn_constructor_kwargs={"category": category, **settings},
+        fn_constructor_kwargs=dict(settings),
         batch_format="pyarrow",
         batch_size=batch_size,
         compute=ActorPoolStrategy(size=actors),

@@ -29,7 +29,6 @@ def score(
     documents: Any,
     model: str | os.PathLike[str],
     *,
-    category: str = "documents",
     batch_size: int = 16,
     **settings: Unpack[Settings],
 ) -> Any:
@@ -40,6 +39,7 @@ def score(
     category_field name others, and `category` is that of documents that name none. What cannot be used has a `reason`.
     """
     package = Package(model, settings)
+    category = settings.get("category", "documents")
 
     def work(batches: Iterator[Any]) -> Iterator[Any]:
         import pyarrow as pa
