@@ -14,6 +14,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::model::{BuiltIn, ExecutionProvider, ProviderOptions};
 use crate::score::VarianceDomain;
 use crate::select::{Cut, Filter, MOST_CONFIDENCE, Method, MixedLengths, Standardize};
+use crate::tokenizer::MEMORY_LIMIT;
 
 /// The share of each category's windows that is selected where no cut is set.
 pub const DEFAULT_RATIO: f64 = 0.25;
@@ -540,7 +541,7 @@ settings! {
     /// Threads to compute on; auto is one for each core.
     threads: Option<NonZeroUsize> = None, "THREADS";
     /// Memory that attention maps, whole queries and keys of deeper layers, or the tokens of one document, may take.
-    memory_limit: ByteSize = ByteSize::gib(8), "BYTES";
+    memory_limit: ByteSize = MEMORY_LIMIT, "BYTES";
     /// Whether weights are read into memory as a package is opened. Else they stay in their files, which the processes of a machine share and nobody may change meanwhile.
     weights_in_memory: bool = false, "CHOICE";
     /// ONNX Runtime's shared library; auto looks in the usual places.

@@ -19,7 +19,6 @@ use bytesize::ByteSize;
 use pieces::Token;
 
 use crate::cancel::Cancel;
-use crate::config::Config;
 use crate::error::{Error, ErrorKind, Result};
 
 /// The tokens of a text, without special tokens.
@@ -57,6 +56,9 @@ impl Tokens {
     }
 }
 
+/// What the setting `memory_limit` is unless it is set.
+pub(crate) const MEMORY_LIMIT: ByteSize = ByteSize::gib(8);
+
 /// A `tokenizer.json` of the `tokenizers` library.
 pub struct Tokenizer {
     tokenizer: tokenizers::Tokenizer,
@@ -88,7 +90,7 @@ impl Tokenizer {
         tokenizer.with_model(model);
         let (prefix, suffix) = frame_of(&tokenizer)?;
         let encoder = ByteLevelEncoder::of(&tokenizer);
-        Ok(Self { tokenizer, encoder, prefix, suffix, memory_limit: Config::default().memory_limit })
+        Ok(Self { tokenizer, encoder, prefix, suffix, memory_limit: MEMORY_LIMIT })
     }
 
     /// The tokenizer with another limit for the memory of one text's tokens, eight bytes each, than the setting
