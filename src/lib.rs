@@ -52,6 +52,8 @@ pub mod attention;
 pub mod calibrate;
 pub mod cancel;
 pub mod choice;
+#[cfg(feature = "cli")]
+pub mod command;
 pub mod config;
 pub mod corpus;
 pub mod digest;

@@ -4,8 +4,8 @@ use std::cmp::Reverse;
 use std::io::Write;
 use std::ops::Range;
 
+use crate::job::CategorySelection;
 use comfy_table::{CellAlignment, ContentArrangement, Table, presets};
-use longattn::job::CategorySelection;
 
 /// Prints text with a line end; a reader that has gone is no failure.
 pub fn print(text: &str) {

@@ -3,13 +3,13 @@
 use std::ffi::OsStr;
 use std::path::Path;
 
+use crate::Result;
+use crate::choice::Choice;
+use crate::model::{Description, Metadata, Placement, Port, Scorer, Survey, Tried, loaded_from, survey};
 use clap::{ArgMatches, Command};
-use longattn::Result;
-use longattn::choice::Choice;
-use longattn::model::{Description, Metadata, Placement, Port, Scorer, Survey, Tried, loaded_from, survey};
 
-use crate::flags::{self, WithSettings};
-use crate::{progress, table};
+use super::flags::{self, WithSettings};
+use super::{progress, table};
 
 pub fn command(command: Command) -> Command {
     command

@@ -1,15 +1,15 @@
 //! `longattn verify`: whether a scorer package's statistics are those of double precision.
 
+use crate::choice::Choice;
+use crate::model::{Comparison, Scorer, TOLERANCE, Verification};
+use crate::{Cancel, Error, ErrorKind, Result};
 use clap::{ArgMatches, Command};
-use longattn::choice::Choice;
-use longattn::model::{Comparison, Scorer, TOLERANCE, Verification};
-use longattn::{Cancel, Error, ErrorKind, Result};
 
-use crate::flags::{self, WithSettings};
-use crate::table;
+use super::flags::{self, WithSettings};
+use super::table;
 
 /// Some real text that every build holds.
-const TEXT: &str = include_str!("../../../LICENSE-APACHE");
+const TEXT: &str = include_str!("../../LICENSE-APACHE");
 
 pub fn command(command: Command) -> Command {
     command

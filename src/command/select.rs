@@ -2,14 +2,14 @@
 
 use std::path::{Path, PathBuf};
 
+use crate::corpus::{Output, Rejects, STANDARD_STREAM};
+use crate::job::{FileSelection, ResultDirectory, Results, select_files};
+use crate::{Config, Error, ErrorKind, Result};
 use clap::{Arg, ArgAction, ArgMatches, Command, value_parser};
-use longattn::corpus::{Output, Rejects, STANDARD_STREAM};
-use longattn::job::{FileSelection, ResultDirectory, Results, select_files};
-use longattn::{Config, Error, ErrorKind, Result};
 
-use crate::flags::{self, OUTPUT_SETTINGS, SELECT_SETTINGS, WithSettings};
-use crate::progress::{self, INTERRUPT, Terminal};
-use crate::told;
+use super::flags::{self, OUTPUT_SETTINGS, SELECT_SETTINGS, WithSettings};
+use super::progress::{self, INTERRUPT, Terminal};
+use super::told;
 
 pub fn command(command: Command) -> Command {
     command

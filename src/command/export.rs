@@ -3,16 +3,16 @@
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
 
+use crate::choice::Choice;
+use crate::export::hub::{Repository, export_from_hub};
+use crate::export::{AttentionOperators, DEFAULT_BLOCK_ROWS, ExportOptions, Layers, WeightType, export};
+use crate::model::Contract;
+use crate::{Error, ErrorKind, Result};
 use clap::builder::PossibleValuesParser;
 use clap::{Arg, ArgMatches, Command, value_parser};
-use longattn::choice::Choice;
-use longattn::export::hub::{Repository, export_from_hub};
-use longattn::export::{AttentionOperators, DEFAULT_BLOCK_ROWS, ExportOptions, Layers, WeightType, export};
-use longattn::model::Contract;
-use longattn::{Error, ErrorKind, Result};
 
-use crate::progress::{self, Download, INTERRUPT};
-use crate::{flags, inspect};
+use super::progress::{self, Download, INTERRUPT};
+use super::{flags, inspect};
 
 pub fn command(command: Command) -> Command {
     command

@@ -3,15 +3,15 @@
 use std::path::Path;
 use std::sync::Arc;
 
+use crate::Result;
+use crate::corpus::STANDARD_STREAM;
+use crate::job::{Job, Selection};
+use crate::model::Scorer;
 use clap::{ArgMatches, Command};
-use longattn::Result;
-use longattn::corpus::STANDARD_STREAM;
-use longattn::job::{Job, Selection};
-use longattn::model::Scorer;
 
-use crate::flags::{self, JOB_SETTINGS, OUTPUT_SETTINGS, SCORE_SETTINGS, SELECT_SETTINGS, WithSettings};
-use crate::progress::{self, INTERRUPT, Terminal};
-use crate::told;
+use super::flags::{self, JOB_SETTINGS, OUTPUT_SETTINGS, SCORE_SETTINGS, SELECT_SETTINGS, WithSettings};
+use super::progress::{self, INTERRUPT, Terminal};
+use super::told;
 
 pub fn command(command: Command) -> Command {
     command
@@ -83,10 +83,10 @@ pub fn execute(matches: &ArgMatches) -> Result<()> {
 fn to_standard_output(
     scorer: Arc<Scorer>,
     matches: &ArgMatches,
-    config: &longattn::Config,
+    config: &crate::Config,
     terminal: &Terminal,
 ) -> Result<()> {
-    let directory = tempfile::tempdir().map_err(|cause| longattn::Error::io("make a temporary directory", cause))?;
+    let directory = tempfile::tempdir().map_err(|cause| crate::Error::io("make a temporary directory", cause))?;
     let output = Path::new(STANDARD_STREAM);
     let rejects = flags::rejects_path(matches, "run", output);
     let mut job = Job::open(scorer, &flags::inputs_of(matches), directory.path(), config)?.with_rejects(&rejects);
@@ -104,7 +104,7 @@ fn to_standard_output(
     Ok(())
 }
 
-fn tell(terminal: &Terminal, selection: &Selection, config: &longattn::Config) {
+fn tell(terminal: &Terminal, selection: &Selection, config: &crate::Config) {
     let summary = &selection.summary;
     if config.adaptive {
         terminal.tell(&summary.rows());

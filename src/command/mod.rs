@@ -13,11 +13,12 @@ mod told;
 mod verify;
 mod windows;
 
+use std::ffi::OsString;
 use std::process::ExitCode;
 
+use crate::model::tell_of_cut_weights;
+use crate::{ErrorKind, Result};
 use clap::{ArgMatches, Command};
-use longattn::model::tell_of_cut_weights;
-use longattn::{ErrorKind, Result};
 
 /// A subcommand: how it is called, and what it does.
 struct Subcommand {
@@ -40,9 +41,10 @@ const SUBCOMMANDS: [Subcommand; 8] = [
 /// The exit status of a program that an interrupt ended.
 const EXIT_INTERRUPTED: i32 = 130;
 
-fn main() -> ExitCode {
+/// Does what the command line asks for; `arguments` begins with the name of the program. Prints what went wrong.
+pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     tell_of_cut_weights();
-    let matches = command_line().get_matches();
+    let matches = command_line().get_matches_from(arguments);
     let (name, matches) = matches.subcommand().expect("clap requires a subcommand");
     progress::install_logger(flags::is_quiet(matches));
     let subcommand = SUBCOMMANDS.iter().find(|subcommand| subcommand.name == name);

@@ -2,17 +2,15 @@
 
 use std::sync::Arc;
 
+use crate::calibrate::{Agreement, Calibration, CandidateSetting, Finding, IntervalEstimate, LayerSetting, Row, Truth};
+use crate::job::{Calibrated, CalibratedCategory, CalibrationJob, Counts, Summary};
+use crate::model::Scorer;
+use crate::{Config, Result};
 use clap::{Arg, ArgMatches, Command};
-use longattn::calibrate::{
-    Agreement, Calibration, CandidateSetting, Finding, IntervalEstimate, LayerSetting, Row, Truth,
-};
-use longattn::job::{Calibrated, CalibratedCategory, CalibrationJob, Counts, Summary};
-use longattn::model::Scorer;
-use longattn::{Config, Result};
 
-use crate::flags::{self, JOB_SETTINGS, SCORE_SETTINGS, WithSettings};
-use crate::progress::{self, INTERRUPT, Terminal};
-use crate::{table, told};
+use super::flags::{self, JOB_SETTINGS, SCORE_SETTINGS, WithSettings};
+use super::progress::{self, INTERRUPT, Terminal};
+use super::{table, told};
 
 /// Short windows tell layers apart, and cost little.
 const WINDOW: &str = "1024";

@@ -5,13 +5,13 @@ use std::io::IsTerminal;
 use std::sync::{LazyLock, Mutex};
 use std::time::{Duration, Instant};
 
+use crate::export::hub::Fetched;
+use crate::job::{Observer, Progress, Stage};
+use crate::{Cancel, Error, ErrorKind, Result};
 use indicatif::{HumanBytes, HumanCount, HumanDuration, ProgressBar, ProgressDrawTarget, ProgressStyle};
 use log::{LevelFilter, Log, Metadata, Record};
-use longattn::export::hub::Fetched;
-use longattn::job::{Observer, Progress, Stage};
-use longattn::{Cancel, Error, ErrorKind, Result};
 
-use crate::EXIT_INTERRUPTED;
+use super::EXIT_INTERRUPTED;
 
 /// Time between two lines where there is no terminal for a bar.
 const PLAIN_INTERVAL: Duration = Duration::from_secs(10);

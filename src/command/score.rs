@@ -3,15 +3,15 @@
 use std::path::Path;
 use std::sync::Arc;
 
+use crate::corpus::{Output, Rejects, STANDARD_STREAM};
+use crate::job::{RecordJob, Summary, score_records};
+use crate::model::Scorer;
+use crate::{Error, ErrorKind, Result};
 use clap::{ArgMatches, Command};
-use longattn::corpus::{Output, Rejects, STANDARD_STREAM};
-use longattn::job::{RecordJob, Summary, score_records};
-use longattn::model::Scorer;
-use longattn::{Error, ErrorKind, Result};
 
-use crate::flags::{self, JOB_SETTINGS, OUTPUT_SETTINGS, SCORE_SETTINGS, WithSettings};
-use crate::progress::{self, INTERRUPT, Terminal};
-use crate::told;
+use super::flags::{self, JOB_SETTINGS, OUTPUT_SETTINGS, SCORE_SETTINGS, WithSettings};
+use super::progress::{self, INTERRUPT, Terminal};
+use super::told;
 
 pub fn command(command: Command) -> Command {
     command

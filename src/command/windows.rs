@@ -1,14 +1,14 @@
 //! `longattn windows`: documents to windows.
 
+use crate::Result;
+use crate::corpus::{Output, Rejects, STANDARD_STREAM};
+use crate::job::cut_windows;
+use crate::tokenizer::Tokenizer;
 use clap::{ArgMatches, Command};
-use longattn::Result;
-use longattn::corpus::{Output, Rejects, STANDARD_STREAM};
-use longattn::job::cut_windows;
-use longattn::tokenizer::Tokenizer;
 
-use crate::flags::{self, JOB_SETTINGS, OUTPUT_SETTINGS, WithSettings};
-use crate::progress::{self, INTERRUPT, Terminal};
-use crate::told;
+use super::flags::{self, JOB_SETTINGS, OUTPUT_SETTINGS, WithSettings};
+use super::progress::{self, INTERRUPT, Terminal};
+use super::told;
 
 pub fn command(command: Command) -> Command {
     command

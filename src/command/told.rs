@@ -2,10 +2,10 @@
 
 use std::path::Path;
 
-use longattn::job::{Selection, Summary};
+use crate::job::{Selection, Summary};
 
-use crate::progress::{Terminal, count};
-use crate::table;
+use super::progress::{Terminal, count};
+use super::table;
 
 /// The documents' line of the balance.
 pub fn documents(summary: &Summary) -> String {

@@ -2,10 +2,10 @@
 
 use std::path::{Path, PathBuf};
 
+use crate::Result;
+use crate::config::{Config, EarlierResults, SETTINGS, Setting};
+use crate::corpus::STANDARD_STREAM;
 use clap::{Arg, ArgAction, ArgMatches, Command, value_parser};
-use longattn::Result;
-use longattn::config::{Config, EarlierResults, SETTINGS, Setting};
-use longattn::corpus::STANDARD_STREAM;
 
 /// Settings of the statistics of one window.
 pub const SCORE_SETTINGS: [&str; 16] = [
