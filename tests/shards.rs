@@ -222,6 +222,26 @@ fn the_cuts_of_a_run_are_those_of_a_selection_from_its_results() {
     assert!(unknown.contains("gzip"), "{unknown}");
 }
 
+#[test]
+fn selected_windows_carry_fields_where_the_runs_or_the_selection_keep_them() {
+    let plain = Workplace::with_corpus(20);
+    let shards = plain.run_all(2);
+    let folder = plain.folder.path().to_owned();
+    let keeping = plain.set("keep_fields", "true");
+    keeping.run("one", None).unwrap();
+    keeping.select(&shards, "merged").unwrap();
+    assert_eq!(keeping.results("merged"), keeping.results("one"));
+    assert!(keeping.results("one")["selected.jsonl"].contains("\"note\":\"none\""));
+    succeed(keeping.command("select shards-2/1 shards-2/2 --ratio 0.5 --keep-fields -o by-command").output().unwrap());
+    assert_eq!(keeping.results("by-command"), keeping.results("one"));
+    assert!(keeping.report("by-command") == keeping.report("one"), "the reports differ");
+    keeping.run_all(3);
+    let plain = Workplace { folder: keeping.folder, settings: Vec::new() };
+    let shards: Vec<_> = (1..=3).map(|number| folder.join(format!("shards-3/{number}"))).collect();
+    plain.select(&shards, "of-keeping-runs").unwrap();
+    assert_eq!(plain.results("of-keeping-runs"), plain.results("one"));
+}
+
 /// Tells of notices.
 #[derive(Default)]
 struct Listener(Mutex<Vec<String>>);
@@ -302,7 +322,7 @@ fn a_shard_selects_nothing_and_is_gone_on_with() {
     let other = workplace.run("shard", Some("2/2")).unwrap_err().to_string();
     assert!(other.contains("shard was 1/2 and is 2/2"), "{other}");
     let adaptive = Workplace::with_corpus(4).set("adaptive", "true").run("adaptive", Some("1/2")).unwrap_err();
-    assert!(adaptive.to_string().contains("shard"), "{adaptive}");
+    assert!(adaptive.to_string().contains("estimate all scores with rows"), "{adaptive}");
 }
 
 #[test]

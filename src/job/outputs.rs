@@ -8,8 +8,9 @@ use serde_json::value::to_raw_value;
 use serde_json::{Map, Value, json};
 
 use super::identity::Identity;
+use super::journals::{Journals, scored_window};
 use super::metrics;
-use super::selection::{CategorySelection, Cutting, Journals, scored_window};
+use super::selection::{CategorySelection, Cutting};
 use super::summary::{Counts, StageWork, Summary, Throughput};
 use super::table::Table;
 use super::{CHART, IDENTITY, REJECTS, REPORT, ResultDirectory, SUMMARY};
