@@ -5,6 +5,7 @@ mod byte_level;
 mod give_up;
 mod merges;
 mod pieces;
+mod plain_words;
 mod recent_words;
 #[cfg(test)]
 mod tests;
@@ -17,6 +18,7 @@ use boundaries::Boundaries;
 use byte_level::ByteLevelEncoder;
 use bytesize::ByteSize;
 use pieces::Token;
+pub use plain_words::words;
 
 use crate::cancel::Cancel;
 use crate::error::{Error, ErrorKind, Result};

@@ -159,7 +159,7 @@ impl Results {
     ) -> Result<Selection> {
         let Config { output_format, output_shard_size, attributes, keep_fields, .. } = config.clone();
         let keeping = self.corpus.clone().with_every_field(keep_fields);
-        let config = self.config.with_selection_of(config);
+        let config = self.config.with_selection_of(config).with_alpha_of(&self.model.layers);
         let config = &Config { output_format, output_shard_size, attributes, ..config };
         config.method()?;
         let directory = self.begin(directory)?;

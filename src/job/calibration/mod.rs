@@ -23,6 +23,7 @@ use crate::corpus::{Corpus, Rejects, write_whole};
 use crate::error::{Error, ErrorKind, Result};
 use crate::model::{MIN_GAIN_TOKENS, Scorer};
 use crate::report;
+use crate::select::default_alpha;
 
 use drawing::{Drawing, DrawnWindows};
 use scoring::{KnownScores, ScoredWindows, Scoring};
@@ -171,7 +172,8 @@ impl CalibrationJob {
     }
 
     fn compare(&self, drawn: DrawnWindows, scored: &ScoredWindows, observer: &dyn Observer) -> Result<Calibrated> {
-        let Config { truth, alpha, standardize, heads, .. } = self.config;
+        let Config { truth, standardize, heads, .. } = self.config;
+        let alpha = self.config.alpha.unwrap_or_else(|| default_alpha(&layers(&self.scorer)));
         let DrawnWindows { categories, mut left_out, records_rejected, files_rejected, .. } = drawn;
         let mut windows = scored.compared(heads);
         let comparable = comparable_categories(truth, &windows);

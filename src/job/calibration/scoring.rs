@@ -12,7 +12,8 @@ use crate::corpus::{Journal, Place, Reject};
 use crate::digest::{Digest, Hasher};
 use crate::error::Result;
 use crate::job::batches::is_fatal;
-use crate::job::keeping::{Keeping, Kept, information_gain};
+use crate::job::keeping::{Keeping, Kept, gain};
+use crate::job::lines::Gain;
 use crate::job::observer::{Progress, Stage};
 use crate::job::reading::Unit;
 use crate::job::summary::count;
@@ -24,7 +25,7 @@ pub(super) struct WindowScores {
     /// Of its token ids.
     tokens: Digest,
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    information_gain: Option<f64>,
+    gain: Option<Gain>,
     /// Of one pass through the model.
     model_seconds: f64,
     /// Of the statistics for one setting of sinks.
@@ -133,7 +134,7 @@ impl Scoring<'_, '_> {
         let kept = Kept { gain: config.truth == Truth::Gain, ..Kept::default() };
         let scores = WindowScores {
             tokens,
-            information_gain: information_gain(scorer, kept, &window.ids, cancel)?,
+            gain: gain(scorer, kept, &window.ids, cancel)?,
             model_seconds: found.model_time.as_secs_f64(),
             statistics_seconds: found.statistics_time.as_secs_f64(),
             scores: config
@@ -202,12 +203,12 @@ struct Seconds {
 impl ScoredWindows {
     fn add(&mut self, wanted: Wanted, scores: WindowScores) {
         let Wanted { category, window, .. } = wanted;
-        let WindowScores { information_gain, model_seconds, statistics_seconds, scores, .. } = scores;
+        let WindowScores { gain, model_seconds, statistics_seconds, scores, .. } = scores;
         let scored = ScoredTestWindow {
             category: category.to_owned(),
             side: window.side,
             document: window.documents[0].clone(),
-            gain: information_gain.unwrap_or_default(),
+            gain: gain.map_or(0.0, |gain| gain.information_gain),
             scores: scores.into_iter().flat_map(|scores| scores.layers).collect(),
         };
         self.windows.push((scored, Seconds { model: model_seconds, statistics: statistics_seconds }));
