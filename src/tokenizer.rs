@@ -32,6 +32,17 @@ pub struct Tokens {
 }
 
 impl Tokens {
+    /// Tokens by their ids and the places where they begin in a text of `length` bytes.
+    pub(crate) fn new(tokens: impl IntoIterator<Item = (u32, usize)>, length: usize) -> Self {
+        let mut all = Self::default();
+        for (id, start) in tokens {
+            all.ids.push(id);
+            all.boundaries.push(start);
+        }
+        all.boundaries.push(length);
+        all
+    }
+
     /// The token ids.
     pub fn ids(&self) -> &[u32] {
         &self.ids

@@ -3,7 +3,6 @@
 use unicode_segmentation::UnicodeSegmentation;
 
 use super::Tokens;
-use super::pieces::Token;
 
 /// The words and signs of a text as tokens, by the word boundaries of Unicode (UAX #29); white space belongs to what stands
 /// before it. The id of a word is a hash of it, so that it is the same in all texts, and about one in a hundred thousand texts of
@@ -19,15 +18,10 @@ use super::pieces::Token;
 /// ```
 pub fn words(text: &str) -> Tokens {
     let words = text.split_word_bound_indices().filter(|(_, word)| !word.trim_start().is_empty());
-    let token = |(start, word): (usize, &str)| Token { id: fnv(word), start, begins_word: true };
-    let mut words: Vec<_> = words.map(token).collect();
-    if let Some(first) = words.first_mut() {
-        first.start = 0;
-    }
-    let mut tokens = Tokens::default();
-    tokens.extend(&words);
-    tokens.boundaries.push(text.len());
-    tokens
+    // Space before the first word belongs to it.
+    let token = |(number, (start, word)): (usize, (usize, &str))| (fnv(word), if number == 0 { 0 } else { start });
+    let tokens = words.enumerate().map(token);
+    Tokens::new(tokens, text.len())
 }
 
 /// The hash of Fowler, Noll and Vo (FNV-1a).

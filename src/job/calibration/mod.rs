@@ -85,6 +85,8 @@ pub struct Calibrated {
     pub windows_rejected: u64,
     /// About what a window takes by a package of one layer alone, by layer, as measured on this machine.
     pub seconds_per_window: BTreeMap<usize, f64>,
+    /// What each score without a model takes for a billion tokens on one thread of this machine, in hours.
+    pub column_hours_per_billion_tokens: BTreeMap<&'static str, f64>,
     /// What the scores are worth.
     #[serde(flatten)]
     pub calibration: Calibration,
@@ -207,6 +209,7 @@ impl CalibrationJob {
             files_rejected,
             windows_rejected: scored.rejected,
             seconds_per_window: scored.seconds_per_window(&layers),
+            column_hours_per_billion_tokens: scored.column_hours(),
             calibration: Calibration::new(truth, &settings, &windows, standardize, alpha)?,
             layers,
         })
