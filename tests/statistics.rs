@@ -164,7 +164,7 @@ fn a_bare_graph_is_known_by_its_inputs_and_outputs() {
 
     let scorer = package.open(&[]).unwrap();
     let description = scorer.description();
-    assert_eq!((description.contract, &description.metadata), (Contract::Statistics, &None));
+    assert_eq!((description.contract, &description.metadata), (Some(Contract::Statistics), &None));
     assert_eq!(scorer.score_tokens(&ids).unwrap(), expected);
     let error = scorer.verify("w1 w2 w3", &Cancel::default()).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Unsupported);

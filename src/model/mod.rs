@@ -23,13 +23,14 @@ mod survey;
 mod verify;
 mod weights;
 
-pub use losses::MIN_GAIN_TOKENS;
+pub use crate::rivals::MIN_GAIN_TOKENS;
+pub use losses::ContextLosses;
 pub use metadata::{Contract, Metadata};
 pub use native::Placement;
 pub use provider::{BuiltIn, ExecutionProvider, ProviderOptions};
 pub(crate) use query_key::WINDOW_LENGTH;
 pub use runtime::{loaded_from, loaded_version};
-pub use scorer::{Description, Input, Progress, Scorer, SinkScores};
+pub use scorer::{Description, Input, NO_MODEL, Progress, Scorer, SinkScores};
 pub use session::Port;
 pub use survey::{Survey, Tried, survey};
 pub use verify::{Comparison, TOLERANCE, Verification};
