@@ -45,9 +45,49 @@ def test_heads_and_profiles_are_arrays() -> None:
     assert "dependency_strength" in score._repr_html_()
 
 
+def test_many_windows_tell_their_heads_and_profiles() -> None:
+    scorer = longattn.Scorer(QUERY_KEY, window=60, profile=True)
+    windows = [random_text(60, 2), "a", random_text(40, 3)]
+    scores = scorer.score_many(windows, heads=True, errors="return")
+    assert isinstance(scores[1], longattn.TooShortError)
+    for score, window in ((scores[0], windows[0]), (scores[2], windows[2])):
+        assert isinstance(score, longattn.Score)
+        assert score.as_dict() == scorer.score(window, heads=True).as_dict()
+        assert longattn.Scorer(QUERY_KEY, window=60).score(window) == score
+    assert scorer.score_many([], heads=True) == []
+
+
 def test_a_model_of_another_exporter_tells_its_heads() -> None:
-    score = longattn.Scorer(BARE).score([1, 2, 3, 4, 5, 6], heads=True)
+    scorer = longattn.Scorer(BARE)
+    score = scorer.score([1, 2, 3, 4, 5, 6], heads=True)
     assert score.head_proportions is not None and len(score.head_proportions) == score.head_count
+    (again,) = scorer.score_many([[1, 2, 3, 4, 5, 6]], heads=True)
+    assert again.as_dict() == score.as_dict()
+
+
+def test_layers_losses_and_gain() -> None:
+    scorer = longattn.Scorer("target/check-c/deep", window=300)
+    ids = [number * 7 % 40 for number in range(300)]
+    score = scorer.score(ids, layers=True)
+    assert score.layers and len(score.layers) == len(scorer.describe()["metadata"]["layers"])
+    strengths = [layer.dependency_strength for layer in score.layers]
+    assert np.mean(strengths) == pytest.approx(score.dependency_strength)
+    assert score.as_dict()["layers"][0]["layer"] == score.layers[0].layer
+    assert [each.layers for each in scorer.score_many([ids, ids], layers=True)] == [score.layers] * 2
+    losses = scorer.losses(ids)
+    assert losses.dtype == np.float32 and len(losses) == score.token_count - 1
+    assert (losses > 0).all()
+    gain = scorer.information_gain(ids)
+    assert -1 < gain < losses.max()
+    with pytest.raises(longattn.TooShortError):
+        scorer.information_gain(ids[:200])
+
+
+def test_what_a_package_does_not_tell_is_refused(scorer: longattn.Scorer) -> None:
+    with pytest.raises(longattn.UnsupportedError, match="gain"):
+        scorer.losses([1, 2, 3])
+    with pytest.raises(longattn.UnsupportedError, match="layers"):
+        longattn.Scorer(BARE).score([1, 2, 3], layers=True)
 
 
 def test_views_outlive_what_they_are_of(scorer: longattn.Scorer) -> None:
