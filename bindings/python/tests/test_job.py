@@ -170,6 +170,21 @@ def test_a_function_that_fails_stops_the_job(corpus: Path, tmp_path: Path) -> No
     assert result.summary.windows > 0
 
 
+def test_one_thread_at_a_time_uses_a_job(corpus: Path, tmp_path: Path) -> None:
+    told: list[str] = []
+    with longattn.Job(longattn.Scorer(QUERY_KEY, window=60), corpus, tmp_path / "result") as job:
+
+        def use_it(progress: longattn.Progress) -> None:
+            for use in (job.score, job.categories, job.close):
+                with pytest.raises(RuntimeError, match="at work") as caught:
+                    use()
+                told.append(str(caught.value))
+
+        job.run(progress=use_it)
+        assert len(told) >= 3
+    job.close()
+
+
 def test_results_that_are_there_are_refused(corpus: Path, tmp_path: Path) -> None:
     summary = longattn.score_corpus(QUERY_KEY, corpus, tmp_path / "result", window=60)
     assert summary.windows_selected == 0

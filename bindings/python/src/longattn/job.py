@@ -6,13 +6,14 @@ import contextlib
 import ctypes
 import json
 import os
-from collections.abc import Callable, Iterable
+import threading
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Union
 
 from . import _abi
 from ._config import config_of
-from ._library import Handle, check, encode_path, lib, made, made_text, read_text
+from ._library import Handle, TextBuffer, check, encode_path, lib, made, made_text, read_text
 from ._watching import split, watched
 from ._work import Cancel, interruptible
 from .result import Calibration, Category, Result, Summary, summary_of
@@ -47,11 +48,12 @@ class Job:
 
     def __init__(self, scorer: Scorer, inputs: Paths, output: str | os.PathLike[str], **settings: Unpack[Settings]) -> None:
         self.output = Path(output)
+        self._at_work = threading.Lock()
         self._handle: Handle | None = _opened(scorer, inputs, output, settings, lib.longattn_job_open, lib.longattn_job_free)
 
     def run(self, **watching: Unpack[Watching]) -> Summary:
         """Scores what has no score yet, selects, and writes the results. Raises what `score` and `select` do."""
-        return _summarised(lambda *given: check(lib.longattn_job_run, self._pointer(), *given), watching)
+        return self._step(lib.longattn_job_run, (), watching)
 
     def score(self, **watching: Unpack[Watching]) -> Summary:
         """Scores what has no score yet, and writes no result but rejects.jsonl.
@@ -59,7 +61,7 @@ class Job:
         What cannot be used is a reject, and the rest goes on. Raises InvalidRecordError where on_error is fail, and where
         there were nothing but rejects; CancelledError; FileError; and what would befall every window.
         """
-        return _summarised(lambda *given: check(lib.longattn_job_score, self._pointer(), *given), watching)
+        return self._step(lib.longattn_job_score, (), watching)
 
     def select(self, **options: Unpack[WatchedSettings]) -> Summary:
         """Selects, and writes the results, with the settings of the cut, or without any by those that the job was opened with.
@@ -70,21 +72,24 @@ class Job:
         """
         watching, settings = split(options)
         config = config_of(settings) if settings else None
-        pointer = config.pointer if config else None
-        return _summarised(lambda *given: check(lib.longattn_job_select, self._pointer(), pointer, *given), watching)
+        return self._step(lib.longattn_job_select, (config.pointer if config else None,), watching)
 
     def categories(self) -> tuple[Category, ...]:
         """The categories of the last selection, in the order of the bytes of their names."""
         found = _abi.longattn_job_category()
         categories: list[Category] = []
-        for index in range(lib.longattn_job_category_count(self._pointer())):
-            check(lib.longattn_job_category_get, self._pointer(), index, ctypes.byref(found))
-            categories.append(Category(read_text(found.name, found.name_length), found.windows, found.selected))
+        with self._used() as pointer:
+            for index in range(lib.longattn_job_category_count(pointer)):
+                check(lib.longattn_job_category_get, pointer, index, ctypes.byref(found))
+                categories.append(Category(read_text(found.name, found.name_length), found.windows, found.selected))
         return tuple(categories)
 
     def close(self) -> None:
         """Lets others have the directory; results and what was scored stay there."""
-        self._handle = None
+        if self._handle is not None:
+            with self._used():
+                self._handle.free()
+                self._handle = None
 
     def __enter__(self) -> Self:
         return self
@@ -92,10 +97,21 @@ class Job:
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         self.close()
 
-    def _pointer(self) -> int | None:
-        if self._handle is None:
-            raise ValueError("this job is closed")
-        return self._handle.pointer
+    @contextlib.contextmanager
+    def _used(self) -> Iterator[int | None]:
+        """The job, of which nobody else has the use meanwhile."""
+        if not self._at_work.acquire(blocking=False):
+            raise RuntimeError("this job is at work: one thread at a time may use it")
+        try:
+            if self._handle is None:
+                raise ValueError("this job is closed")
+            yield self._handle.pointer
+        finally:
+            self._at_work.release()
+
+    def _step(self, call: Callable[..., int], given: tuple[Any, ...], watching: Watching) -> Summary:
+        with self._used() as pointer:
+            return _summarised(lambda *watchers: check(call, pointer, *given, *watchers), watching)
 
 
 def run(model: Model, inputs: Paths, output: str | os.PathLike[str], **options: Unpack[WatchedSettings]) -> Result:
@@ -156,7 +172,10 @@ def calibrate(model: Model, inputs: Paths, output: str | os.PathLike[str], **opt
         def work(observer: Any, token: Any) -> str:
             return made_text(lib.longattn_calibration_run, handle.pointer, observer, token)
 
-        return Calibration(Path(output), json.loads(watched(work, watching)))
+        try:
+            return Calibration(Path(output), json.loads(watched(work, watching)))
+        finally:
+            handle.free()
 
 
 def _scorer(model: Model, settings: Settings) -> contextlib.AbstractContextManager[Scorer]:
@@ -176,12 +195,11 @@ class _PathArray:
     def __init__(self, paths: Paths) -> None:
         several = [paths] if isinstance(paths, (str, os.PathLike)) else list(paths)
         # Kept alive for as long as the array is used.
-        self._names = [encode_path(path) for path in several]
+        self._names = [TextBuffer(encode_path(path)) for path in several]
         self.count = len(self._names)
-        self.array = (_abi.longattn_path * self.count)()
-        for place, name in zip(self.array, self._names, strict=True):
-            place.data = ctypes.cast(ctypes.c_char_p(name), ctypes.c_void_p).value
-            place.length = len(name)
+        self.array = (_abi.longattn_path * self.count)(
+            *(_abi.longattn_path(name.address, name.length) for name in self._names)
+        )
 
 
 def _opened(

@@ -15,7 +15,7 @@ from . import _abi, _runtime
 from ._arrays import IdArray, array_of, view
 from ._config import config_of, text_of, value_in
 from ._details import Details
-from ._library import Handle, check, encode, encode_path, lib, made, made_text, read_error
+from ._library import Handle, TextBuffer, check, encode, encode_path, lib, made, made_text, read_error
 from ._work import Callbacks, Cancel, interruptible
 from .errors import LongAttnError, OnnxRuntimeError
 from .score import Score, score_of
@@ -385,10 +385,9 @@ class _Input:
 
     def __init__(self, window: str | Ids) -> None:
         if isinstance(window, str):
-            text = encode(window)
-            address = ctypes.cast(ctypes.c_char_p(text), ctypes.c_void_p).value
+            text = TextBuffer(encode(window))
             self._memory: object = text
-            self.value = _abi.longattn_input(address, len(text), None, 0)
+            self.value = _abi.longattn_input(text.address, text.length, None, 0)
         elif isinstance(window, (bytes, bytearray)) or not hasattr(window, "__len__"):
             raise TypeError(f"a window is a str or token ids, not {_kind(window)}")
         else:
