@@ -7,7 +7,7 @@ import ctypes
 import json
 import os
 import threading
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Union
 
@@ -98,7 +98,7 @@ class Job:
         self.close()
 
     @contextlib.contextmanager
-    def _used(self) -> Iterator[int | None]:
+    def _used(self) -> Generator[int | None]:
         """The job, of which nobody else has the use meanwhile."""
         if not self._at_work.acquire(blocking=False):
             raise RuntimeError("this job is at work: one thread at a time may use it")
