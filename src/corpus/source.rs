@@ -108,6 +108,11 @@ impl Source {
 
     /// Goes to a byte of the decompressed file, by reading where it cannot be reached at once. `position` is where it is now.
     pub fn skip(&mut self, position: u64, target: u64) -> io::Result<()> {
+        let is_ahead = target - position <= self.bytes.buffer().len() as u64;
+        if is_ahead {
+            self.bytes.consume((target - position) as usize);
+            return Ok(());
+        }
         if let (Compression::None, Some(opened)) = (self.compression, self.on_disk.opened) {
             if target > opened.size() {
                 return Err(io::ErrorKind::UnexpectedEof.into());
