@@ -176,6 +176,18 @@ target/tables/.installed: requirements/check-tables.txt
 	    --requirement $<
 	touch $@
 
+.PHONY: objects
+test: objects
+objects: build target/objects/.installed $(onnxruntime) ## check inputs and outputs in buckets with moto
+	target/objects/bin/python tests/python/check_objects.py $(longattn) tests/data/tiny/query-key
+
+target/objects/.installed: requirements/check-objects.txt
+	@$(call need,python3 -m venv --help,Python's venv is missing. On Debian: apt-get install python3-venv)
+	rm -rf target/objects
+	python3 -m venv target/objects
+	target/objects/bin/python -m pip install --disable-pip-version-check --only-binary=:all: --require-hashes --requirement $<
+	touch $@
+
 .PHONY: report
 test: report
 report: build $(onnxruntime) ## check the report in Chromium

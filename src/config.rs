@@ -9,7 +9,7 @@ use bytesize::ByteSize;
 use crate::attention::{InstructionSet, Precision};
 use crate::calibrate::{Plan, Truth};
 use crate::choice::Choice;
-use crate::corpus::{Layout, OutputFormat, Shard};
+use crate::corpus::{Destination, Layout, OutputFormat, Shard};
 use crate::error::{Error, ErrorKind, Result};
 use crate::model::{BuiltIn, ExecutionProvider, ProviderOptions};
 use crate::rivals::Column;
@@ -344,6 +344,20 @@ impl Value for Shard {
     }
 }
 
+impl Value for Destination {
+    fn parse(text: &str) -> Option<Self> {
+        text.parse().ok()
+    }
+
+    fn format(&self) -> String {
+        self.to_string()
+    }
+
+    fn valid() -> String {
+        "the URL of a folder, such as s3://bucket/results, without user, password and query".to_owned()
+    }
+}
+
 impl Value for PathBuf {
     fn parse(text: &str) -> Option<Self> {
         (!text.is_empty()).then(|| text.into())
@@ -541,6 +555,8 @@ settings! {
     output_shard_size: Option<ByteSize> = None, "BYTES";
     /// A name under which scores are also written as attributes of the documents, as the Dolma tools lay them out; auto is not.
     attributes: Option<String> = None, "NAME";
+    /// A folder on another machine to which finished outputs are copied, the summary last: s3://, gs://, az://, http:// or https://.
+    upload: Option<Destination> = None, "URL";
     /// What a job does about a record, file or window that cannot be used: reject it and go on, or fail.
     on_error: OnError = OnError::Reject, "ACTION";
     /// What a job does about results that are in its directory already: refuse, resume or overwrite.
@@ -594,6 +610,8 @@ impl Config {
             return Ok(());
         }
         let valid = (setting.valid)();
+        // What is wrong with a URL may be the secrets in it.
+        let value = value.split_once("://").map_or(value.to_owned(), |(scheme, _)| format!("{scheme}://…"));
         Err(Error::new(ErrorKind::InvalidSetting, format!("{key} cannot be {value:?}: it takes {valid}")))
     }
 

@@ -116,9 +116,22 @@ pub struct Stamp {
     changed: Option<i64>,
     inode: u64,
     device: u64,
+    /// Of what a server calls this version of an object; none for files.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    tag: Option<Digest>,
 }
 
 impl Stamp {
+    /// The stamp of an object on a server, with what that calls this version of it (`ETag`), where it does. Only servers that
+    /// do can be taken at their word that it is the same.
+    pub fn of_object(size: u64, modified: SystemTime, tag: Option<&str>) -> Self {
+        let since = modified.duration_since(UNIX_EPOCH).unwrap_or_default();
+        // Lists of objects tell finer times than objects themselves.
+        let modified = i64::try_from(Duration::from_secs(since.as_secs()).as_nanos()).unwrap_or(i64::MAX);
+        let changed = tag.is_some().then_some(modified);
+        Self { size, modified, changed, inode: 0, device: 0, tag: tag.map(Digest::of) }
+    }
+
     /// The stamp of a file, links followed.
     ///
     /// # Errors
@@ -144,6 +157,7 @@ impl Stamp {
             changed: Some(nanoseconds(metadata.ctime(), metadata.ctime_nsec())),
             inode: metadata.ino(),
             device: metadata.dev(),
+            tag: None,
         }
     }
 
@@ -151,7 +165,12 @@ impl Stamp {
     fn new(metadata: &Metadata) -> Self {
         let modified = metadata.modified().ok().and_then(|time| time.duration_since(UNIX_EPOCH).ok());
         let modified = modified.map_or(0, |since| i64::try_from(since.as_nanos()).unwrap_or(i64::MAX));
-        Self { size: metadata.len(), modified, changed: None, inode: 0, device: 0 }
+        Self { size: metadata.len(), modified, changed: None, inode: 0, device: 0, tag: None }
+    }
+
+    /// The digest of what a server calls this version of an object; none for files, and where it has no name for it.
+    pub fn tag(&self) -> Option<Digest> {
+        self.tag
     }
 
     /// Bytes of the file.
@@ -177,9 +196,9 @@ impl Stamp {
     }
 
     /// Whether two stamps, be they taken on different machines that share a file system, are of the same size and time of
-    /// modification.
+    /// modification, and of the same version of an object.
     pub fn is_alike(&self, other: &Self) -> bool {
-        (self.size, self.modified) == (other.size, other.modified)
+        (self.size, self.modified, self.tag) == (other.size, other.modified, other.tag)
     }
 
     /// Whether a file has been written to, or another has taken its place, between two stamps. Changes of attributes, such as
@@ -233,6 +252,7 @@ mod tests {
             changed: changed.map(|changed| changed * 1_000_000_000),
             inode: 1,
             device: 1,
+            tag: None,
         };
         assert!(stamp(10, Some(10)).is_settled(at(13)));
         assert!(!stamp(10, Some(10)).is_settled(at(12)), "within the step of a clock");
@@ -242,6 +262,19 @@ mod tests {
         assert!(!stamp(30, Some(10)).is_settled(at(20)));
         assert!(!stamp(10, None).is_settled(at(100)));
         assert!(!stamp(10, Some(10)).is_settled(UNIX_EPOCH));
+    }
+
+    #[test]
+    fn a_stamp_tells_versions_of_objects_apart() {
+        let time = UNIX_EPOCH + Duration::from_millis(10_500);
+        let first = Stamp::of_object(3, time, Some("\"a\""));
+        assert_eq!(first, Stamp::of_object(3, UNIX_EPOCH + Duration::from_secs(10), Some("\"a\"")));
+        assert_eq!(serde_json::from_str::<Stamp>(&serde_json::to_string(&first).unwrap()).unwrap(), first);
+        assert!(first.is_settled(UNIX_EPOCH + Duration::from_secs(13)));
+        let other = Stamp::of_object(3, time, Some("\"b\""));
+        assert!(first.is_rewritten(&other) && !first.is_alike(&other));
+        let untold = Stamp::of_object(3, time, None);
+        assert!(!untold.is_settled(UNIX_EPOCH + Duration::from_secs(100)), "there is nothing to go by");
     }
 
     #[test]

@@ -2,9 +2,9 @@
 
 use std::path::{Path, PathBuf};
 
-use crate::Result;
 use crate::config::{Config, EarlierResults, SETTINGS, Setting};
 use crate::corpus::STANDARD_STREAM;
+use crate::{Error, ErrorKind, Result};
 use clap::{Arg, ArgAction, ArgMatches, Command, value_parser};
 
 /// Settings of the statistics of one window.
@@ -102,6 +102,14 @@ pub fn config(matches: &ArgMatches) -> Result<Config> {
         }
     }
     Ok(config)
+}
+
+/// Refuses to copy outputs that are not kept.
+pub fn check_upload(config: &Config, output: &Path) -> Result<()> {
+    match config.upload.is_some() && output == Path::new(STANDARD_STREAM) {
+        true => Err(Error::new(ErrorKind::InvalidSetting, "upload copies a result directory: name one with -o")),
+        false => Ok(()),
+    }
 }
 
 pub fn model() -> Arg {

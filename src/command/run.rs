@@ -28,7 +28,7 @@ pub fn command(command: Command) -> Command {
              N such runs need nothing of each other, on one machine or many; `longattn select` then selects from all N result \
              directories at once.",
         )
-        .arg(flags::inputs("Files of JSON lines, Parquet or Arrow, text files, folders of them, or - for standard input"))
+        .arg(flags::inputs("Files of JSON lines, Parquet or Arrow, text files, folders of them, URLs of both, or - for standard input"))
         .arg(flags::model())
         .arg(
             flags::path("output", "DIR", "The result directory, or - to write the selected windows to standard output alone")
@@ -44,7 +44,7 @@ pub fn command(command: Command) -> Command {
                 &SELECT_SETTINGS,
                 &JOB_SETTINGS,
                 &OUTPUT_SETTINGS,
-                &["columns", "adaptive", "per_head", "confidence", "keep_fields", "attributes"],
+                &["columns", "adaptive", "per_head", "confidence", "keep_fields", "attributes", "upload"],
             ]
             .concat(),
         )
@@ -58,6 +58,7 @@ pub fn execute(matches: &ArgMatches) -> Result<()> {
     let inputs = flags::inputs_of(matches);
     progress::catch_interrupts()?;
     let terminal = Terminal::new(flags::is_quiet(matches));
+    flags::check_upload(&config, output)?;
     if output == Path::new(STANDARD_STREAM) {
         return to_standard_output(scorer, matches, &config, &terminal);
     }

@@ -42,7 +42,7 @@ pub fn command(command: Command) -> Command {
             .default_value(STANDARD_STREAM),
         )
         .args([flags::rejects(), flags::quiet()])
-        .with_settings(&[&SELECT_SETTINGS[..], &OUTPUT_SETTINGS, &["attributes", "keep_fields"]].concat())
+        .with_settings(&[&SELECT_SETTINGS[..], &OUTPUT_SETTINGS, &["attributes", "upload", "keep_fields"]].concat())
 }
 
 pub fn execute(matches: &ArgMatches) -> Result<()> {
@@ -64,6 +64,7 @@ fn from_results(matches: &ArgMatches, inputs: &[PathBuf], config: &Config) -> Re
     progress::catch_interrupts()?;
     let terminal = Terminal::new(flags::is_quiet(matches));
     let output = flags::path_of(matches, "output");
+    flags::check_upload(config, output)?;
     let results = Results::open(inputs, &INTERRUPT)?;
     let is_stream = output == Path::new(STANDARD_STREAM);
     let selection = match is_stream {
@@ -87,6 +88,10 @@ fn from_results(matches: &ArgMatches, inputs: &[PathBuf], config: &Config) -> Re
 
 fn from_files(matches: &ArgMatches, inputs: &[PathBuf], config: &Config) -> Result<()> {
     config.method()?;
+    if config.upload.is_some() {
+        let message = "upload is for selections from result directories";
+        return Err(Error::new(ErrorKind::InvalidSetting, message));
+    }
     let output_path = flags::path_of(matches, "output");
     let mut output = Output::laid_out(output_path, config.layout())?;
     let rejects_path = flags::rejects_path(matches, "select", output_path);

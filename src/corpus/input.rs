@@ -12,15 +12,18 @@ use walkdir::{DirEntry, WalkDir};
 use super::compression::Compression;
 use super::format::Format;
 use super::formats::{JSON_LINES, WRITTEN, by_name};
-use super::name::{category_of, is_standard_input, own_name, shown, slashed};
+use super::name::{category_of, is_remote, is_standard_input, own_name, shown, slashed};
 use super::object::RawObject;
-use super::source::{is_shortage, read_failure};
+use super::remote::{self, Found, Member};
+use super::source::{Source, is_shortage, read_failure, stamp};
+use crate::cancel::Cancel;
+use crate::digest::Stamp;
 use crate::error::{Error, ErrorKind, Result};
 
 /// One file to read.
 #[derive(Clone, Debug)]
 pub struct InputFile {
-    /// Where it is; `-` for standard input.
+    /// Where it is, a path or a URL, which may hold secrets; `-` for standard input.
     pub path: PathBuf,
     /// What ids are made of, unlike every other's: the file's name, or its path from the folder that was given, that folder's
     /// name first, with `/` between the parts. Where two inputs have one name, their paths take the place of their names.
@@ -36,6 +39,8 @@ pub struct InputFile {
     pub(super) shown: Arc<str>,
     /// By its name.
     pub(super) format: &'static Format,
+    /// What it was when it was listed, where the list told.
+    listed: Option<Stamp>,
     /// Why it cannot be read, where listing told.
     pub(super) trouble: Option<String>,
 }
@@ -49,6 +54,11 @@ impl InputFile {
     /// Whether it holds records, rather than one text, by its name.
     pub fn has_records(&self) -> bool {
         !self.format.is_one_text
+    }
+
+    /// The stamp that it has now, or had when it was listed, where it is on another machine.
+    pub(crate) fn stamp(&self) -> io::Result<Stamp> {
+        self.listed.map_or_else(|| stamp(&self.path), Ok)
     }
 
     /// Whether reading can begin in its middle.
@@ -72,7 +82,14 @@ pub(super) fn list(paths: &[&Path], leave_out: &[&Path]) -> Result<Vec<InputFile
     }
     // A path as it was given may be what a file in another input is called.
     let names: Vec<_> = resolved.iter().map(|path| slashed(path)).collect();
-    list_all(paths, &names, &leave_out)
+    let files = list_all(paths, &names, &leave_out)?;
+    match are_unlike(&files) {
+        true => Ok(files),
+        // What tells two URLs apart may be secret.
+        false => {
+            Err(Error::new(ErrorKind::InvalidArgument, "two of the URLs differ in their queries alone: leave one out"))
+        }
+    }
 }
 
 /// Refuses inputs that would be read twice.
@@ -82,13 +99,13 @@ fn check_overlap(paths: &[&Path], resolved: &[PathBuf]) -> Result<()> {
     inputs.sort();
     let overlap = inputs.windows(2).find(|pair| pair[1].0.starts_with(pair[0].0));
     let Some([(_, outer), (_, inner)]) = overlap else { return Ok(()) };
-    let (outer, inner) = (outer.display(), inner.display());
+    let (outer, inner) = (shown(outer), shown(inner));
     let message = format!("the input {inner} would be read twice, as {outer} is given too: leave one out");
     Err(Error::new(ErrorKind::InvalidArgument, message))
 }
 
 fn resolve(path: &Path) -> Result<PathBuf> {
-    if is_standard_input(path) {
+    if is_standard_input(path) || is_remote(path) {
         return Ok(path.to_owned());
     }
     match path.canonicalize() {
@@ -119,6 +136,7 @@ fn list_all(paths: &[&Path], names: &[String], leave_out: &[PathBuf]) -> Result<
     let mut files = Vec::new();
     for (path, name) in paths.iter().zip(names) {
         match path.is_dir() {
+            _ if is_remote(path) => list_remote(path, name, &mut files)?,
             true => list_folder(path, name, leave_out, &mut files)?,
             false => files.push(given_file(path, name)?),
         }
@@ -138,6 +156,7 @@ fn given_file(path: &Path, name: &str) -> Result<InputFile> {
         part: None,
         shown: shown(path).into(),
         format,
+        listed: None,
         trouble: None,
     })
 }
@@ -154,12 +173,7 @@ fn check_readable(path: &Path) -> Result<Option<u64>> {
 
 fn list_folder(folder: &Path, name: &str, leave_out: &[PathBuf], files: &mut Vec<InputFile>) -> Result<()> {
     if is_left_out(folder, leave_out) || holds_results(folder) {
-        let message = format!(
-            "the input {} is a folder of results, which are no documents: name the folder of the documents, and another one \
-             for results",
-            folder.display()
-        );
-        return Err(Error::new(ErrorKind::InvalidArgument, message));
+        return Err(results_given(folder));
     }
     let before = files.len();
     let category = category_of(folder);
@@ -182,10 +196,75 @@ fn list_folder(folder: &Path, name: &str, leave_out: &[PathBuf], files: &mut Vec
             category: category.clone(),
             bytes: Some(*found.as_ref().unwrap_or(&0)),
             part: None,
+            listed: None,
             trouble: found.err(),
         });
     }
     check_some_file(folder, &files[before..])
+}
+
+fn results_given(folder: &Path) -> Error {
+    let message = format!(
+        "the input {} is a folder of results, which are no documents: name the folder of the documents, and another one for \
+         results",
+        shown(folder)
+    );
+    Error::new(ErrorKind::InvalidArgument, message)
+}
+
+/// Lists what is at a URL as a file or a folder here would be.
+fn list_remote(url: &Path, name: &str, files: &mut Vec<InputFile>) -> Result<()> {
+    let file = |path: PathBuf, name: String, category: &str, stamp: Stamp| InputFile {
+        format: by_name(&name),
+        shown: shown(&path).into(),
+        path,
+        name,
+        category: category.to_owned(),
+        bytes: Some(stamp.size()),
+        part: None,
+        listed: Some(stamp),
+        trouble: None,
+    };
+    let members = match remote::find(url).map_err(|cause| unreadable(url, cause))? {
+        Found::Object(stamp) => {
+            files.push(file(url.to_owned(), name.to_owned(), &category_of(url), stamp));
+            return Ok(());
+        }
+        Found::Folder(members) => members,
+    };
+    let names: HashSet<_> = members.iter().map(|member| member.name.as_str()).collect();
+    let results = members.iter().filter(|member| tells_of_results(member));
+    let results: Vec<_> = results.map(|member| member.name.trim_end_matches(JOB_FILE)).collect();
+    if results.contains(&"") {
+        return Err(results_given(url));
+    }
+    let is_document = |member: &&Member| {
+        let is_result = results.iter().any(|folder| member.name.starts_with(folder));
+        !is_result
+            && member.name.split('/').all(|part| !is_hidden(part.as_bytes()))
+            && !is_in_marker(&member.name, &names)
+    };
+    let before = files.len();
+    for member in members.iter().filter(is_document) {
+        let name = format!("{name}/{}", member.name);
+        files.push(file(member.path.clone(), name, &own_name(url), member.stamp));
+    }
+    check_some_file(url, &files[before..])
+}
+
+/// Whether an object of a folder, or a folder that it is in, is a marker.
+fn is_in_marker(name: &str, names: &HashSet<&str>) -> bool {
+    let ends = name.match_indices('/').map(|(end, _)| end).chain([name.len()]);
+    ends.map(|end| &name[..end]).any(|path| {
+        let (folder, name) = path.rsplit_once('/').map_or(("", path), |(folder, name)| (&path[..=folder.len()], name));
+        is_marker(name, |other| names.contains(&*format!("{folder}{other}")))
+    })
+}
+
+/// Whether an object is what a job leaves with its results.
+fn tells_of_results(member: &Member) -> bool {
+    let is_named = member.name == JOB_FILE || member.name.ends_with(&format!("/{JOB_FILE}"));
+    is_named && Source::open(&member.path, Cancel::default()).is_ok_and(is_job_file)
 }
 
 /// A file's size; none for what is no file.
@@ -217,7 +296,7 @@ fn check_some_file(folder: &Path, files: &[InputFile]) -> Result<()> {
     if files.iter().any(|file| file.trouble.is_none()) {
         return Ok(());
     }
-    let folder = folder.display();
+    let folder = shown(folder);
     let message = match files.first() {
         None => format!("the folder {folder} has no files to read (hidden ones, markers and results are skipped)"),
         Some(file) => {
@@ -229,18 +308,19 @@ fn check_some_file(folder: &Path, files: &[InputFile]) -> Result<()> {
 }
 
 fn is_wanted(entry: &DirEntry, leave_out: &[PathBuf]) -> bool {
-    if is_hidden(entry) || is_marker(entry) {
+    let is_beside = |name: &str| entry.path().with_file_name(name).exists();
+    if is_hidden(entry.file_name().as_encoded_bytes()) || is_marker(&entry.file_name().to_string_lossy(), is_beside) {
         return false;
     }
     !entry.file_type().is_dir() || !is_left_out(entry.path(), leave_out) && !holds_results(entry.path())
 }
 
-fn is_hidden(entry: &DirEntry) -> bool {
-    entry.file_name().as_encoded_bytes().starts_with(b".")
+fn is_hidden(name: &[u8]) -> bool {
+    name.starts_with(b".")
 }
 
 /// Files and folders that Hadoop, Spark, Delta Lake and `datasets` leave among those with data.
-fn is_marker(entry: &DirEntry) -> bool {
+fn is_marker(name: &str, is_beside: impl Fn(&str) -> bool) -> bool {
     const NAMES: [&str; 9] = [
         "_SUCCESS",
         "_metadata",
@@ -253,8 +333,7 @@ fn is_marker(entry: &DirEntry) -> bool {
         "state.json",
     ];
     const BEGINNINGS: [&str; 2] = ["_committed_", "_started_"];
-    let name = entry.file_name().to_string_lossy();
-    let is_named = NAMES.contains(&&*name) && (name != "state.json" || entry.path().with_file_name(NAMES[6]).exists());
+    let is_named = NAMES.contains(&name) && (name != "state.json" || is_beside(NAMES[6]));
     is_named || BEGINNINGS.iter().any(|beginning| name.starts_with(beginning)) || name.ends_with(".crc")
 }
 
@@ -271,12 +350,15 @@ const MOST_JOB_BYTES: u64 = 1 << 20;
 
 /// Whether a folder is the result directory of a job.
 pub(crate) fn holds_results(folder: &Path) -> bool {
-    let Ok(file) = File::open(folder.join(JOB_FILE)) else { return false };
+    File::open(folder.join(JOB_FILE)).is_ok_and(is_job_file)
+}
+
+fn is_job_file(file: impl Read) -> bool {
     let mut text = String::new();
     let read = file.take(MOST_JOB_BYTES).read_to_string(&mut text);
     read.is_ok() && RawObject::parse(&text).is_ok_and(|object| object.get(JOB_KEY).is_some())
 }
 
 fn unreadable(path: &Path, cause: io::Error) -> Error {
-    Error::io(format!("read the input {}", path.display()), cause)
+    Error::io(format!("read the input {}", shown(path)), cause)
 }

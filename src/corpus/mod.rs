@@ -5,9 +5,11 @@
 //! or a whole file, becomes a [`Reject`] and reading goes on. [`Lines`] reads JSON lines of any type, [`Output`] writes them, and
 //! a [`Journal`] keeps what was done so far.
 
+mod address;
 mod arrow;
 mod columns;
 mod compression;
+mod destination;
 mod documents;
 mod format;
 mod formats;
@@ -20,6 +22,8 @@ mod json_lines;
 mod json_lines_writer;
 mod kind;
 mod lines;
+#[cfg(feature = "remote")]
+mod location;
 mod lz4;
 mod name;
 mod object;
@@ -31,6 +35,10 @@ mod place;
 mod reader;
 mod record;
 mod rejects;
+#[cfg_attr(not(feature = "remote"), path = "no_remote.rs")]
+mod remote;
+#[cfg(feature = "remote")]
+mod remote_file;
 mod row_writer;
 mod rows;
 mod seen;
@@ -42,6 +50,7 @@ mod text;
 mod whole;
 mod writable;
 
+pub use destination::{Destination, NoDestination};
 pub use documents::RawDocuments;
 pub use format::RawDocument;
 pub use input::InputFile;
@@ -50,6 +59,7 @@ pub use journal::Journal;
 pub(crate) use journal::has_no_locks;
 pub use lines::{Lines, RawLines};
 pub use name::{STANDARD_STREAM, category_of};
+pub(crate) use name::{is_remote, shown};
 pub use object::RawObject;
 pub use output::{Layout, Output};
 pub use output_format::OutputFormat;

@@ -3,6 +3,7 @@
 use std::ffi::OsStr;
 use std::path::{Component, Path};
 
+use super::address::Address;
 use super::compression::Compression;
 
 /// The path that stands for standard input or standard output.
@@ -12,11 +13,12 @@ pub const STANDARD_STREAM: &str = "-";
 /// without its extension, so that `books.jsonl.gz` and the folder `books/` are both `books`; `stdin` for `-`.
 ///
 /// A path that ends in a slash is a folder's, also where there is none here. Files found in a folder have the category of
-/// the folder that was given.
+/// the folder that was given. URLs have the categories of files and folders of their names.
 pub fn category_of(path: impl AsRef<Path>) -> String {
     let path = path.as_ref();
     let name = own_name(path);
-    if path.as_os_str().as_encoded_bytes().ends_with(b"/") || path.is_dir() || is_standard_input(path) {
+    let is_folder = Address::of(path).map_or_else(|| path.is_dir(), |address| address.is_folder());
+    if path.as_os_str().as_encoded_bytes().ends_with(b"/") || is_folder || is_standard_input(path) {
         return name;
     }
     let (uncompressed, _) = Compression::split(&name);
@@ -30,6 +32,9 @@ pub(super) fn own_name(path: &Path) -> String {
     if is_standard_input(path) {
         return "stdin".to_owned();
     }
+    if let Some(address) = Address::of(path) {
+        return address.name().to_owned();
+    }
     if let Some(name) = path.file_name() {
         return escaped(name);
     }
@@ -39,6 +44,9 @@ pub(super) fn own_name(path: &Path) -> String {
 
 /// A path with `/` between its parts on every system, so that ids are the same everywhere.
 pub(super) fn slashed(path: &Path) -> String {
+    if let Some(address) = Address::of(path) {
+        return address.to_string().trim_end_matches('/').to_owned();
+    }
     let mut slashed = String::new();
     for part in path.components() {
         if !slashed.is_empty() && !slashed.ends_with('/') {
@@ -62,9 +70,17 @@ fn escaped(name: &OsStr) -> String {
     escaped
 }
 
-/// A path for people: as it is, escaped only where it is no text.
-pub(super) fn shown(path: &Path) -> String {
+/// A path for people: as it is, escaped only where it is no text, and a URL without the secrets in it.
+pub(crate) fn shown(path: &Path) -> String {
+    if let Some(address) = Address::of(path) {
+        return address.to_string();
+    }
     path.to_str().map_or_else(|| slashed(path), str::to_owned)
+}
+
+/// Whether it is a URL.
+pub(crate) fn is_remote(path: &Path) -> bool {
+    Address::of(path).is_some()
 }
 
 pub(super) fn is_standard_input(path: &Path) -> bool {
@@ -88,6 +104,9 @@ mod tests {
             ("src", "src"),
             ("src/", "src"),
             ("elsewhere/books.v2/", "books.v2"),
+            ("s3://bucket/books.jsonl.gz", "books"),
+            ("gs://bucket/books/", "books"),
+            ("https://user:pass@host/code.parquet?token=x", "code"),
         ];
         for (path, category) in expected {
             assert_eq!(category_of(path), category, "{path}");

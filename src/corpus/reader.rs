@@ -42,7 +42,8 @@ pub struct Corpus {
 }
 
 impl Corpus {
-    /// Lists the files of all inputs: files, folders, and `-` for standard input. Folders in `leave_out`, such as the one that
+    /// Lists the files of all inputs: files, folders, URLs of both (`s3://`, `gs://`, `az://`, `http://`, `https://`; with the
+    /// feature `remote`), and `-` for standard input. Folders in `leave_out`, such as the one that
     /// results will go to, are never entered.
     ///
     /// # Errors

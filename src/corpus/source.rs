@@ -1,4 +1,4 @@
-//! One file or standard input: decompressed on the fly, its bytes counted and hashed as they are on disk.
+//! One file, here or on another machine, or standard input: decompressed on the fly, its bytes counted and hashed as they are on disk.
 
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, Cursor, Read, Seek, SeekFrom, Stdin};
@@ -7,7 +7,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::compression::{Compression, MAGIC_BYTES};
-use super::name::is_standard_input;
+use super::name::{is_remote, is_standard_input, shown};
+use super::remote::{self, RemoteFile};
 use crate::cancel::Cancel;
 use crate::digest::{Digest, Hasher, Stamp};
 
@@ -38,7 +39,7 @@ pub(super) struct Source {
 pub struct Content {
     /// How many there are.
     pub bytes: u64,
-    /// Their SHA-256.
+    /// Their SHA-256; of an object on a server that was not read from end to end, that of what the server calls this version.
     pub digest: Digest,
     /// The stamp that the file had before and after these bytes were read; none for standard input and pipes.
     pub stamp: Option<Stamp>,
@@ -51,7 +52,7 @@ impl Source {
     /// Why it cannot be read, or is not what its name says.
     pub fn open(path: &Path, cancel: Cancel) -> Result<Self, String> {
         let (on_disk, head) = OnDisk::open(path, cancel).map_err(|cause| read_failure(&cause))?;
-        let named = if is_standard_input(path) { Compression::None } else { Compression::of(&path.to_string_lossy()) };
+        let named = named(path);
         let compression = Compression::of_bytes(&head);
         if compression == Compression::None && named != Compression::None {
             check_unpacked(&head, named)?;
@@ -117,10 +118,13 @@ impl Source {
             if target > opened.size() {
                 return Err(io::ErrorKind::UnexpectedEof.into());
             }
-            self.on_disk.lock().seek(SeekFrom::Start(target))?;
-            let on_disk = BufReader::with_capacity(BUFFER_BYTES, self.on_disk.clone());
-            self.bytes = BufReader::with_capacity(BUFFER_BYTES, Peeked::unseen(Box::new(on_disk)));
-            return Ok(());
+            let sought = self.on_disk.lock().seek(SeekFrom::Start(target));
+            if !sought.as_ref().is_err_and(|cause| cause.kind() == io::ErrorKind::NotSeekable) {
+                sought?;
+                let on_disk = BufReader::with_capacity(BUFFER_BYTES, self.on_disk.clone());
+                self.bytes = BufReader::with_capacity(BUFFER_BYTES, Peeked::unseen(Box::new(on_disk)));
+                return Ok(());
+            }
         }
         let distance = target - position;
         match io::copy(&mut self.bytes.by_ref().take(distance), &mut io::sink())? == distance {
@@ -169,16 +173,23 @@ impl Source {
     /// The stamp that the file has had since it was opened; none for what is no regular file.
     pub fn unchanged_stamp(&self) -> Result<Option<Stamp>, String> {
         let Some(opened) = self.on_disk.opened else { return Ok(None) };
-        let later = Stamp::of(&self.path).map_err(|cause| match cause.kind() {
+        let later = stamp(&self.path).map_err(|cause| match cause.kind() {
             io::ErrorKind::NotFound => "was removed while it was read: nothing of it counts".to_owned(),
             _ => read_failure(&cause),
         })?;
         if opened.is_rewritten(&later) { Err(CHANGED.to_owned()) } else { Ok(Some(opened)) }
     }
 
-    /// The content, once the end was reached. Where something was skipped, the file is read once more for its digest.
+    /// The content, once the end was reached. Where something was skipped, the file is read once more for its digest, unless a
+    /// server answers for it.
     pub fn content(&mut self) -> Result<Content, String> {
-        if self.on_disk.lock().hasher.is_none() {
+        let was_skipped = self.on_disk.lock().hasher.is_none();
+        if let Some((stamp, digest)) = self.on_disk.opened.and_then(|stamp| Some((stamp, stamp.tag()?)))
+            && was_skipped
+        {
+            return Ok(Content { bytes: stamp.size(), digest, stamp: Some(stamp) });
+        }
+        if was_skipped {
             self.on_disk.lock().restart().map_err(|cause| read_failure(&cause))?;
             self.check_end()?;
         }
@@ -201,9 +212,7 @@ impl Source {
     }
 
     fn is_empty_compressed(&self) -> bool {
-        let is_named =
-            !is_standard_input(&self.path) && Compression::of(&self.path.to_string_lossy()) != Compression::None;
-        is_named && self.position() == 0
+        named(&self.path) != Compression::None && self.position() == 0
     }
 }
 
@@ -221,6 +230,11 @@ impl BufRead for Source {
     fn consume(&mut self, amount: usize) {
         self.bytes.consume(amount);
     }
+}
+
+/// How a file is compressed by its name.
+fn named(path: &Path) -> Compression {
+    if is_standard_input(path) { Compression::None } else { Compression::of(&shown(path)) }
 }
 
 const CHANGED: &str = "was changed while it was read: nothing of it counts; read it again when it is whole";
@@ -324,14 +338,20 @@ impl Read for Peeked {
 
 enum Input {
     File(File),
+    Remote(Box<RemoteFile>),
     Stream(Stdin),
 }
 
 impl Input {
     /// An input, and its stamp where it is a regular file.
-    fn open(path: &Path) -> io::Result<(Self, Option<Stamp>)> {
+    fn open(path: &Path, cancel: &Cancel) -> io::Result<(Self, Option<Stamp>)> {
         if is_standard_input(path) {
             return Ok((Self::Stream(io::stdin()), None));
+        }
+        if is_remote(path) {
+            let file = RemoteFile::open(path, cancel.clone())?;
+            let stamp = file.stamp();
+            return Ok((Self::Remote(Box::new(file)), Some(stamp)));
         }
         let file = File::open(path)?;
         let stamp = match file.metadata()?.is_file() {
@@ -344,9 +364,23 @@ impl Input {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         match self {
             Self::File(file) => file.read(buffer),
+            Self::Remote(file) => file.read(buffer),
             Self::Stream(stream) => stream.read(buffer),
         }
     }
+
+    fn seek(&mut self, target: SeekFrom) -> io::Result<u64> {
+        match self {
+            Self::File(file) => file.seek(target),
+            Self::Remote(file) => file.seek(target),
+            Self::Stream(_) => Err(io::ErrorKind::NotSeekable.into()),
+        }
+    }
+}
+
+/// The stamp that a file or an object has now.
+pub(super) fn stamp(path: &Path) -> io::Result<Stamp> {
+    if is_remote(path) { remote::stamp(path) } else { Stamp::of(path) }
 }
 
 /// A file as it is on disk. Clones share its place.
@@ -360,7 +394,7 @@ pub(super) struct OnDisk {
 impl OnDisk {
     /// Opens a file, and gives its first bytes, which can still be read.
     fn open(path: &Path, cancel: Cancel) -> io::Result<(Self, Vec<u8>)> {
-        let (mut input, opened) = Input::open(path)?;
+        let (mut input, opened) = Input::open(path, &cancel)?;
         let mut head = Vec::new();
         while head.len() < MAGIC_BYTES {
             let mut buffer = [0; 4096];
@@ -450,14 +484,13 @@ impl Read for Raw {
 
 impl Seek for Raw {
     fn seek(&mut self, target: SeekFrom) -> io::Result<u64> {
-        let Input::File(file) = &mut self.input else { return Err(io::ErrorKind::NotSeekable.into()) };
         self.position = match target {
             // The file itself is further than what was read of it where something was read ahead.
             SeekFrom::Current(distance) => {
                 let position = self.position.checked_add_signed(distance).ok_or(io::ErrorKind::InvalidInput)?;
-                file.seek(SeekFrom::Start(position))?
+                self.input.seek(SeekFrom::Start(position))?
             }
-            target => file.seek(target)?,
+            target => self.input.seek(target)?,
         };
         self.ahead = Cursor::default();
         self.hasher = None;

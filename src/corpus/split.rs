@@ -132,6 +132,7 @@ mod tests {
             part: None,
             shown: name.into(),
             format: by_name(name),
+            listed: None,
             trouble: None,
         }
     }

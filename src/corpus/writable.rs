@@ -5,17 +5,23 @@ use std::fs::{self, File, OpenOptions};
 use std::io::{self, ErrorKind as Cause};
 use std::path::Path;
 
-use super::name::STANDARD_STREAM;
+use super::name::{STANDARD_STREAM, is_remote, shown};
 use crate::error::{Error, ErrorKind, Result};
 
 /// Checks, before any work, that a file could be written at a path. An existing file is left as it is.
 ///
 /// # Errors
-/// Of kind [`Io`](ErrorKind::Io) where the path is a folder, or its folder is missing or may not be written to.
+/// Of kind [`Io`](ErrorKind::Io) where the path is a folder, or its folder is missing or may not be written to; of kind
+/// [`Unsupported`](ErrorKind::Unsupported) for a URL.
 pub fn check_writable(path: impl AsRef<Path>) -> Result<()> {
     let path = path.as_ref();
     if path == Path::new(STANDARD_STREAM) {
         return Ok(());
+    }
+    if is_remote(path) {
+        let message =
+            format!("cannot write {}: name a file on this machine, and copy it when it is whole", shown(path));
+        return Err(Error::new(ErrorKind::Unsupported, message));
     }
     let name = path.display();
     if path.is_dir() {

@@ -13,7 +13,7 @@ use super::table::{DocumentRow, Table};
 use super::texts::changed;
 use crate::cancel::Cancel;
 use crate::choice::Choice;
-use crate::corpus::{Corpus, InputFile, Output, Record, Reject};
+use crate::corpus::{Corpus, InputFile, Output, Record, Reject, is_remote};
 use crate::error::{Error, Result};
 
 /// The folder that holds documents, and that beside it for what is said of them.
@@ -122,7 +122,7 @@ impl Scores<'_> {
 
     /// Beside the documents where they are in a folder of that name, else in the result directory.
     fn path(&self, file: &InputFile) -> Result<PathBuf> {
-        let beside = beside(&file.path, self.name);
+        let beside = if is_remote(&file.path) { None } else { beside(&file.path, self.name) };
         let mut path =
             beside.unwrap_or_else(|| self.directory.path().join(ATTRIBUTES).join(self.name).join(&file.name));
         if !file.is_written() {

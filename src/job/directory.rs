@@ -5,7 +5,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use crate::choice::Choice;
-use crate::corpus::{Layout, OutputFormat, has_no_locks, holds_results, written_at};
+use crate::corpus::{Layout, OutputFormat, has_no_locks, holds_results, is_remote, shown, written_at};
 use crate::error::{Error, ErrorKind, Result};
 
 const LOCK: &str = "job.lock";
@@ -21,8 +21,17 @@ impl ResultDirectory {
     /// Makes the directory where it is missing, and takes its lock.
     ///
     /// # Errors
-    /// [`ErrorKind::Io`] where the directory cannot be made or written to, or another process holds it.
+    /// [`ErrorKind::Io`] where the directory cannot be made or written to, or another process holds it;
+    /// [`ErrorKind::InvalidArgument`] for a URL.
     pub fn open(path: &Path) -> Result<Self> {
+        if is_remote(path) {
+            let message = format!(
+                "results cannot grow in {}, since a journal is locked and appended to: name a directory on this machine, and \
+                 have its outputs copied there at the end with upload",
+                shown(path)
+            );
+            return Err(Error::new(ErrorKind::InvalidArgument, message));
+        }
         fs::create_dir_all(path).map_err(|cause| Error::io(format!("make the directory {}", path.display()), cause))?;
         let lock_path = path.join(LOCK);
         let lock = File::options().read(true).write(true).create(true).truncate(false).open(&lock_path);

@@ -41,6 +41,7 @@ mod selection;
 mod summary;
 mod table;
 mod texts;
+mod uploading;
 mod windows;
 
 use std::fs::{self, File};
@@ -55,7 +56,7 @@ use rayon::{ThreadPool, ThreadPoolBuilder};
 use crate::cancel::Cancel;
 use crate::choice::Choice;
 use crate::config::{Config, EarlierResults, Rows, SETTINGS};
-use crate::corpus::{Corpus, Fields, Journal, Layout, Rejects, STANDARD_STREAM, written_at};
+use crate::corpus::{Corpus, Fields, Journal, Layout, Rejects, STANDARD_STREAM, shown, written_at};
 use crate::digest::{Hasher, Stamp};
 use crate::error::{Error, ErrorKind, Result};
 use crate::model::{Description, Scorer};
@@ -189,7 +190,7 @@ struct Scored {
 }
 
 impl Job {
-    /// Opens a job on inputs (files, folders, `-` for standard input) and a result directory, which is made where it is
+    /// Opens a job on inputs (files, folders, URLs, `-` for standard input) and a result directory, which is made where it is
     /// missing. The settings of the scores are the scorer's; `config` has those of the job and of the selection.
     ///
     /// # Errors
@@ -249,6 +250,7 @@ impl Job {
         let summary = self.score(observer, cancel)?;
         if self.config.shard.is_some() {
             self.write_summary(&self.config, &[])?;
+            uploading::upload(&self.directory, &self.config, observer, cancel)?;
             return Ok(Selection { summary, categories: Vec::new(), is_written: false });
         }
         let config = self.config.clone();
@@ -395,6 +397,7 @@ impl Job {
         self.note_work()?;
         self.write_report(config, &cutting)?;
         self.write_summary(config, &cutting.categories)?;
+        uploading::upload(&self.directory, config, observer, cancel)?;
         let is_written = written == ControlFlow::Continue(());
         Ok(Selection { summary: self.summary(), categories: cutting.categories, is_written })
     }
@@ -474,13 +477,13 @@ impl Job {
 
     fn write_report(&self, config: &Config, cutting: &Cutting) -> Result<()> {
         let model = model_summary(self.scorer.description());
-        let work = Work { inputs: &shown(&self.inputs), config, model, summary: &self.summary() };
+        let work = Work { inputs: &all_shown(&self.inputs), config, model, summary: &self.summary() };
         work.write_report(&self.directory, cutting)
     }
 
     fn write_summary(&self, config: &Config, categories: &[CategorySelection]) -> Result<()> {
         let model = model_summary(self.scorer.description());
-        let work = Work { inputs: &shown(&self.inputs), config, model, summary: &self.summary() };
+        let work = Work { inputs: &all_shown(&self.inputs), config, model, summary: &self.summary() };
         work.write_summary(&self.directory, categories)
     }
 
@@ -488,7 +491,7 @@ impl Job {
     fn finished(&self) -> Result<Finished> {
         let settings = SETTINGS.iter().map(|setting| Ok((setting.key.to_owned(), self.config.get(setting.key)?)));
         Ok(Finished {
-            inputs: shown(&self.inputs),
+            inputs: all_shown(&self.inputs),
             listing: self.corpus.listing_digest(),
             settings: settings.collect::<Result<_>>()?,
             model: model_summary(self.scorer.description()),
@@ -589,9 +592,9 @@ fn open_corpus(inputs: &[PathBuf], directory: Option<&Path>, config: &Config) ->
     }
 }
 
-/// Paths as text.
-fn shown(paths: &[PathBuf]) -> Vec<String> {
-    paths.iter().map(|path| path.display().to_string()).collect()
+/// Inputs as they are told, without the secrets that URLs may have.
+fn all_shown(inputs: &[PathBuf]) -> Vec<String> {
+    inputs.iter().map(|input| shown(input)).collect()
 }
 
 /// The threads that parse and tokenise.

@@ -156,7 +156,7 @@ impl Reading<'_> {
         if reading.begin != begin || reading.end.duplicates > 0 && !all_unchanged {
             return false;
         }
-        let stamp = Stamp::of(&input.path).ok();
+        let stamp = input.stamp().ok();
         if stamp.is_none() || stamp != reading.end.stamp {
             return false;
         }

@@ -24,11 +24,11 @@ use super::table::{DocumentRow, Mark, Table};
 use super::texts::Texts;
 use super::{
     IDENTITY, JOURNAL, OUTPUTS, REJECTS, RESULTS, ResultDirectory, SCORES, SELECTED, Selection, TABLES, attributes,
-    keep_standard_input, open_corpus,
+    keep_standard_input, open_corpus, uploading,
 };
 use crate::cancel::Cancel;
 use crate::config::Config;
-use crate::corpus::{Corpus, Journal, Reject, Rejects, Seen, Shard, Spot, holds_results};
+use crate::corpus::{Corpus, InputFile, Journal, Reject, Rejects, Seen, Shard, Spot, holds_results};
 use crate::digest::{Digest, Stamp};
 use crate::error::{Error, ErrorKind, Result};
 use crate::report::ModelSummary;
@@ -160,11 +160,11 @@ impl Results {
         observer: &dyn Observer,
         cancel: &Cancel,
     ) -> Result<Selection> {
-        let Config { output_format, output_shard_size, attributes, .. } = config.clone();
+        let Config { output_format, output_shard_size, attributes, upload, .. } = config.clone();
         let keep_fields = config.keep_fields || self.config.keep_fields;
         let corpus = &self.corpus.clone().with_every_field(keep_fields);
         let config = self.config.with_selection_of(config).with_alpha_of(&self.model.layers);
-        let config = &Config { output_format, output_shard_size, attributes, keep_fields, ..config };
+        let config = &Config { output_format, output_shard_size, attributes, keep_fields, upload, ..config };
         config.method()?;
         let directory = self.begin(directory)?;
         self.write_rejects(&directory)?;
@@ -195,6 +195,7 @@ impl Results {
         let work = Work { inputs: &self.inputs, config, model: self.model.clone(), summary: &summary };
         work.write_report(&directory, &cutting)?;
         work.write_summary(&directory, &cutting.categories)?;
+        uploading::upload(&directory, config, observer, cancel)?;
         let is_written = written == ControlFlow::Continue(());
         Ok(Selection { summary, categories: cutting.categories, is_written })
     }
@@ -399,7 +400,7 @@ impl Merging {
             let begin = Begin::from(file);
             match (ledger.readings.get(&file.name), ledger.failures.get(&file.name)) {
                 (Some(reading), _) if reading.begin == begin => {
-                    if has_changed(reading.end.stamp, &file.path) {
+                    if has_changed(reading.end.stamp, file) {
                         troubles
                             .add(candidate, &format!("has read {} before it changed: go on with --resume", file.name));
                     }
@@ -538,8 +539,8 @@ impl Merging {
 }
 
 /// Whether a file is not what it was when it was read, as far as its stamp was good for.
-fn has_changed(then: Option<Stamp>, path: &Path) -> bool {
-    then.is_some_and(|then| Stamp::of(path).is_ok_and(|now| !then.is_alike(&now)))
+fn has_changed(then: Option<Stamp>, file: &InputFile) -> bool {
+    then.is_some_and(|then| file.stamp().is_ok_and(|now| !then.is_alike(&now)))
 }
 
 fn read_reject(journal: &Journal, entry: u64) -> Result<Rejected> {

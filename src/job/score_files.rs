@@ -277,7 +277,7 @@ impl Scores {
 
     fn place(&self, ordinal: usize) -> Place {
         let (input, line) = self.spot(ordinal);
-        Place { file: self.inputs[input].file.path.to_string_lossy().into(), line: Some(line) }
+        Place { file: shown(&self.inputs[input].file.path).into(), line: Some(line) }
     }
 
     /// Reads the inputs again, hands out the lines of the selected windows in their order, each with its `lds`, and rejects
@@ -342,7 +342,7 @@ fn no_lines(file: &InputFile) -> Reject {
 }
 
 fn whole_file(path: &Path, reason: String) -> Reject {
-    Reject { place: Place { file: path.to_string_lossy().into(), line: None }, id: None, reason, record: String::new() }
+    Reject { place: Place { file: shown(path).into(), line: None }, id: None, reason, record: String::new() }
 }
 
 /// Selected windows by category and id, with their lines of scores in a temporary file.

@@ -118,7 +118,7 @@ impl Calibrated {
 }
 
 impl CalibrationJob {
-    /// Opens a calibration on inputs (files, folders, `-` for standard input) and a result directory, which is made where
+    /// Opens a calibration on inputs (files, folders, URLs, `-` for standard input) and a result directory, which is made where
     /// it is missing. The settings of the scores, `window` among them, are the scorer's; `config` has those of the
     /// calibration and of the job.
     ///

@@ -107,6 +107,10 @@ class Settings(TypedDict, total=False):
     attributes: str
     """A name under which scores are also written as attributes of the documents, as the Dolma tools lay them out; auto is not.
     Valid: auto, or a name; auto unless set."""
+    upload: str
+    """A folder on another machine to which finished outputs are copied, the summary last: s3://, gs://, az://, http:// or
+    https://. Valid: auto, or the URL of a folder, such as s3://bucket/results, without user, password and query; auto unless
+    set."""
     on_error: Literal['reject', 'fail']
     """What a job does about a record, file or window that cannot be used: reject it and go on, or fail. Valid: reject, fail;
     reject unless set."""
