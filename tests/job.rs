@@ -5,13 +5,13 @@ mod common;
 use std::collections::BTreeMap;
 use std::fs;
 use std::io::Write;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::{Arc, Mutex};
 
 use longattn::corpus::Reject;
 use longattn::job::{Job, Observer, Selection};
 use longattn::model::Scorer;
-use longattn::{Cancel, Config, ErrorKind, Result};
+use longattn::{Cancel, ErrorKind, Result};
 use serde_json::{Value, json};
 
 use common::workplace::Workplace;
@@ -249,7 +249,7 @@ fn what_scores_depend_on_is_compared() {
         ("per_head", "true"),
         ("adaptive", "true"),
     ] {
-        let changed = Workplace { folder: tempfile::tempdir().unwrap(), settings: vec![(key, value.to_owned())] };
+        let changed = Workplace::in_folder(tempfile::tempdir().unwrap()).set(key, value);
         let config = changed.config("resume");
         let scorer = Arc::new(Scorer::open(&workplace.path("model"), &config).unwrap());
         let job = Job::open(scorer, &[workplace.path("corpus")], &workplace.path("result"), &config);

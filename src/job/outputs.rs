@@ -35,8 +35,11 @@ pub(super) struct Work<'a> {
 }
 
 impl Work<'_> {
-    /// Writes the report and its chart.
+    /// Writes the report and its chart, which show attention: without it there are none.
     pub fn write_report(&self, directory: &ResultDirectory, cutting: &Cutting) -> Result<()> {
+        if !cutting.has_attention {
+            return directory.remove(&[REPORT, CHART]);
+        }
         let report = self.report(cutting);
         write_whole(directory.file(CHART), report::chart(&report.categories)?.as_bytes())?;
         write_whole(directory.file(REPORT), report.render()?.as_bytes())
@@ -112,7 +115,7 @@ impl Work<'_> {
             documents: DocumentCounts { windowed, too_short, rejected },
             rejects_file: (self.summary.rejects() > 0).then(|| REJECTS.to_owned()),
             categories: cutting.reports.clone(),
-            windows: Some(cutting.windows.clone()),
+            windows: cutting.windows.clone(),
             calls: self.summary.calls,
             scored_tokens: self.summary.tokens_scored,
             elapsed: Duration::from_secs_f64(self.summary.seconds),

@@ -270,7 +270,7 @@ impl Reading<'_> {
         }
         let (tokens, windows) = match is_cut {
             true => self.windows_of_text(record.text.as_deref().unwrap_or_default(), text),
-            false => Ok(self.window_of_ids(record.token_ids.clone().unwrap_or_default(), text)),
+            false => Ok(self.window_of_ids(record.token_ids.clone().unwrap_or_default(), 0..0, text)),
         }
         .map_err(|error| reject(&record, error.to_string()))?;
         Ok(document(tokens, windows, record))
@@ -295,7 +295,9 @@ impl Reading<'_> {
     fn windows_of_text(&self, text: &str, digest: Text) -> Result<(u64, Vec<Window>)> {
         let tokens = (self.tokenize)(text)?;
         if self.unit == Unit::Record {
-            return Ok(self.window_of_ids(tokens.ids().to_vec(), digest));
+            let end = tokens.ids().len().min(self.config.window.get());
+            let bytes = tokens.bytes(&(0..end));
+            return Ok(self.window_of_ids(tokens.ids().to_vec(), bytes.start as u64..bytes.end as u64, digest));
         }
         let cut = windows(&tokens, self.config.window);
         let window = |window: crate::window::Window| {
@@ -313,12 +315,13 @@ impl Reading<'_> {
         Ok((tokens.ids().len() as u64, cut.into_iter().map(window).collect()))
     }
 
-    fn window_of_ids(&self, mut ids: Vec<u32>, digest: Text) -> (u64, Vec<Window>) {
+    /// `bytes` are those of its text, none where it has none.
+    fn window_of_ids(&self, mut ids: Vec<u32>, bytes: Range<u64>, digest: Text) -> (u64, Vec<Window>) {
         let tokens = ids.len() as u64;
         ids.truncate(self.config.window.get());
         let content = match self.known_window(digest, 0) {
             Some(row) => Content::Known(row),
-            None => Content::Tokens { ids, token_start: 0, bytes: 0..0 },
+            None => Content::Tokens { ids, token_start: 0, bytes },
         };
         (tokens, vec![Window { number: 0, content }])
     }

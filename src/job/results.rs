@@ -163,7 +163,7 @@ impl Results {
         let Config { output_format, output_shard_size, attributes, .. } = config.clone();
         let keep_fields = config.keep_fields || self.config.keep_fields;
         let corpus = &self.corpus.clone().with_every_field(keep_fields);
-        let config = self.config.with_selection_of(config);
+        let config = self.config.with_selection_of(config).with_alpha_of(&self.model.layers);
         let config = &Config { output_format, output_shard_size, attributes, keep_fields, ..config };
         config.method()?;
         let directory = self.begin(directory)?;

@@ -6,6 +6,7 @@ use std::path::Path;
 
 use serde_json::Value;
 
+use super::NO_RANKING;
 use super::adaptive::changed_journal;
 use super::entry::Entry;
 use super::journals::Journals;
@@ -13,9 +14,9 @@ use super::table::Table;
 use super::texts::{Texts, Wanted};
 use crate::config::Config;
 use crate::corpus::{Corpus, Layout, Output};
-use crate::error::Result;
+use crate::error::{Error, ErrorKind, Result};
 use crate::report::{CategoryReport, Example, ExploredWindow, WindowPoint, Windows};
-use crate::select::{Filter, Method, Ranking, Sorted, Standing};
+use crate::select::{Method, Ranking, Sorted, Standing};
 
 /// Windows that are listed at either end of a category, and that the report shows on either side of the cut.
 const LISTED: usize = 3;
@@ -54,8 +55,8 @@ pub struct Listed {
 pub(super) struct Cutting {
     pub categories: Vec<CategorySelection>,
     pub reports: Vec<CategoryReport>,
-    /// What the report tries other cuts on.
-    pub windows: Windows,
+    /// What the report tries other cuts on; none where a column ranks.
+    pub windows: Option<Windows>,
     /// Of each category, the ordinals of the windows that its report shows, in their order there.
     shown: Vec<Vec<usize>>,
     /// The selected windows in the order of the corpus.
@@ -64,16 +65,26 @@ pub(super) struct Cutting {
     pub filtered: u64,
     /// Why the window that the settings name was selected or not.
     pub explanation: Option<String>,
+    /// Whether windows have more than columns.
+    pub has_attention: bool,
 }
 
 /// Ranks and cuts all windows by the settings of the cut.
 pub(super) fn cut(table: &Table, corpus: &Corpus, journals: &Journals, config: &Config) -> Result<Cutting> {
     let method = config.method()?;
     let mut sorted = table.selector.sorted();
-    let filtered = match &config.filter {
-        Some(filter) => filter_by_columns(&mut sorted, filter, table, journals)?,
+    let has_attention = table.windows.is_empty() || table.selector.candidate(0).far.is_some();
+    if !has_attention && config.by.is_none() {
+        return Err(Error::new(ErrorKind::InvalidSetting, NO_RANKING));
+    }
+    let mut numbers = Numbers { table, journals, read: None };
+    let mut filtered = match &config.filter {
+        Some(filter) => sorted.filter(filter, |ordinal, column| numbers.of(ordinal, column))?,
         None => 0,
     };
+    if let Some(by) = &config.by {
+        filtered += sorted.rank_by(by, |ordinal| numbers.of(ordinal, by))?;
+    }
     let (mut categories, mut reports, mut shown, mut selected) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
     let mut windows = Windows::new(&method);
     for ranking in sorted.rankings(&method) {
@@ -98,29 +109,38 @@ pub(super) fn cut(table: &Table, corpus: &Corpus, journals: &Journals, config: &
         Some(id) => Some(explain(&sorted, id, &method)?),
         None => None,
     };
-    Ok(Cutting { categories, reports, windows, shown, selected, filtered: filtered as u64, explanation })
+    // What the report tries is cuts of the long-distance dependency score.
+    let windows = config.by.is_none().then_some(windows);
+    let filtered = filtered as u64;
+    Ok(Cutting { categories, reports, windows, shown, selected, filtered, explanation, has_attention })
 }
 
-/// Leaves out windows by columns that are in memory, or else in the journal.
-fn filter_by_columns(sorted: &mut Sorted, filter: &Filter, table: &Table, journals: &Journals) -> Result<usize> {
-    let mut read: Option<(usize, Value)> = None;
-    sorted.filter(filter, |ordinal, name| {
-        let candidate = table.selector.candidate(ordinal);
-        if let Some(number) = candidate.column(name) {
+/// The numbers of windows in columns that are in memory, or else in the journal.
+struct Numbers<'a> {
+    table: &'a Table,
+    journals: &'a Journals<'a>,
+    /// All columns of the window that was asked for last.
+    read: Option<(usize, Value)>,
+}
+
+impl Numbers<'_> {
+    fn of(&mut self, ordinal: usize, column: &str) -> Result<Option<f64>> {
+        let candidate = self.table.selector.candidate(ordinal);
+        // Without a model the numbers in memory stand for nothing.
+        if candidate.far.is_some()
+            && let Some(number) = candidate.column(column)
+        {
             return Ok(Some(number));
         }
-        let columns = match &read {
-            Some((last, columns)) if *last == ordinal => columns,
-            _ => {
-                let entry = journals.entry(table, ordinal)?;
-                let Ok(Entry::Window(window)) = serde_json::from_str(entry.get()) else {
-                    return Err(changed_journal(candidate.id));
-                };
-                &read.insert((ordinal, serde_json::to_value(window.score).unwrap_or_default())).1
-            }
-        };
-        Ok(columns.get(name).and_then(Value::as_f64))
-    })
+        if self.read.as_ref().is_none_or(|(last, _)| *last != ordinal) {
+            let entry = self.journals.entry(self.table, ordinal)?;
+            let Ok(Entry::Window(window)) = serde_json::from_str(entry.get()) else {
+                return Err(changed_journal(candidate.id));
+            };
+            self.read = Some((ordinal, serde_json::to_value(window.score).unwrap_or_default()));
+        }
+        Ok(self.read.as_ref().and_then(|(_, columns)| columns.get(column)).and_then(Value::as_f64))
+    }
 }
 
 /// Why a window was selected or not, in words.
@@ -138,7 +158,7 @@ struct SummedUp {
 }
 
 fn point(table: &Table, ranking: &Ranking, rank: usize) -> WindowPoint {
-    let Standing { ordinal, long_distance_dependency_score } = ranking.windows[rank];
+    let Standing { ordinal, long_distance_dependency_score, .. } = ranking.windows[rank];
     let candidate = table.selector.candidate(ordinal);
     WindowPoint {
         dependency_strength: candidate.dependency_strength,
@@ -230,12 +250,14 @@ impl Cutting {
     fn wanted(&self, shown: &HashSet<usize>) -> Vec<Wanted> {
         let selected = self.selected.iter().map(|standing| Wanted {
             ordinal: standing.ordinal,
-            lds: Some(standing.long_distance_dependency_score),
+            is_selected: true,
+            lds: self.has_attention.then_some(standing.long_distance_dependency_score),
             is_shown: shown.contains(&standing.ordinal),
         });
         let is_left =
             |ordinal: &&usize| self.selected.binary_search_by_key(*ordinal, |standing| standing.ordinal).is_err();
-        let left = shown.iter().filter(is_left).map(|ordinal| Wanted { ordinal: *ordinal, lds: None, is_shown: true });
+        let left = shown.iter().filter(is_left);
+        let left = left.map(|ordinal| Wanted { ordinal: *ordinal, is_selected: false, lds: None, is_shown: true });
         let mut wanted: Vec<_> = selected.chain(left).collect();
         wanted.sort_unstable_by_key(|wanted| wanted.ordinal);
         wanted

@@ -41,7 +41,9 @@ pub(super) struct Texts<'a> {
 /// A window whose text is wanted.
 pub(super) struct Wanted {
     pub ordinal: usize,
-    /// Its long-distance dependency score, where it is to be written.
+    /// Whether it is to be written.
+    pub is_selected: bool,
+    /// Its long-distance dependency score, where it has one.
     pub lds: Option<f64>,
     /// Whether the report shows it.
     pub is_shown: bool,
@@ -144,14 +146,15 @@ impl Texts<'_> {
             let text = record.text.as_deref().unwrap_or_default();
             let content = text.get(window.byte_start as usize..window.byte_end as usize);
             let content = content.ok_or_else(|| changed_journal(&window.id))?;
+            let attention = window.score.attention.as_ref();
             let shown = wanted.is_shown.then(|| WindowText {
                 excerpt: content.chars().take(EXCERPT).collect(),
                 whole_text: WholeText::of(content, most_bytes),
-                distance_profile: window.score.distance_profile.clone(),
-                min_distance: window.score.min_distance,
+                distance_profile: attention.map_or_else(Vec::new, |attention| attention.distance_profile.clone()),
+                min_distance: attention.map_or(0, |attention| attention.min_distance),
             });
-            let line = wanted.lds.map(|lds| {
-                let selected = SelectedWindow { window: &window, lds, content, fields: &record.fields };
+            let line = wanted.is_selected.then(|| {
+                let selected = SelectedWindow { window: &window, lds: wanted.lds, content, fields: &record.fields };
                 to_raw_value(&selected).expect("text and finite numbers have a form in JSON")
             });
             Ok(Made { line, shown })
