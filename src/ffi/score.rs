@@ -51,7 +51,7 @@ pub struct longattn_score {
 
 /// What one head says of a window.
 #[repr(C)]
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Default)]
 pub struct longattn_head_score {
     /// Mean share of a token's attention that reaches far back, from 0 to 1.
     pub proportion: f64,
@@ -127,12 +127,10 @@ impl ScoreOutput {
 
     /// Refuses a buffer that is too small for `heads`.
     pub fn check_heads(&self, heads: usize) -> Result<()> {
-        let capacity = self.heads.capacity();
-        if capacity == 0 || capacity >= heads {
-            return Ok(());
+        match self.heads.capacity() {
+            0 => Ok(()),
+            capacity => check_heads(capacity, heads),
         }
-        let message = format!("head_capacity is {capacity}, and the window has {heads} heads");
-        Err(Error::new(ErrorKind::InvalidArgument, message))
     }
 
     pub fn set(self, score: &Score) -> Result<()> {
@@ -141,6 +139,15 @@ impl ScoreOutput {
         self.heads.set(score.heads.iter().map(Into::into));
         Ok(())
     }
+}
+
+/// Refuses a capacity that is too small for the heads of a window.
+pub fn check_heads(capacity: usize, heads: usize) -> Result<()> {
+    if capacity >= heads {
+        return Ok(());
+    }
+    let message = format!("head_capacity is {capacity}, and the window has {heads} heads");
+    Err(Error::new(ErrorKind::InvalidArgument, message))
 }
 
 /// Scores a window from the attention map of your own inference: `map` is `[heads, length, length]` in row-major order,

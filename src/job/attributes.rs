@@ -8,8 +8,9 @@ use std::path::{Component, Path, PathBuf};
 use serde_json::{Map, Value, json};
 
 use super::directory::ResultDirectory;
-use super::selection::{Journals, changed, scored_window};
+use super::journals::{Journals, scored_window};
 use super::table::{DocumentRow, Table};
+use super::texts::changed;
 use crate::cancel::Cancel;
 use crate::choice::Choice;
 use crate::corpus::{Corpus, InputFile, Output, Record, Reject};

@@ -24,6 +24,7 @@ mod calibration;
 mod directory;
 mod entry;
 mod identity;
+mod journals;
 mod keeping;
 mod ledger;
 mod lines;
@@ -39,6 +40,7 @@ mod score_line;
 mod selection;
 mod summary;
 mod table;
+mod texts;
 mod windows;
 
 use std::fs::{self, File};
@@ -65,14 +67,16 @@ use adaptive::Refining;
 use batches::Batches;
 use entry::{Entry, Finished, Worked, Written};
 use identity::{Identity, SCORE_SETTINGS};
+use journals::Journals;
 use keeping::{Found, JournalSink, Keeping, Kept, Rejecting, asked};
 use ledger::Ledger;
 use metrics::Metered;
 use outputs::Work;
 use pilot::Pilot;
 use reading::{Reading, Unit};
-use selection::{Cutting, Journals, Texts};
+use selection::Cutting;
 use table::Table;
+use texts::Texts;
 
 pub use calibration::{Calibrated, CalibratedCategory, CalibrationJob};
 pub use directory::ResultDirectory;
@@ -504,8 +508,12 @@ fn kept_in(directory: &ResultDirectory, error: Error) -> Error {
 
 /// Refuses settings by which nobody can tell which windows are in doubt.
 fn check_adaptive(config: &Config) -> Result<()> {
+    if config.shard.is_some() {
+        let message = "adaptive and shard cannot be set together, since a window is in doubt or not by the scores of all \
+                       shards, after each round anew: leave adaptive out, and estimate all scores with rows";
+        return Err(Error::new(ErrorKind::InvalidSetting, message));
+    }
     let settings = [
-        ("shard", config.shard.is_some()),
         ("filter", config.filter.is_some()),
         ("by", config.by.is_some()),
         ("max_per_document", config.max_per_document.is_some()),

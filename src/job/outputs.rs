@@ -8,8 +8,10 @@ use serde_json::value::to_raw_value;
 use serde_json::{Map, Value, json};
 
 use super::identity::Identity;
+use super::journals::{Journals, scored_window};
 use super::metrics;
-use super::selection::{CategorySelection, Cutting, Journals, scored_window};
+use super::observer::Stage;
+use super::selection::{CategorySelection, Cutting};
 use super::summary::{Counts, StageWork, Summary, Throughput};
 use super::table::Table;
 use super::{CHART, IDENTITY, REJECTS, REPORT, ResultDirectory, SUMMARY};
@@ -123,18 +125,12 @@ impl Work<'_> {
 
 /// The stages that took any time, by name.
 fn stages(throughput: &Throughput) -> Value {
-    let Throughput { reading, scoring, refining, writing } = *throughput;
-    let stages = [
-        ("reading", "bytes", reading),
-        ("scoring", "tokens", scoring),
-        ("refining", "tokens", refining),
-        ("writing", "windows", writing),
-    ];
-    let stage = |(name, unit, work): (&str, &str, StageWork)| {
+    let stage = |(stage, unit, work): (Stage, &str, StageWork)| {
         let rate = work.amount as f64 / work.seconds.max(1e-9);
-        (name.to_owned(), json!({"seconds": work.seconds, unit: work.amount, format!("{unit}_per_second"): rate}))
+        let told = json!({"seconds": work.seconds, unit: work.amount, format!("{unit}_per_second"): rate});
+        (stage.name().to_owned(), told)
     };
-    Value::Object(stages.into_iter().filter(|(.., work)| work.seconds > 0.0).map(stage).collect())
+    Value::Object(throughput.stages().into_iter().filter(|(.., work)| work.seconds > 0.0).map(stage).collect())
 }
 
 /// Writes the scores of all windows in the order of the corpus.

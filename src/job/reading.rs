@@ -187,12 +187,12 @@ impl Reading<'_> {
                 return false;
             }
             let (batch, failure) = std::mem::take(&mut next);
-            let is_last = batch.is_empty() || failure.is_some();
+            let (is_empty, is_last) = (batch.is_empty(), batch.is_empty() || failure.is_some());
             let read = before + documents.consumed_bytes();
             let read_on = || if is_last { Batch::default() } else { next_batch(&mut documents, bytes) };
             let prepared;
-            (prepared, next) = self.pool.join(|| self.prepare(file, &batch, read, seen), read_on);
-            if !batch.is_empty() && items.send(prepared).is_err() {
+            (prepared, next) = self.pool.join(|| self.prepare(file, batch, read, seen), read_on);
+            if !is_empty && items.send(prepared).is_err() {
                 return false;
             }
             if self.cancel.is_cancelled() {
@@ -221,11 +221,12 @@ impl Reading<'_> {
     }
 
     /// Parses and tokenises some documents of a file.
-    fn prepare(&self, file: usize, batch: &[RawDocument], read: u64, seen: &mut Seen) -> Vec<Item> {
-        let parse = |raw: &RawDocument| -> Parsed {
-            (self.corpus.record(file, raw), Raw { line: raw.line, offset: raw.offset, read })
+    fn prepare(&self, file: usize, batch: Vec<RawDocument>, read: u64, seen: &mut Seen) -> Vec<Item> {
+        // A document may be large: what was read of it goes before it is tokenised.
+        let parse = |raw: RawDocument| -> Parsed {
+            (self.corpus.record(file, &raw), Raw { line: raw.line, offset: raw.offset, read })
         };
-        let mut parsed: Vec<Parsed> = self.pool.install(|| batch.par_iter().map(parse).collect());
+        let mut parsed: Vec<Parsed> = self.pool.install(|| batch.into_par_iter().map(parse).collect());
         let mut duplicates = vec![false; parsed.len()];
         for ((record, raw), is_duplicate) in parsed.iter_mut().zip(&mut duplicates) {
             let Ok(found) = record else { continue };
