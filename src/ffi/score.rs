@@ -42,8 +42,11 @@ pub struct longattn_score {
     /// Tokens at the end of the window past the positions that the model was trained for, whose attention is a guess; 0 where
     /// there are none, and where the model does not tell.
     pub untrained_tokens: u64,
+    /// Far square mass: the mean over heads of the squares of far weights, summed over a token's and averaged over tokens; from
+    /// 0 to `dependency_strength`, larger is more concentrated. 0 by a library before it had this name.
+    pub far_square_mass: f64,
     /// 0 until a later version gives it a meaning.
-    pub reserved: [u64; 3],
+    pub reserved: [u64; 2],
 }
 
 /// What one head says of a window.
@@ -84,7 +87,8 @@ impl From<&Score> for longattn_score {
             dependency_strength_error: score.dependency_strength_error,
             distribution_uniformity_error: score.distribution_uniformity_error,
             untrained_tokens: score.untrained_tokens as u64,
-            reserved: [0; 3],
+            far_square_mass: score.far_square_mass(),
+            reserved: [0; 2],
         }
     }
 }
