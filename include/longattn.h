@@ -434,9 +434,14 @@ typedef struct {
    */
   uint64_t untrained_tokens;
   /**
+   * Far square mass: the mean over heads of the squares of far weights, summed over a token's and averaged over tokens; from
+   * 0 to `dependency_strength`, larger is more concentrated. 0 by a library before it had this name.
+   */
+  double far_square_mass;
+  /**
    * 0 until a later version gives it a meaning.
    */
-  uint64_t reserved[3];
+  uint64_t reserved[2];
 } longattn_score;
 
 /**

@@ -272,6 +272,11 @@ impl Scorer {
         self.loaded.is_some()
     }
 
+    /// Computes on the threads of the scorer.
+    pub(crate) fn in_pool<T: Send>(&self, compute: impl FnOnce() -> T + Send) -> Result<T> {
+        Ok(self.pool.get()?.install(compute))
+    }
+
     fn loaded(&self) -> Result<&Loaded> {
         self.loaded.as_ref().ok_or_else(|| {
             Error::new(ErrorKind::Unsupported, "without a model there is no attention to score: name a scorer package")
