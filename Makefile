@@ -166,6 +166,18 @@ target/python/.installed: requirements/check-onnx.txt
 test: tables
 tables: build target/tables/.installed ## check tables with DuckDB, Polars, Spark and datasets
 	target/tables/bin/python tests/python/check_tables.py $(longattn) tests/data/tiny/query-key
+	@if command -v go >/dev/null; then $(MAKE) --no-print-directory parquet-files; \
+	elif [ "$${CI:-}" = true ]; then echo "parquet-files: go is missing" >&2; exit 1; \
+	else echo "parquet-files: SKIPPED, because go is missing, which fetches them"; fi
+
+# The public parquet-testing files are in the tests of a Go module, pinned by its hash.
+parquet_files = $(shell cd requirements/parquet-files && $(go_modules) go list -m -f '{{.Dir}}' github.com/parquet-go/parquet-go)
+go_modules := GOPATH=$(CURDIR)/target/parquet-files GOFLAGS='-modcacherw -mod=readonly'
+
+.PHONY: parquet-files
+parquet-files: build target/tables/.installed
+	cd requirements/parquet-files && $(go_modules) go mod download github.com/parquet-go/parquet-go
+	target/tables/bin/python tests/python/check_parquet.py $(longattn) tests/data/tiny/query-key $(parquet_files)/testdata
 
 # In an environment of its own, outside of which datasets cannot tell packages from its user's code. PySpark has no wheel.
 target/tables/.installed: requirements/check-tables.txt

@@ -273,8 +273,8 @@ fn other_json_is_refused_by_name() {
     let record = json!({"id": "a", "text": "t"});
     let pretty = serde_json::to_string_pretty(&record).unwrap();
     for (name, content, reason) in [
-        ("array.json", json!([record]).to_string(), "one JSON array"),
-        ("array.jsonl", format!("[\n{record}\n]"), "one JSON array"),
+        ("array.json", json!([1, record]).to_string(), "JSON array of what are no objects"),
+        ("array.jsonl", "[\n\"a\"\n]".to_owned(), "JSON array of what are no objects"),
         ("pretty.json", pretty.clone(), "over several lines"),
         ("pretty.jsonl", pretty, "over several lines"),
         ("mac.jsonl", format!("{record}\r{record}"), "carriage return"),
@@ -288,6 +288,29 @@ fn other_json_is_refused_by_name() {
         let reject = rejects(read(&[folder.write(name, &utf16)])).pop().expect(name);
         assert!(reject.reason.contains("UTF-16"), "{reject}");
     }
+}
+
+#[test]
+fn a_json_array_is_read_record_by_record() {
+    let folder = Folder::new();
+    let array = json!([{"id": "a", "text": "t", "deep": [1, {"b": 2}]}, {"text": 5}, 7, {"text": "no id"}]);
+    for (name, content) in [
+        ("array.json", array.to_string().into_bytes()),
+        ("array.jsonl", serde_json::to_string_pretty(&array).unwrap().into_bytes()),
+        ("array.json.gz", gzip(serde_json::to_string_pretty(&array).unwrap().as_bytes())),
+        ("array", format!("\u{FEFF}\r\n{array}\r\n").into_bytes()),
+    ] {
+        let items = read(&[folder.write(name, content)]);
+        assert_eq!(ids(&items), ["a".to_owned(), format!("{name}:4")], "{name}");
+        let fields = serde_json::to_string(&items[0].as_ref().unwrap().fields).unwrap();
+        assert!(!fields.contains('\n') && fields.contains("deep"), "{fields}");
+        let places: Vec<_> = rejects(items).into_iter().map(|reject| reject.place.line).collect();
+        assert_eq!(places, [Some(2), Some(3)], "{name}");
+    }
+    let content = gzip(format!("{array}").as_bytes());
+    let cut = folder.write("cut.json.gz", &content[..content.len() - 9]);
+    assert!(rejects(read(&[cut])).pop().unwrap().reason.contains("cut short"));
+    assert_eq!(read(&[folder.write("empty.json", "[]\n")]), []);
 }
 
 #[test]

@@ -165,6 +165,32 @@ fn parquet_is_split_between_row_groups() {
     }
 }
 
+/// An Arrow file with so many rows in each batch.
+fn arrow(rows: &[String], of_a_batch: usize) -> Vec<u8> {
+    let texts: ArrayRef = Arc::new(StringArray::from_iter_values(rows));
+    let batch = RecordBatch::try_from_iter([("text", texts)]).unwrap();
+    let mut writer = arrow_ipc::writer::FileWriter::try_new(Vec::new(), &batch.schema()).unwrap();
+    for start in (0..rows.len()).step_by(of_a_batch) {
+        writer.write(&batch.slice(start, of_a_batch.min(rows.len() - start))).unwrap();
+    }
+    writer.into_inner().unwrap()
+}
+
+#[test]
+fn arrow_files_and_json_arrays_are_split_too() {
+    let workplace = Workplace::new().set("category", "books");
+    let rows: Vec<_> = (0..60).map(|number| words(20 + number % 40, number)).collect();
+    workplace.write("corpus/large.feather", arrow(&rows, 7));
+    workplace.write("corpus/one-batch.feather", arrow(&rows[..20], 100));
+    let records: Vec<_> = rows.iter().rev().map(|text| json!({"text": text})).collect();
+    workplace.write("corpus/array.json", serde_json::to_string_pretty(&records).unwrap());
+    workplace.run("one", None).unwrap();
+    for of in [2, 5, 20] {
+        workplace.select(&workplace.run_all(of), &format!("merged-{of}")).unwrap();
+        assert_eq!(workplace.results(&format!("merged-{of}")), workplace.results("one"), "{of} shards");
+    }
+}
+
 #[test]
 fn one_whole_result_is_selected_from_anew_without_a_model() {
     let workplace = Workplace::with_corpus(20);

@@ -1,9 +1,11 @@
 //! Arrow IPC: files, and streams such as the caches of `datasets` are.
 
-use std::io::{self, BufReader, Read};
+use std::io::{self, BufReader, Read, Seek, SeekFrom};
+use std::ops::Range;
 
 use arrow_array::RecordBatch;
-use arrow_ipc::reader::{FileReader, FileReaderBuilder, StreamReader};
+use arrow_ipc::reader::{FileReader, FileReaderBuilder, StreamReader, read_footer_length};
+use arrow_ipc::{Block, root_as_footer, root_as_message};
 
 use super::columns::needed;
 use super::format::{Asked, Format, Opened};
@@ -14,7 +16,7 @@ pub(super) const FILE: Format = Format {
     name: "an Arrow file",
     suffixes: &[".feather", ".ipc"],
     is_one_text: false,
-    has_parts: false,
+    has_parts: true,
     begins: |head, _| head.starts_with(b"ARROW1\0\0"),
     open: open_file,
 };
@@ -44,22 +46,70 @@ fn is_stream(head: &[u8]) -> bool {
 fn open_file(source: Source, asked: &Asked) -> Opened {
     let file = source.on_disk(FILE.name)?;
     let batches = opened(FILE.name, &source, || {
-        FileReaderBuilder::new().build(BufReader::new(file)).map_err(|error| error.to_string())
+        FileReaderBuilder::new().build(BufReader::new(file.clone())).map_err(|error| error.to_string())
     })?;
     let columns = needed(&batches.schema(), asked)?;
-    Ok(Box::new(TableDocuments::new(FILE.name, File { source, batches, columns }, asked)))
+    Ok(Box::new(TableDocuments::new(FILE.name, File { source, file, batches, columns }, asked)))
 }
 
 struct File {
     source: Source,
+    file: OnDisk,
     batches: FileReader<BufReader<OnDisk>>,
     columns: Vec<usize>,
+}
+
+impl File {
+    /// Where each batch begins in the file, and how many rows it has, which its head tells.
+    fn extents(&mut self) -> io::Result<Vec<(u64, u64)>> {
+        let damaged = |reason: String| io::Error::new(io::ErrorKind::InvalidData, reason);
+        let mut end = [0; 10];
+        self.file.seek(SeekFrom::End(-(end.len() as i64)))?;
+        self.file.read_exact(&mut end)?;
+        let mut footer = vec![0; read_footer_length(end).map_err(|error| damaged(error.to_string()))?];
+        self.file.seek(SeekFrom::End(-((end.len() + footer.len()) as i64)))?;
+        self.file.read_exact(&mut footer)?;
+        let footer = root_as_footer(&footer).map_err(|error| damaged(error.to_string()))?;
+        let extent = |block: &Block| {
+            let mut head = vec![0; usize::try_from(block.metaDataLength()).unwrap_or_default()];
+            self.file.seek(SeekFrom::Start(block.offset() as u64))?;
+            self.file.read_exact(&mut head)?;
+            // Files of old have no mark before the length.
+            let marks = if head.starts_with(&MESSAGE) { 8 } else { 4 };
+            let message = root_as_message(head.get(marks..).unwrap_or_default());
+            let message = message.map_err(|error| damaged(error.to_string()))?;
+            let batch = message.header_as_record_batch().ok_or_else(|| damaged("a batch is none".to_owned()))?;
+            Ok((block.offset() as u64, batch.length().max(0) as u64))
+        };
+        footer.recordBatches().iter().flat_map(|blocks| blocks.iter()).map(extent).collect()
+    }
 }
 
 impl Batches for File {
     fn next(&mut self) -> Result<Option<RecordBatch>, String> {
         let batch = self.batches.next().map(|batch| batch?.project(&self.columns));
         batch.transpose().map_err(|error| error.to_string())
+    }
+
+    fn skip_towards(&mut self, row: u64, _next: u64) -> Result<u64, String> {
+        let extents = self.extents().map_err(|cause| cause.to_string())?;
+        let mut first = 0;
+        for (batch, (_, rows)) in extents.into_iter().enumerate() {
+            if row < first + rows {
+                self.batches.set_index(batch).map_err(|error| error.to_string())?;
+                return Ok(first);
+            }
+            first += rows;
+        }
+        Err("it has fewer rows than were read of it earlier".to_owned())
+    }
+
+    /// Those of the batches that begin in the part.
+    fn rows_in(&mut self, part: &Range<u64>) -> Result<Range<u64>, String> {
+        let extents = self.extents().map_err(|cause| cause.to_string())?;
+        let rows_before = |byte: u64| extents.iter().filter(|(begin, _)| *begin < byte).map(|(_, rows)| rows).sum();
+        let rows: Range<u64> = rows_before(part.start)..rows_before(part.end);
+        Ok(if rows.is_empty() { 0..0 } else { rows })
     }
 
     fn source(&mut self) -> &mut Source {

@@ -2,10 +2,11 @@
 
 use super::compression::{Compression, strip_suffix};
 use super::format::Format;
-use super::{arrow, json_lines, parquet, text};
+use super::{arrow, json_array, json_lines, parquet, text};
 
 /// In the order in which a file's first bytes are compared with them.
-const FORMATS: [&Format; 5] = [&parquet::FORMAT, &arrow::FILE, &arrow::STREAM, &json_lines::FORMAT, &text::FORMAT];
+const FORMATS: [&Format; 6] =
+    [&parquet::FORMAT, &arrow::FILE, &arrow::STREAM, &json_array::FORMAT, &json_lines::FORMAT, &text::FORMAT];
 
 /// What standard input and files of lines are, unless their bytes say otherwise.
 pub(super) const JSON_LINES: &Format = &json_lines::FORMAT;
@@ -35,6 +36,7 @@ mod tests {
             ("a.JSONL", "", "JSON lines"),
             ("a.json.GZ", "", "JSON lines"),
             ("a.ndjson", "[1]", "JSON lines"),
+            ("a.json", "[\n  {\"text\":1}\n]", "a JSON array"),
             ("a.txt", "text", "text"),
             ("a.txt", "{\"text\":1}\n", "JSON lines"),
             ("part-00000", "{\"text\":1}\n", "JSON lines"),

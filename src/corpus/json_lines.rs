@@ -29,7 +29,6 @@ struct JsonLines {
     line: u64,
     /// Of the next byte, in the decompressed file.
     offset: u64,
-    leftover_was_told: bool,
 }
 
 /// Whether the first line is an object with something in it, or begins one that is longer than the head.
@@ -54,7 +53,7 @@ fn check_lines(head: &[u8], is_all: bool) -> Result<(), String> {
     let first = text.split(|byte| *byte == b'\n').next().unwrap_or_default();
     let rest = text[first.len()..].trim_ascii();
     if text.starts_with(b"[") && (rest.is_empty() || serde_json::from_slice::<IgnoredAny>(first).is_err()) {
-        return Err("is one JSON array, and must be JSON lines: make them with jq -c '.[]'".to_owned());
+        return Err("is a JSON array of what are no objects, and records are objects".to_owned());
     }
     // A line that was cut is no reason to refuse those behind it.
     let has_objects = || text.split(|byte| *byte == b'\n').any(is_object);
@@ -80,7 +79,7 @@ impl JsonLines {
         if !source.is_cut() {
             check_lines(source.head(), source.is_all_head())?;
         }
-        Ok(Self { source, limit, line: 0, offset: 0, leftover_was_told: false })
+        Ok(Self { source, limit, line: 0, offset: 0 })
     }
 
     /// The next line that is not blank.
@@ -119,12 +118,9 @@ impl JsonLines {
     }
 
     /// What stands in, once, for what is behind the end of compressed data.
-    fn leftover(&mut self) -> Option<RawDocument> {
-        if self.leftover_was_told || !self.source.has_leftover() {
-            return None;
-        }
-        self.leftover_was_told = true;
-        Some(RawDocument { line: self.line, offset: self.offset, bytes: Err(Unread::Leftover) })
+    fn leftover(&self) -> Option<RawDocument> {
+        let leftover = RawDocument { line: self.line, offset: self.offset, bytes: Err(Unread::Leftover) };
+        self.source.take_leftover().then_some(leftover)
     }
 }
 
@@ -239,8 +235,8 @@ mod tests {
     #[test]
     fn json_that_is_none_of_lines_is_called_by_name() {
         let reason = |text: &str| check_lines(text.as_bytes(), true).unwrap_err();
-        assert!(reason("[\n{\"text\":\"a\"}]").contains("one JSON array"));
-        assert!(reason(" [{\"text\":\"a\"}]\n").contains("jq -c '.[]'"));
+        assert!(reason("[\n\"a\"]").contains("JSON array of what are no objects"));
+        assert!(reason(" [[{\"text\":\"a\"}]]\n").contains("JSON array of what are no objects"));
         assert!(reason("{\n \"text\": \"a\"\n}").contains("over several lines"));
         assert!(reason("{\"text\":\"a\"}\r{\"text\":\"b\"}").contains("carriage return"));
         assert!(check_lines(b"\xFF\xFE{\0", true).unwrap_err().contains("UTF-16"));

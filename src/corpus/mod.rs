@@ -15,6 +15,7 @@ mod gzip;
 mod input;
 mod journal;
 mod json;
+mod json_array;
 mod json_lines;
 mod json_lines_writer;
 mod kind;

@@ -117,7 +117,7 @@ impl Batches for RowGroups {
     }
 
     /// Those of the row groups that begin in the part.
-    fn rows_in(&self, part: &Range<u64>) -> Result<Range<u64>, String> {
+    fn rows_in(&mut self, part: &Range<u64>) -> Result<Range<u64>, String> {
         let (mut row, mut rows) = (0, None);
         for group in self.metadata().row_groups() {
             let begin = row;

@@ -24,8 +24,9 @@ const DOCUMENT_LIMIT: u64 = 1 << 30;
 /// The files of some inputs, listed and not yet read. Clones are cheap and share the list.
 ///
 /// A file's first bytes tell how it is compressed (gzip, Zstandard, bzip2, xz or LZ4) and what it holds, and its name tells the
-/// latter where they do not: JSON lines (`.jsonl`, `.jsonlines`, `.ndjson`, `.json`), Parquet (`.parquet`), or Arrow IPC, as a
-/// file or as a stream (`.arrow`, `.feather`), hold one record a line or row, and standard input holds JSON lines. Any other
+/// latter where they do not: JSON lines (`.jsonl`, `.jsonlines`, `.ndjson`, `.json`), a JSON array of objects, Parquet
+/// (`.parquet`), or Arrow IPC, as a file or as a stream (`.arrow`, `.feather`), hold one record a line, item or row, and standard
+/// input holds JSON lines. Any other
 /// file is one text. Folders are listed with everything in them, sorted by name, except for hidden files and folders, what
 /// other programs leave beside data (`_SUCCESS`, `.crc`, …) and folders that hold the results of a job.
 #[derive(Clone, Debug)]
@@ -97,7 +98,8 @@ impl Corpus {
     }
 
     /// One share of it. All shares, in their order, have the documents of the whole in its order, each once. A file longer
-    /// than a share is cut where it can be: plain JSON lines, between any two lines, and Parquet, between row groups.
+    /// than a share is cut where it can be: plain JSON lines and arrays, between any two records, Parquet, between row groups,
+    /// and Arrow files, between batches.
     ///
     /// # Errors
     /// Of kind [`InvalidArgument`](crate::ErrorKind::InvalidArgument) where an input has no size, such as standard input.

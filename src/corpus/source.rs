@@ -129,9 +129,9 @@ impl Source {
         }
     }
 
-    /// Whether there is something behind the end of the compressed data that was left out.
-    pub fn has_leftover(&self) -> bool {
-        self.has_leftover.load(Ordering::Relaxed)
+    /// Whether there is something behind the end of the compressed data that was left out; told once.
+    pub fn take_leftover(&self) -> bool {
+        self.has_leftover.swap(false, Ordering::Relaxed)
     }
 
     /// After the last byte: whether it was the last of a whole file that nobody changed meanwhile.

@@ -29,7 +29,7 @@ pub(super) trait Batches: Send {
     }
 
     /// The rows that begin in some bytes of the file.
-    fn rows_in(&self, _part: &Range<u64>) -> Result<Range<u64>, String> {
+    fn rows_in(&mut self, _part: &Range<u64>) -> Result<Range<u64>, String> {
         Err(NO_PARTS.to_owned())
     }
 

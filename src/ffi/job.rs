@@ -380,7 +380,7 @@ pub unsafe extern "C" fn longattn_job_free(job: *mut longattn_job) {
 /// must be where they were.
 ///
 /// `config`, or the defaults for NULL, gives the settings of longattn_job_select(), output_format, output_shard_size,
-/// attributes and metrics. `observer`, `cancel` and `summary` may be NULL; `summary` is set at the end.
+/// attributes, keep_fields and metrics. `observer`, `cancel` and `summary` may be NULL; `summary` is set at the end.
 ///
 /// LONGATTN_STATUS_INVALID_ARGUMENT, with all of them named, for shards that are missing, were given twice, did not end, or
 /// were scored with other settings, packages or inputs than the rest; where `output` holds something else; and for windows that
