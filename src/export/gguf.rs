@@ -12,6 +12,8 @@ use candle_core::quantized::gguf_file::{Content, TensorInfo, Value};
 use super::checkpoint::{Checkpoint, PART};
 use crate::error::{Error, ErrorKind, Result};
 
+const MAGIC: &[u8] = b"GGUF";
+
 /// An open GGUF file whose header has been read and whose tensors all lie within the file.
 pub(super) struct Gguf {
     path: PathBuf,
@@ -20,6 +22,13 @@ pub(super) struct Gguf {
 }
 
 impl Gguf {
+    /// Whether a file begins as GGUF files do.
+    pub(super) fn is_one(path: &Path) -> std::io::Result<bool> {
+        let mut start = Vec::new();
+        File::open(path)?.take(MAGIC.len() as u64).read_to_end(&mut start)?;
+        Ok(start == MAGIC)
+    }
+
     pub(super) fn open(path: &Path) -> Result<Self> {
         let failed = |cause| Error::io(format_args!("read the checkpoint {}", path.display()), cause);
         let file = File::open(path).map_err(failed)?;
