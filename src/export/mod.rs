@@ -130,6 +130,15 @@ impl Default for ExportOptions {
 }
 
 impl ExportOptions {
+    /// An option that is there, and that models with learned positions have no use for.
+    fn of_rotary_positions(&self) -> Option<&'static str> {
+        match (self.max_positions, self.rope_theta) {
+            (Some(_), _) => Some("max_positions"),
+            (None, Some(_)) => Some("rope_theta"),
+            (None, None) => None,
+        }
+    }
+
     fn block_rows(&self) -> usize {
         self.block_rows.unwrap_or(DEFAULT_BLOCK_ROWS).get()
     }
@@ -137,8 +146,8 @@ impl ExportOptions {
 
 /// Turns layers of a checkpoint into a scorer package.
 ///
-/// `source` is a Llama-architecture GGUF file, or a directory as Hugging Face publishes checkpoints, with `config.json`,
-/// safetensors and `tokenizer.json`. The directory `target` appears with all its files, `model.onnx`, `model.onnx.data` and
+/// `source` is a GGUF file, any part of one in several, the directory of one, or a directory as Hugging Face publishes
+/// checkpoints, with `config.json`, safetensors and `tokenizer.json`. The directory `target` appears with all its files, `model.onnx`, `model.onnx.data` and
 /// `tokenizer.json`, and `loss.onnx` where losses are asked for, or not at all. Returns what the package says of itself.
 ///
 /// # Errors
@@ -153,12 +162,21 @@ impl ExportOptions {
 pub fn export(source: &Path, target: &Path, options: &ExportOptions) -> Result<Metadata> {
     check_options(options)?;
     package::check_target(target, options.overwrite)?;
-    if source.is_dir() {
+    let found = match source.is_dir() && !source.join(huggingface::CONFIG).exists() {
+        true => Gguf::find(source)?,
+        false => None,
+    };
+    if source.is_dir() && found.is_none() {
         return export_files(&Directory::new(source), target, options);
     }
-    let gguf = Gguf::open(source)?;
+    let gguf = Gguf::open(found.as_deref().unwrap_or(source))?;
     let decoder = gguf_decoder::decoder(&gguf, options)?;
     write_package(&decoder, &gguf, target, options, || tokenizer::from_gguf(&gguf))
+}
+
+fn learned_positions(option: &str) -> Error {
+    let message = format!("the model has learned its positions, which {option} cannot change: leave it out");
+    Error::new(ErrorKind::InvalidArgument, message)
 }
 
 /// Exports a checkpoint of `config.json`, safetensors and `tokenizer.json`.
