@@ -108,10 +108,15 @@ impl Gguf {
     }
 
     pub(super) fn flag(&self, key: &str) -> Result<Option<bool>> {
-        self.metadata(key, "true or false", |value| match value {
-            Value::Flag(flag) => Some(*flag),
-            _ => None,
-        })
+        self.metadata(key, "true or false", as_flag)
+    }
+
+    /// A list of flags, one a layer; `None` where the value is no list.
+    pub(super) fn list_of_flags(&self, key: &str) -> Result<Option<Vec<bool>>> {
+        if !matches!(self.metadata.get(key), Some(Value::Array(_))) {
+            return Ok(None);
+        }
+        self.metadata(key, "a list of flags", |value| as_array(value)?.iter().map(as_flag).collect())
     }
 
     /// A number; of an array with one number a layer, the first layer's.
@@ -341,6 +346,13 @@ fn stored_size(shape: &[usize], format: &Format) -> Option<u64> {
 fn as_text(value: &Value) -> Option<&str> {
     match value {
         Value::Text(text) => Some(text),
+        _ => None,
+    }
+}
+
+fn as_flag(value: &Value) -> Option<bool> {
+    match value {
+        Value::Flag(flag) => Some(*flag),
         _ => None,
     }
 }

@@ -285,7 +285,15 @@ impl<'a> Keys<'a> {
             Sliding::AllButLastOf(pattern) => Some(pattern),
             Sliding::No | Sliding::All | Sliding::FromLayer => None,
         };
-        let pattern = self.gguf.whole(&self.key("attention.sliding_window_pattern"))?.or(usual);
+        let pattern = self.key("attention.sliding_window_pattern");
+        if let Some(slides) = self.gguf.list_of_flags(&pattern)? {
+            if slides.len() != layers {
+                let message = format!("the metadata key {pattern} has {} entries for {layers} layers", slides.len());
+                return Err(self.gguf.invalid(message));
+            }
+            return Ok(slides.into_iter().map(|slides| window.filter(|_| slides)).collect());
+        }
+        let pattern = self.gguf.whole(&pattern)?.or(usual);
         let slides = |layer: usize| pattern.is_none_or(|pattern| pattern > 0 && !(layer + 1).is_multiple_of(pattern));
         Ok((0..layers).map(|layer| window.filter(|_| slides(layer))).collect())
     }
@@ -327,7 +335,12 @@ impl<'a> Keys<'a> {
         let kind = self.gguf.text(&self.key("rope.scaling.type"))?;
         if kind == Some("yarn") {
             let factor = self.real("rope.scaling.factor", max_positions as f64 / original_positions as f64)?;
-            let range = CorrectionRange { beta_fast: 32.0, beta_slow: 1.0, original_positions, truncate: true };
+            let range = CorrectionRange {
+                beta_fast: self.real("rope.scaling.yarn_beta_fast", 32.0)?,
+                beta_slow: self.real("rope.scaling.yarn_beta_slow", 1.0)?,
+                original_positions,
+                truncate: true,
+            };
             let grown = 0.1 * factor.max(1.0).ln() + 1.0;
             return Ok(Scaling::Yarn { factor, range, attention_factor: grown * attention_factor.unwrap_or(1.0) });
         }

@@ -42,6 +42,9 @@ use weights::WeightFile;
 const OPSET_VERSION: i64 = 17;
 const IR_VERSION: i64 = 8;
 
+/// Tokens that a warning names, at most.
+const MOST_NAMED: usize = 5;
+
 /// Number format of the stored weights; the model computes in float32 with any.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum WeightType {
@@ -344,15 +347,28 @@ fn write_folded(
     Ok(tables.into_iter().map(|table| file.tensor(table)).collect())
 }
 
-/// The text of `tokenizer.json`, all of whose ids are embedded.
+/// The text of `tokenizer.json`, all of whose ids are embedded but for some added tokens, which are told.
 fn checked_tokenizer((tokenizer, json): (Tokenizer, String), decoder: &Decoder) -> Result<String> {
-    let ids = tokenizer.get_vocab(true).into_values().max().map_or(0, |id| id as usize + 1);
     let rows = decoder.vocabulary_size;
-    if ids <= rows {
-        return Ok(json);
+    let own = tokenizer.get_vocab(false).into_values().max().map_or(0, |id| id as usize + 1);
+    if own > rows {
+        let message = format!("the tokenizer has {own} token ids, but only {rows} are embedded");
+        return Err(Error::new(ErrorKind::InvalidModel, message).at(&decoder.name));
     }
-    let message = format!("the tokenizer has {ids} token ids, but only {rows} are embedded");
-    Err(Error::new(ErrorKind::InvalidModel, message).at(&decoder.name))
+    let added = tokenizer.get_added_tokens_decoder();
+    let mut beyond: Vec<_> = added.into_iter().filter(|(id, _)| *id as usize >= rows).collect();
+    beyond.sort_by_key(|(id, _)| *id);
+    if !beyond.is_empty() {
+        let named: Vec<_> =
+            beyond.iter().take(MOST_NAMED).map(|(id, token)| format!("{} ({id})", token.content)).collect();
+        log::warn!(
+            "{}: {} added tokens have no embedding, among them {}: texts that hold one cannot be scored",
+            decoder.name,
+            beyond.len(),
+            named.join(", ")
+        );
+    }
+    Ok(json)
 }
 
 fn metadata(decoder: &Decoder, options: &ExportOptions) -> Metadata {
