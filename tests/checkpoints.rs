@@ -357,7 +357,9 @@ fn of_two_spellings_the_earlier_is_taken() {
 fn what_a_configuration_leaves_out_is_as_usual() {
     let mut checkpoint = Checkpoint::new();
     let config = checkpoint.config.as_object_mut().unwrap();
-    ["rms_norm_eps", "max_position_embeddings", "num_hidden_layers", "intermediate_size"].map(|key| config.remove(key));
+    for key in ["rms_norm_eps", "max_position_embeddings", "num_hidden_layers", "intermediate_size"] {
+        config.remove(key);
+    }
     checkpoint.write();
     assert_eq!(checkpoint.export(&ExportOptions::default()).unwrap().max_positions, 2048);
 }

@@ -106,7 +106,7 @@ pub struct ExportOptions {
     /// Positions that the model is for, in the place of the checkpoint's own number: what longer windows are warned of
     /// by, and what scalings of the rotary embedding start from that say nothing else.
     pub max_positions: Option<NonZeroUsize>,
-    /// A `tokenizer.json` to take instead of making one from the checkpoint.
+    /// A `tokenizer.json`, or a GGUF file with a vocabulary, to take the tokenizer of instead of the checkpoint's.
     pub tokenizer: Option<PathBuf>,
     /// Replace a scorer package that is already at the target.
     pub overwrite: bool,
@@ -158,7 +158,8 @@ impl ExportOptions {
 /// - [`ErrorKind::Unsupported`] where its architecture, rotary scaling, number format or tokenizer is not among the known
 ///   ones; for a layer after the first and for losses also where its activation or the size of its heads is not.
 /// - [`ErrorKind::NonFinite`] where a weight is NaN or infinite, in the checkpoint or in the chosen number format.
-/// - [`ErrorKind::InvalidArgument`] where `target` exists and may not be replaced, there is no such layer, `rope_theta` is
+/// - [`ErrorKind::InvalidArgument`] where `target` exists and may not be replaced, there are several GGUF files, or not all
+///   names of the parts of one, there is no such layer, `rope_theta` is
 ///   out of range, or it or `max_positions` is given for a model with learned positions, or `block_rows` where nothing
 ///   is computed in blocks.
 /// - [`ErrorKind::Io`] where a file cannot be read or written.

@@ -212,17 +212,19 @@ fn space_decoder(prefixed: bool) -> tokenizers::Result<DecoderWrapper> {
 
 /// Words and their endings. GGUF files mark the beginnings of words instead of the endings, which `tokenizer.json` marks.
 fn word_piece(checkpoint: &Gguf, vocabulary: &Vocabulary) -> Result<Tokenizer> {
+    // Of special tokens not all files tell that they are.
+    let is_special = |token: &str| token.starts_with('[') && token.ends_with(']');
     let marked = |(id, token): (usize, &&str)| {
         let token = match token.strip_prefix(SPACE) {
             Some(word) => word.to_owned(),
-            None if vocabulary.is(id, TokenType::Normal) => format!("{ENDING}{token}"),
-            None => (*token).to_owned(),
+            None if is_special(token) => (*token).to_owned(),
+            None => format!("{ENDING}{token}"),
         };
         (token, id as u32)
     };
     let vocab: Vocab = vocabulary.tokens.iter().enumerate().map(marked).collect();
-    let has_capitals = (0..vocabulary.tokens.len())
-        .any(|id| vocabulary.is(id, TokenType::Normal) && vocabulary.tokens[id].contains(char::is_uppercase));
+    let mut words = vocabulary.tokens.iter().filter(|token| !is_special(token));
+    let has_capitals = words.any(|token| token.contains(char::is_uppercase));
     let special = |(key, usual): (&str, &str)| {
         let stands = || vocabulary.tokens.iter().position(|token| *token == usual);
         let usual = || stands().map(|id| (id as u32, vocabulary.tokens[id]));
