@@ -189,7 +189,7 @@ cpp: ## test the C++ header and its example as they are installed
 	else echo 'cpp: SKIPPED, because Debian packages are missing: $(cpp_missing)'; fi
 
 .PHONY: cpp-tests
-cpp-tests: cases $(check)/model/model.onnx
+cpp-tests: cases $(check)/model/model.onnx $(check)/deep/model.onnx
 	$(MAKE) --no-print-directory install PREFIX=$(prefix) DESTDIR=
 	mkdir -p target/cpp
 	for compiler in $(CXX) $$(command -v clang++ || true); do for standard in 17 20; do \

@@ -20,14 +20,18 @@ use longattn::model::{Contract, Scorer};
 use process::peak_memory_megabytes;
 
 /// Packages by their layers, contract and operators of the layers before.
-const PACKAGES: [(&str, Contract, AttentionOperators); 7] = [
+const PACKAGES: [(&str, Contract, AttentionOperators); 10] = [
     ("0", Contract::QueryKey, AttentionOperators::Fused),
     ("0", Contract::Statistics, AttentionOperators::Fused),
+    ("0", Contract::Statistics, AttentionOperators::Standard),
     ("17", Contract::QueryKey, AttentionOperators::Fused),
     ("17", Contract::QueryKey, AttentionOperators::Standard),
     ("17", Contract::Statistics, AttentionOperators::Fused),
+    // All layers run, as in a plain pass, and one is scored.
+    ("29", Contract::Statistics, AttentionOperators::Fused),
     ("all", Contract::QueryKey, AttentionOperators::Fused),
     ("all", Contract::Statistics, AttentionOperators::Fused),
+    ("all", Contract::Statistics, AttentionOperators::Standard),
 ];
 const LENGTHS: [usize; 3] = [1024, 4096, 8192];
 

@@ -530,6 +530,47 @@ typedef struct {
 } longattn_layer_score;
 
 /**
+ * On how many rows longattn_scorer_score_many_details() scores windows, and what it tells beside the scores. Begin with all
+ * zeros: what is NULL is not told. The buffers are the caller's. Of a window without a score, and past what a window has,
+ * they are set to 0. The struct is read during the call, and not kept. Its size never changes.
+ */
+typedef struct {
+  /**
+   * Whether `rows` counts, and not the setting.
+   */
+  bool has_rows;
+  /**
+   * About how many rows of attention to compute, at least 320; 0 for all. Only a package of the contract query-key takes less
+   * time for fewer rows; the others compute all.
+   */
+  size_t rows;
+  /**
+   * Unless NULL, a buffer of `head_capacity` heads for each window, one after the other, in the model's order.
+   */
+  longattn_head_score *heads;
+  /**
+   * At least longattn_scorer_head_count(), or more where the model does not tell that.
+   */
+  size_t head_capacity;
+  /**
+   * Unless NULL, a buffer of `layer_capacity` layers for each window, in the order of the package.
+   */
+  longattn_layer_score *layers;
+  /**
+   * At least longattn_scorer_layer_count().
+   */
+  size_t layer_capacity;
+  /**
+   * Unless NULL, a buffer of a profile for each window. The scorer must have been opened with the setting profile at true.
+   */
+  longattn_distance_profile *profiles;
+  /**
+   * NULL: for what later versions tell.
+   */
+  void *reserved[4];
+} longattn_details;
+
+/**
  * One window of a selection. Its texts are in UTF-8, not NUL-terminated, and live as long as the selection.
  */
 typedef struct {
@@ -1207,6 +1248,23 @@ longattn_status longattn_scorer_score_many_on(const longattn_scorer *scorer,
                                               longattn_error **error);
 
 /**
+ * Scores many windows as longattn_scorer_score_many() does, on as many rows as `details` says, and tells what it asks for
+ * beside their scores.
+ *
+ * LONGATTN_STATUS_INVALID_ARGUMENT where a buffer is too small, LONGATTN_STATUS_UNSUPPORTED for layers of a model that does not
+ * tell them, LONGATTN_STATUS_INVALID_SETTING for profiles where the setting profile was false.
+ */
+longattn_status longattn_scorer_score_many_details(const longattn_scorer *scorer,
+                                                   const longattn_details *details,
+                                                   const longattn_input *inputs,
+                                                   size_t count,
+                                                   const longattn_cancel *cancel,
+                                                   longattn_progress progress,
+                                                   void *user_data,
+                                                   longattn_result *results,
+                                                   longattn_error **error);
+
+/**
  * Frees the errors of results and sets them to NULL; the array stays the caller's. NULL is left alone.
  */
 void longattn_results_free(longattn_result *results, size_t count);
@@ -1608,6 +1666,17 @@ longattn_status longattn_log_set(longattn_log_callback callback,
                                  void *user_data,
                                  int32_t max_level,
                                  longattn_error **error);
+
+/**
+ * Is the command `longattn`, for a package that carries the library alone: takes the arguments of main(), the program's name
+ * first, reads and writes the standard streams, and returns the exit status: 0 for success, 1 for a failure, 2 for a wrong
+ * command line, 130 for an interrupt.
+ *
+ * It is for a program that does nothing else. It handles SIGINT from then on: the first one stops the work, a second one ends
+ * the process. A library that was built without the feature `cli` lacks it.
+ */
+int longattn_main(int argc,
+                  char **argv);
 
 #ifdef __cplusplus
 }  // extern "C"

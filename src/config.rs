@@ -1,6 +1,6 @@
 //! The table of settings. The command-line flags, the C ABI, the bindings and the reference page all come from it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
 
@@ -12,8 +12,9 @@ use crate::choice::Choice;
 use crate::corpus::{Layout, OutputFormat, Shard};
 use crate::error::{Error, ErrorKind, Result};
 use crate::model::{BuiltIn, ExecutionProvider, ProviderOptions};
+use crate::rivals::Column;
 use crate::score::VarianceDomain;
-use crate::select::{Cut, Filter, MOST_CONFIDENCE, Method, MixedLengths, Standardize};
+use crate::select::{Cut, Filter, MOST_CONFIDENCE, Method, MixedLengths, PAPER_ALPHA, Standardize, default_alpha};
 use crate::tokenizer::MEMORY_LIMIT;
 
 /// The share of each category's windows that is selected where no cut is set.
@@ -423,6 +424,22 @@ impl<T: Value> Value for Vec<T> {
     }
 }
 
+/// Some of the named values, each once.
+impl<T: Choice + Ord> Value for BTreeSet<T> {
+    fn parse(text: &str) -> Option<Self> {
+        if text == NONE { Some(Self::new()) } else { text.split(',').map(T::parse).collect() }
+    }
+
+    fn format(&self) -> String {
+        let names: Vec<_> = self.iter().map(|value| value.name()).collect();
+        if names.is_empty() { NONE.to_owned() } else { names.join(",") }
+    }
+
+    fn valid() -> String {
+        format!("{NONE}, or some of {} with commas between them", T::valid())
+    }
+}
+
 macro_rules! settings {
     ($(#[doc = $help:literal] $key:ident: $type:ty = $default:expr, $placeholder:literal;)*) => {
         /// Every setting, typed. Text keys and values go through [`Config::set`] and [`Config::get`].
@@ -462,8 +479,14 @@ settings! {
     profile: bool = false, "CHOICE";
     /// Entries over which the variance runs: the whole map as the released code does, or the far triangle.
     variance_domain: VarianceDomain = VarianceDomain::Map, "DOMAIN";
-    /// Weight of distribution uniformity in the long-distance dependency score.
-    alpha: f64 = 0.5, "WEIGHT";
+    /// Further scores of each window that need no model.
+    columns: BTreeSet<Column> = BTreeSet::new(), "COLUMNS";
+    /// A tokenizer.json to cut windows by where the model is none; auto is words.
+    tokenizer: Option<PathBuf> = None, "FILE";
+    /// Column by which windows are ranked, the highest first; auto is the long-distance dependency score.
+    by: Option<String> = None, "COLUMN";
+    /// Weight of distribution uniformity in the long-distance dependency score; auto is the paper's 0.5, and -1 for a job whose model scores a deeper layer.
+    alpha: Option<f64> = None, "WEIGHT";
     /// How scores are standardised within a category.
     standardize: Standardize = Standardize::ZScore, "METHOD";
     /// Share of each category's windows to select; 0.25 where no other cut is set.
@@ -600,6 +623,7 @@ impl Config {
         }
         let weights = self.category_weights.iter().map(|(name, weight)| (name.clone(), weight.get())).collect();
         let category_cuts = self.category_cuts.clone();
+        let alpha = alpha.unwrap_or(PAPER_ALPHA);
         Ok(Method { standardize, alpha, cut, category_cuts, weights, max_per_document, mixed_lengths })
     }
 
@@ -614,11 +638,16 @@ impl Config {
         Plan { window, windows, pieces: pieces.get(), seed }
     }
 
+    /// These settings with the weight that `alpha` has for scores of some layers, where it is to be decided.
+    pub(crate) fn with_alpha_of(self, layers: &[usize]) -> Self {
+        Self { alpha: self.alpha.or(Some(default_alpha(layers))), ..self }
+    }
+
     /// These settings, but those of a selection, and where its metrics go, as another has them.
     pub(crate) fn with_selection_of(&self, other: &Self) -> Self {
         let Self { alpha, standardize, ratio, count, token_budget, total_token_budget, threshold, .. } = *other;
         let Self { max_per_document, mixed_lengths, confidence, .. } = *other;
-        let Self { category_weights, category_cuts, filter, explain, metrics, .. } = other.clone();
+        let Self { category_weights, category_cuts, filter, by, explain, metrics, .. } = other.clone();
         Self {
             alpha,
             standardize,
@@ -631,6 +660,7 @@ impl Config {
             threshold,
             max_per_document,
             filter,
+            by,
             explain,
             metrics,
             mixed_lengths,

@@ -65,6 +65,7 @@ pub mod model;
 mod process;
 mod random;
 pub mod report;
+pub mod rivals;
 pub mod score;
 pub mod select;
 pub mod tokenizer;

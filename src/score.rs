@@ -33,6 +33,8 @@ pub struct HeadScore {
     pub proportion: f64,
     /// Variance of the far weights, at least 0; smaller is more even.
     pub variance: f64,
+    /// `S2/L`, from 0 to the proportion: how much of it is concentrated on few tokens.
+    pub square_mass: f64,
 }
 
 /// What one of several layers that were scored together says of a window.
@@ -42,6 +44,8 @@ pub struct LayerScore {
     pub dependency_strength: f64,
     /// `DU` of this layer alone.
     pub distribution_uniformity: f64,
+    /// The far square mass of this layer alone, as [`Score::far_square_mass`].
+    pub far_square_mass: f64,
     /// The proportion of each of its heads, where it was kept.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub head_proportions: Vec<f64>,
@@ -181,6 +185,7 @@ impl Score {
         let head_score = |head: &FarMass| HeadScore {
             proportion: head.mass / length as f64,
             variance: variance(head, length, far, domain),
+            square_mass: head.square_mass / length as f64,
         };
         let heads: Vec<_> = heads.iter().map(head_score).collect();
         let (dependency_strength, distribution_uniformity) = means(&heads);
@@ -198,6 +203,12 @@ impl Score {
         })
     }
 
+    /// Far square mass: the mean over heads of `S2/L`, from 0 to `DS`. A token adds the square of each far weight, so that
+    /// attention far back counts the more the fewer tokens it goes to: it is `DS` times the mean far weight, weighted by itself.
+    pub fn far_square_mass(&self) -> f64 {
+        far_square_mass(&self.heads)
+    }
+
     /// What each of `layers` layers says that were scored together, in the order of their heads.
     ///
     /// # Panics
@@ -207,7 +218,8 @@ impl Score {
         let layer = |heads: &[HeadScore]| {
             let (dependency_strength, distribution_uniformity) = means(heads);
             let head_proportions = heads.iter().map(|head| head.proportion).collect();
-            LayerScore { dependency_strength, distribution_uniformity, head_proportions }
+            let far_square_mass = far_square_mass(heads);
+            LayerScore { dependency_strength, distribution_uniformity, far_square_mass, head_proportions }
         };
         self.heads.chunks(self.heads.len() / layers).map(layer).collect()
     }
@@ -253,6 +265,10 @@ impl Score {
 fn means(heads: &[HeadScore]) -> (f64, f64) {
     let mean = |value: fn(&HeadScore) -> f64| heads.iter().map(value).sum::<f64>() / heads.len() as f64;
     (mean(|head| head.proportion), -mean(|head| head.variance))
+}
+
+fn far_square_mass(heads: &[HeadScore]) -> f64 {
+    heads.iter().map(|head| head.square_mass).sum::<f64>() / heads.len() as f64
 }
 
 /// Refuses windows that are too short to be scored.

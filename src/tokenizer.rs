@@ -5,6 +5,7 @@ mod byte_level;
 mod give_up;
 mod merges;
 mod pieces;
+mod plain_words;
 mod recent_words;
 #[cfg(test)]
 mod tests;
@@ -17,6 +18,7 @@ use boundaries::Boundaries;
 use byte_level::ByteLevelEncoder;
 use bytesize::ByteSize;
 use pieces::Token;
+pub use plain_words::words;
 use tokenizers::processors::PostProcessorWrapper;
 
 use crate::cancel::Cancel;
@@ -31,6 +33,17 @@ pub struct Tokens {
 }
 
 impl Tokens {
+    /// Tokens by their ids and the places where they begin in a text of `length` bytes.
+    pub(crate) fn new(tokens: impl IntoIterator<Item = (u32, usize)>, length: usize) -> Self {
+        let mut all = Self::default();
+        for (id, start) in tokens {
+            all.ids.push(id);
+            all.boundaries.push(start);
+        }
+        all.boundaries.push(length);
+        all
+    }
+
     /// The token ids.
     pub fn ids(&self) -> &[u32] {
         &self.ids

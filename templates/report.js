@@ -2,6 +2,7 @@
 (() => {
   const ROWS = 200;
   const BARS = 60;
+  const SOURCES = 20;
   const find = (id) => document.getElementById(id);
   const whole = (number) => Math.round(number).toLocaleString("en-US");
 
@@ -13,7 +14,7 @@
   /** The windows of a report, from its data. */
   async function load(json) {
     const data = JSON.parse(json);
-    const { numbers, ids, categories, alpha, standardize, max_per_document: maxPerDocument } = data.windows;
+    const { numbers, ids, categories, sources, alpha, standardize, max_per_document: maxPerDocument } = data.windows;
     const count = categories.reduce((sum, category) => sum + category.kept, 0);
     const bytes = await (await unpack(numbers)).arrayBuffer();
     const windows = {
@@ -22,7 +23,8 @@
       uniformities: new Float64Array(bytes, 8 * count, count),
       tokens: new Uint32Array(bytes, 16 * count, count),
       documents: new Uint32Array(bytes, 20 * count, count),
-      taken: new Uint8Array(bytes, 24 * count, count),
+      sources: new Uint16Array(bytes, 24 * count, count),
+      taken: new Uint8Array(bytes, 26 * count, count),
       ids: ids === null ? null : await (await unpack(ids)).json(),
       categoryOf: new Uint16Array(count),
       scores: new Float64Array(count),
@@ -34,10 +36,10 @@
       start = category.end;
       category.taken = windows.taken.subarray(category.start, category.end).reduce((sum, taken) => sum + taken, 0);
       // One window of a sample stands for so many.
-      category.weight = category.windows / category.kept;
+      category.standsFor = category.windows / category.kept;
     });
     const isSample = categories.some((category) => category.kept < category.windows);
-    const report = { title: data.title, texts: data.texts, otherCategories: data.other_categories, categories, windows, alpha, standardize, maxPerDocument, isSample };
+    const report = { title: data.title, texts: data.texts, otherCategories: data.other_categories, categories, sources, windows, alpha, standardize, maxPerDocument, isSample };
     for (const category of categories) {
       rank(report, category, alpha);
       const taken = category.order.filter((place) => windows.taken[place]);
@@ -95,15 +97,59 @@
   /** How many of so many windows a ratio takes. */
   const takes = (ratio, count) => Math.min(Math.floor(count * ratio * (1 + 1e-12)), count);
 
-  /** What is selected: by a ratio, or as many of each category as the run took where there is none. */
-  function select(report, ratio) {
+  /** How many of these windows, best first, fit into so many tokens. */
+  function fits(places, tokens, standsFor, budget) {
+    let sum = 0;
+    const over = places.findIndex((place) => (sum += tokens[place] * standsFor) > budget);
+    return over < 0 ? places.length : over;
+  }
+
+  /** A budget for all categories by weight; what one is too small for goes to the others. */
+  function shareOut(budget, claims) {
+    const shares = claims.map(() => 0);
+    let open = [...claims.keys()].filter((place) => claims[place].weight > 0);
+    let left = budget;
+    for (;;) {
+      const weights = open.reduce((sum, place) => sum + claims[place].weight, 0);
+      const share = (place) => Math.min(Math.floor(left * (claims[place].weight / weights)), left);
+      const met = open.filter((place) => claims[place].tokens <= share(place));
+      const unmet = open.filter((place) => claims[place].tokens > share(place));
+      if (met.length === 0) {
+        for (const place of open) shares[place] = share(place);
+        return shares;
+      }
+      for (const place of met) shares[place] = claims[place].tokens;
+      left = met.reduce((rest, place) => Math.max(rest - claims[place].tokens, 0), left);
+      open = unmet;
+    }
+  }
+
+  const tokensOf = ({ eligible, standsFor }, { tokens }) => eligible.reduce((sum, place) => sum + tokens[place], 0) * standsFor;
+
+  /** How many windows of each category a cut takes: a share of each, tokens of all, or as many as the run took. */
+  function counts({ categories, windows }, { cut, ratio, budget }) {
+    switch (cut) {
+      case "ratio":
+        return categories.map((category) => takes(category.ratio ?? ratio, category.kept));
+      case "tokens": {
+        const claims = categories.map((category) => ({ weight: category.weight, tokens: tokensOf(category, windows) }));
+        const shares = shareOut(budget, claims);
+        return categories.map(({ eligible, standsFor }, number) => fits(eligible, windows.tokens, standsFor, shares[number]));
+      }
+      default:
+        return categories.map((category) => category.taken);
+    }
+  }
+
+  /** What a cut selects. */
+  function select(report, cut) {
     const selected = new Uint8Array(report.windows.count);
-    for (const category of report.categories) {
-      const count = ratio === null ? category.taken : takes(ratio, category.kept);
+    counts(report, cut).forEach((count, number) => {
+      const category = report.categories[number];
       const taken = category.eligible.subarray(0, count);
       taken.forEach((place) => (selected[place] = 1));
       category.cut = taken.length > 0 ? report.windows.scores[taken[taken.length - 1]] : null;
-    }
+    });
     return selected;
   }
 
@@ -122,6 +168,22 @@
   }
 
   const isolated = (text) => element("bdi", text);
+
+  /** A picture of lines and boxes, as wide as 100. */
+  function strip(shapes) {
+    const svg = (name, properties) => {
+      const made = document.createElementNS("http://www.w3.org/2000/svg", name);
+      for (const [key, value] of Object.entries(properties)) made.setAttribute(key, value);
+      return made;
+    };
+    const picture = svg("svg", { class: "strip", viewBox: "0 0 100 10", preserveAspectRatio: "none", "aria-hidden": "true" });
+    picture.append(...shapes.map(([kind, from, to]) => svg("rect", { class: kind, x: from, width: Math.max(to - from, 0), height: 10, y: 0 })));
+    return picture;
+  }
+
+  const percent = (share, digits = 1) => `${(100 * share).toFixed(digits)}%`;
+  /** A percentage as a share, so that 30% is 0.3. */
+  const shareOf = (percentage) => Number((percentage / 100).toFixed(6));
   const score = (value) => (value === null ? "none" : value.toFixed(3));
   const strength = (value) => (value !== 0 && Math.abs(value) < 1e-3 ? value.toExponential(2) : value.toFixed(4));
 
@@ -129,7 +191,7 @@
 
   function start(report) {
     const { windows, categories } = report;
-    const state = { ratio: null, alpha: report.alpha, isRun: true, sort: "score", isDescending: true, rows: ROWS, selected: windows.taken };
+    const state = { cut: "taken", ratio: 0, budget: 0, alpha: report.alpha, isRun: true, sort: "score", isDescending: true, rows: ROWS, selected: windows.taken };
     const textsByKey = new Map(report.texts.map((text) => [JSON.stringify([text.category, text.id]), text]));
     const idOf = (place) => windows.ids?.[place] ?? `window ${place + 1}`;
     const nameOf = (place) => categories[windows.categoryOf[place]].name;
@@ -142,8 +204,24 @@
       const extent = isWhole ? "whole" : `the first ${whole(text.shown)} of ${whole(text.characters)} characters`;
       find("reader-place").textContent = `${text.source}: ${extent}`;
       find("reader-text").textContent = content;
+      showDistances(text);
       find("reader").showModal();
       find("reader").scrollTop = 0;
+    }
+
+    /** The far attention of a window by distance; buckets begin at powers of two. */
+    function showDistances({ distance_profile: profile, min_distance: minDistance }) {
+      const isMeasured = profile.length > 0;
+      find("distances").hidden = !isMeasured;
+      find("no-distances").hidden = isMeasured;
+      const largest = Math.max(...profile);
+      const lines = profile.map((share, bucket) => {
+        const [first, last] = bucket === 0 ? [0, 0] : [2 ** (bucket - 1), 2 ** bucket - 1];
+        const [isFar, isPartlyFar] = [first >= minDistance, last >= minDistance];
+        const range = first === last ? whole(first) : bucket === profile.length - 1 ? `${whole(first)} and more` : `${whole(first)} to ${whole(last)}`;
+        return row(range, [percent(share, 2), isFar ? "far" : isPartlyFar ? "partly far" : "", strip([[isPartlyFar ? "taken" : "bar", 0, (100 * share) / largest]])]);
+      });
+      find("distances").querySelector("tbody").replaceChildren(...lines);
     }
 
     function opener(label, text) {
@@ -173,17 +251,49 @@
           counts[3] += now > before;
           counts[4] += before > now;
         }
-        const shown = [category.windows, ...counts.map((count) => count * category.weight)];
+        const shown = [category.windows, ...counts.map((count) => count * category.standsFor)];
         shown.forEach((count, column) => (totals[column] += count));
         return row(isolated(category.name), [...shown.map(whole), score(category.cut)]);
       });
       find("outcome").tBodies[0].replaceChildren(...lines);
       find("outcome").tFoot.replaceChildren(row("all", [...totals.map(whole), ""]));
-      const share = totals[0] > 0 ? (100 * totals[2]) / totals[0] : 0;
-      find("ratio-shown").textContent = state.ratio === null ? `as many as the run took (${share.toFixed(1)}%)` : `${(100 * state.ratio).toFixed(1)}%`;
+      const share = totals[0] > 0 ? totals[2] / totals[0] : 0;
+      const isTaken = state.cut === "taken";
+      find("ratio-shown").textContent = isTaken ? `as many as the run took (${percent(share)})` : percent(state.cut === "ratio" ? state.ratio : share);
+      find("budget-shown").textContent = isTaken ? `as many as the run took (${whole(totals[3])})` : whole(state.cut === "tokens" ? state.budget : totals[3]);
       find("alpha-shown").textContent = state.alpha.toString();
-      if (state.ratio === null) find("ratio").value = share;
+      if (state.cut !== "ratio") find("ratio").value = 100 * share;
+      if (state.cut !== "tokens") find("budget").value = totals[3];
       find("alpha").value = state.alpha;
+    }
+
+    /** The scores of a category by source, beside its cut. */
+    function showSources({ start, end, order, cut, standsFor }) {
+      const bySource = new Map();
+      // Scores come best first.
+      for (const place of order) {
+        const source = windows.sources[place];
+        if (!bySource.has(source)) bySource.set(source, { scores: [], selected: 0 });
+        const found = bySource.get(source);
+        found.scores.push(windows.scores[place]);
+        found.selected += state.selected[place];
+      }
+      const [highest, lowest] = [windows.scores[order[0]], windows.scores[order[order.length - 1]]];
+      const across = (score) => (highest > lowest ? (100 * (score - lowest)) / (highest - lowest) : 50);
+      const line = (name, scores, selected) => {
+        const quantile = (share) => scores[Math.round((1 - share) * (scores.length - 1))];
+        const [least, low, median, high, most] = [0.05, 0.25, 0.5, 0.75, 0.95].map(quantile);
+        const at = (kind, score, width) => [kind, across(score) - width / 2, across(score) + width / 2];
+        const picture = strip([["whisker", across(least), across(most)], ["box", across(low), across(high)], at("median", median, 0.8), ...(cut === null ? [] : [at("cut", cut, 0.5)])]);
+        return row(name, [whole(scores.length * standsFor), whole(selected * standsFor), percent(selected / scores.length), score(median), picture]);
+      };
+      const all = Array.from(order, (place) => windows.scores[place]);
+      const selectedOfAll = state.selected.subarray(start, end).reduce((sum, selected) => sum + selected, 0);
+      const sources = [...bySource].sort(([a, { scores: ofA }], [b, { scores: ofB }]) => ofB.length - ofA.length || a - b);
+      const lines = sources.slice(0, SOURCES).map(([source, { scores, selected }]) => line(isolated(report.sources[source] ?? "all other sources"), scores, selected));
+      find("sources").tBodies[0].replaceChildren(...(order.length > 0 ? [line("all sources", all, selectedOfAll), ...lines] : []));
+      const omitted = sources.length - lines.length;
+      find("sources-omitted").textContent = omitted > 0 ? `The ${whole(lines.length)} sources with the most windows; ${whole(omitted)} more are not shown.` : "";
     }
 
     const kinds = {
@@ -237,11 +347,51 @@
     const charts = chartsOf(report, state);
 
     function update() {
-      state.selected = state.isRun ? windows.taken : select(report, state.ratio);
+      state.selected = state.isRun ? windows.taken : select(report, state);
       if (state.isRun) for (const category of categories) category.cut = category.runCut;
       showOutcome();
       showWindows();
-      charts.draw(categories[find("category").value]);
+      showCategory();
+    }
+
+    function showCategory() {
+      const category = categories[find("category").value];
+      if (category === undefined) return;
+      charts.draw(category);
+      showSources(category);
+    }
+
+    /** A field for the category's own share of windows or weight in a budget. */
+    function ownField(category, cut, key, properties) {
+      const field = element("input", "", { type: "number", min: 0, step: "any", ...properties });
+      field.dataset.cut = cut;
+      field.addEventListener("input", () => {
+        const value = field.value === "" ? null : Number(field.value);
+        category[key] = cut === "ratio" ? value && shareOf(value) : (value ?? 1);
+        cutBy(cut);
+      });
+      return field;
+    }
+
+    function ownFields(category) {
+      const label = element("label", isolated(category.name));
+      const { ratio, weight } = category;
+      label.append(
+        ownField(category, "ratio", "ratio", { max: 100, placeholder: "as all", value: ratio === null ? "" : Number((100 * ratio).toFixed(4)) }),
+        ownField(category, "tokens", "weight", { placeholder: "1", value: weight === 1 ? "" : weight }),
+      );
+      return label;
+    }
+
+    function showControls() {
+      for (const control of document.querySelectorAll("#controls [data-cut]")) control.hidden = control.dataset.cut !== find("by").value;
+    }
+
+    function cutBy(cut) {
+      if (cut === "ratio") state.ratio = shareOf(find("ratio").value);
+      if (cut === "tokens") state.budget = Number(find("budget").value);
+      Object.assign(state, { cut, isRun: false });
+      schedule();
     }
 
     /* A slider moves more often than the screen is drawn. */
@@ -261,11 +411,9 @@
       for (const category of categories) rank(report, category, alpha);
     }
 
-    find("ratio").addEventListener("input", (event) => {
-      // A percentage with one digit, so that 30% is 0.3.
-      Object.assign(state, { ratio: Number((event.target.value / 100).toFixed(3)), isRun: false });
-      schedule();
-    });
+    find("by").addEventListener("input", showControls);
+    find("ratio").addEventListener("input", () => cutBy("ratio"));
+    find("budget").addEventListener("input", () => cutBy("tokens"));
     find("alpha").addEventListener("input", (event) => {
       weigh(Number(event.target.value));
       state.isRun = false;
@@ -273,11 +421,11 @@
     });
     find("as-run").addEventListener("click", () => {
       weigh(report.alpha);
-      Object.assign(state, { ratio: null, isRun: true });
+      Object.assign(state, { cut: "taken", isRun: true });
       schedule();
     });
     find("controls").addEventListener("submit", (event) => event.preventDefault());
-    find("category").addEventListener("change", schedule);
+    find("category").addEventListener("change", showCategory);
     for (const id of ["filter", "kind"]) {
       find(id).addEventListener("input", () => {
         state.rows = ROWS;
@@ -306,6 +454,10 @@
     });
 
     find("category").append(...categories.map((category) => element("option", category.name, { value: category.number })));
+    find("own").append(...categories.map(ownFields));
+    find("own-cuts").hidden = categories.length < 2;
+    find("budget").max = categories.reduce((sum, category) => sum + tokensOf(category, windows), 0);
+    showControls();
     find("alpha").max = Math.max(2, 2 * report.alpha);
     find("explore").hidden = false;
     tellBasis();

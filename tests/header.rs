@@ -9,7 +9,7 @@ use cbindgen::{Builder, Config};
 const UPDATE: &str = "LONGATTN_UPDATE_HEADER";
 
 /// The sources, in the order in which the header lists what they define.
-const SOURCES: [&str; 16] = [
+const SOURCES: [&str; 18] = [
     "version.rs",
     "error.rs",
     "text.rs",
@@ -21,11 +21,13 @@ const SOURCES: [&str; 16] = [
     "scorer.rs",
     "layers.rs",
     "losses.rs",
+    "details.rs",
     "selector.rs",
     "job.rs",
     "calibration.rs",
     "names.rs",
     "log.rs",
+    "command.rs",
 ];
 
 fn header(root: &Path) -> String {

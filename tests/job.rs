@@ -5,28 +5,24 @@ mod common;
 use std::collections::BTreeMap;
 use std::fs;
 use std::io::Write;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::{Arc, Mutex};
 
 use longattn::corpus::Reject;
 use longattn::job::{Job, Observer, Selection};
 use longattn::model::Scorer;
-use longattn::{Cancel, Config, ErrorKind, Result};
+use longattn::{Cancel, ErrorKind, Result};
 use serde_json::{Value, json};
-use tempfile::TempDir;
 
-/// A corpus, a scorer package of a tiny model whose tokens are bytes, and results.
-struct Workplace {
-    folder: TempDir,
-    settings: Vec<(&'static str, String)>,
-}
+use common::workplace::Workplace;
 
 /// The files that a job is done for.
 const RESULTS: [&str; 3] = ["selected.jsonl", "scores.jsonl", "rejects.jsonl"];
 
 impl Workplace {
-    fn new() -> Self {
-        let workplace = Self { folder: tempfile::tempdir().unwrap(), settings: Vec::new() };
+    /// With a scorer package of a tiny model, whose tokens are bytes.
+    fn with_model() -> Self {
+        let workplace = Self::new();
         let package = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/tiny/query-key");
         fs::create_dir(workplace.path("model")).unwrap();
         for file in fs::read_dir(package).unwrap() {
@@ -38,44 +34,13 @@ impl Workplace {
 
     /// With three shards of documents, some of them too short, and two bad records.
     fn with_corpus() -> Self {
-        let workplace = Self::new();
+        let workplace = Self::with_model();
         for shard in 0..3 {
             let mut lines: Vec<_> = (0..12).map(|number| document(shard, number)).collect();
             lines.insert(5, "{\"id\": \"bad\"".to_owned());
             workplace.write(&format!("corpus/shard{shard}.jsonl"), lines.join("\n"));
         }
         workplace
-    }
-
-    fn set(mut self, key: &'static str, value: &str) -> Self {
-        self.settings.push((key, value.to_owned()));
-        self
-    }
-
-    fn path(&self, name: &str) -> PathBuf {
-        self.folder.path().join(name)
-    }
-
-    fn write(&self, name: &str, content: impl AsRef<[u8]>) {
-        let path = self.path(name);
-        fs::create_dir_all(path.parent().unwrap()).unwrap();
-        fs::write(path, content).unwrap();
-    }
-
-    fn read(&self, name: &str) -> String {
-        fs::read_to_string(self.path(name)).unwrap_or_else(|cause| panic!("{name}: {cause}"))
-    }
-
-    fn config(&self, earlier: &str) -> Config {
-        let mut config = Config::default();
-        let onnxruntime = common::onnxruntime().display().to_string();
-        for (key, value) in
-            [("window", "60"), ("ratio", "0.5"), ("onnxruntime", &onnxruntime), ("earlier_results", earlier)]
-        {
-            config.set(key, value).unwrap();
-        }
-        self.settings.iter().for_each(|(key, value)| config.set(key, value).unwrap());
-        config
     }
 
     fn open(&self, result: &str, earlier: &str) -> Result<Job> {
@@ -89,7 +54,7 @@ impl Workplace {
     }
 
     fn results(&self, result: &str) -> BTreeMap<&'static str, String> {
-        RESULTS.map(|name| (name, fs::read_to_string(self.path(result).join(name)).unwrap_or_default())).into()
+        self.files(result, RESULTS)
     }
 
     /// What a call that nothing went before finds.
@@ -284,7 +249,7 @@ fn what_scores_depend_on_is_compared() {
         ("per_head", "true"),
         ("adaptive", "true"),
     ] {
-        let changed = Workplace { folder: tempfile::tempdir().unwrap(), settings: vec![(key, value.to_owned())] };
+        let changed = Workplace::in_folder(tempfile::tempdir().unwrap()).set(key, value);
         let config = changed.config("resume");
         let scorer = Arc::new(Scorer::open(&workplace.path("model"), &config).unwrap());
         let job = Job::open(scorer, &[workplace.path("corpus")], &workplace.path("result"), &config);
@@ -425,7 +390,7 @@ fn rejects_are_told_and_kept_or_stop_the_job() {
 
 #[test]
 fn a_corpus_of_nothing_useful_is_told_early() {
-    let workplace = Workplace::new();
+    let workplace = Workplace::with_model();
     let lines: Vec<_> = (0..1500).map(|id| json!({"id": id, "text": "short"}).to_string()).collect();
     workplace.write("corpus/short.jsonl", lines.join("\n"));
     let observer = Rejected::default();
@@ -445,7 +410,7 @@ fn a_corpus_of_nothing_useful_is_told_early() {
 
 #[test]
 fn one_text_under_two_ids_is_two_documents() {
-    let workplace = Workplace::new();
+    let workplace = Workplace::with_model();
     let text = "one text under two ids ".repeat(8);
     let lines = ["a", "b"].map(|id| json!({"id": id, "text": text}).to_string());
     workplace.write("corpus/twins.jsonl", lines.join("\n"));
@@ -458,7 +423,7 @@ fn one_text_under_two_ids_is_two_documents() {
 
 #[test]
 fn an_id_that_is_free_again_is_taken() {
-    let workplace = Workplace::new();
+    let workplace = Workplace::with_model();
     let line = |id: &str, seed: usize| {
         let text: Vec<_> = (0..30).map(|word| format!("w{}", word * seed % 53)).collect();
         json!({"id": id, "text": text.join(" ")}).to_string()

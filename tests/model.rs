@@ -42,7 +42,7 @@ struct Heads {
 fn check_foreign(name: &str, layer: &str, output: &str, tolerance: f64) {
     let expected: Expected = serde_json::from_slice(&fs::read(foreign(&format!("{name}.json"))).unwrap()).unwrap();
     let scorer = Scorer::open(&foreign(&format!("{name}.onnx")), &config(&[("layer", layer)])).unwrap();
-    assert_eq!(scorer.description().contract, Contract::Attentions);
+    assert_eq!(scorer.description().contract, Some(Contract::Attentions));
     let score = scorer.score_tokens(&expected.token_ids).unwrap();
     let heads = &expected.maps[output];
     assert_eq!(score.heads.len(), heads.proportion.len());

@@ -18,21 +18,13 @@ use longattn::{Cancel, Config, Result};
 use parquet::arrow::ArrowWriter;
 use parquet::file::properties::WriterProperties;
 use serde_json::{Value, json};
-use tempfile::TempDir;
+
+use common::workplace::Workplace;
 
 /// Everything that must not depend on how many processes there were. The report is compared without the work that it tells of.
 const RESULTS: [&str; 4] = ["selected.jsonl", "scores.jsonl", "rejects.jsonl", "chart.svg"];
 
-struct Workplace {
-    folder: TempDir,
-    settings: Vec<(&'static str, String)>,
-}
-
 impl Workplace {
-    fn new() -> Self {
-        Self { folder: tempfile::tempdir().unwrap(), settings: Vec::new() }
-    }
-
     /// One file that is longer than a share, small ones, a compressed one, an empty one and a text; records without ids, twins
     /// in one file and across files, bad ones, some that are too short.
     fn with_corpus(documents: usize) -> Self {
@@ -56,34 +48,14 @@ impl Workplace {
         workplace
     }
 
-    fn set(mut self, key: &'static str, value: &str) -> Self {
-        self.settings.push((key, value.to_owned()));
-        self
-    }
-
-    fn path(&self, name: &str) -> PathBuf {
-        self.folder.path().join(name)
-    }
-
-    fn write(&self, name: &str, content: impl AsRef<[u8]>) {
-        let path = self.path(name);
-        fs::create_dir_all(path.parent().unwrap()).unwrap();
-        fs::write(path, content).unwrap();
-    }
-
-    fn config(&self, shard: Option<&str>) -> Config {
-        let mut config = Config::default();
-        let onnxruntime = common::onnxruntime().display().to_string();
-        let settings =
-            [("window", "60"), ("ratio", "0.5"), ("onnxruntime", &onnxruntime), ("earlier_results", "resume")];
-        settings.iter().for_each(|(key, value)| config.set(key, value).unwrap());
-        self.settings.iter().for_each(|(key, value)| config.set(key, value).unwrap());
+    fn config_of(&self, shard: Option<&str>) -> Config {
+        let mut config = self.config("resume");
         shard.iter().for_each(|shard| config.set("shard", shard).unwrap());
         config
     }
 
     fn run(&self, result: &str, shard: Option<&str>) -> Result<Selection> {
-        let config = self.config(shard);
+        let config = self.config_of(shard);
         let scorer = Arc::new(Scorer::open(&package(), &config)?);
         Job::open(scorer, &[self.path("corpus")], &self.path(result), &config)?.run(&(), &Cancel::default())
     }
@@ -100,7 +72,7 @@ impl Workplace {
 
     fn select(&self, directories: &[PathBuf], output: &str) -> Result<Selection> {
         let cancel = Cancel::default();
-        Results::open(directories, &cancel)?.select(&self.path(output), &self.config(None), &(), &cancel)
+        Results::open(directories, &cancel)?.select(&self.path(output), &self.config("resume"), &(), &cancel)
     }
 
     fn refused(&self, directories: &[PathBuf]) -> String {
@@ -108,13 +80,12 @@ impl Workplace {
     }
 
     fn results(&self, result: &str) -> BTreeMap<&'static str, String> {
-        RESULTS.map(|name| (name, fs::read_to_string(self.path(result).join(name)).unwrap_or_default())).into()
+        self.files(result, RESULTS)
     }
 
     /// The report without the lines that tell of the work: how many calls, how long, how fast.
     fn report(&self, result: &str) -> String {
-        let page = fs::read_to_string(self.path(result).join("report.html")).unwrap();
-        page.lines().filter(|line| !is_of_work(line)).collect()
+        self.read(&format!("{result}/report.html")).lines().filter(|line| !is_of_work(line)).collect()
     }
 
     fn command(&self, line: &str) -> Command {
@@ -222,6 +193,26 @@ fn the_cuts_of_a_run_are_those_of_a_selection_from_its_results() {
     assert!(unknown.contains("gzip"), "{unknown}");
 }
 
+#[test]
+fn selected_windows_carry_fields_where_the_runs_or_the_selection_keep_them() {
+    let plain = Workplace::with_corpus(20);
+    let shards = plain.run_all(2);
+    let folder = plain.folder.path().to_owned();
+    let keeping = plain.set("keep_fields", "true");
+    keeping.run("one", None).unwrap();
+    keeping.select(&shards, "merged").unwrap();
+    assert_eq!(keeping.results("merged"), keeping.results("one"));
+    assert!(keeping.results("one")["selected.jsonl"].contains("\"note\":\"none\""));
+    succeed(keeping.command("select shards-2/1 shards-2/2 --ratio 0.5 --keep-fields -o by-command").output().unwrap());
+    assert_eq!(keeping.results("by-command"), keeping.results("one"));
+    assert!(keeping.report("by-command") == keeping.report("one"), "the reports differ");
+    keeping.run_all(3);
+    let plain = Workplace::in_folder(keeping.folder);
+    let shards: Vec<_> = (1..=3).map(|number| folder.join(format!("shards-3/{number}"))).collect();
+    plain.select(&shards, "of-keeping-runs").unwrap();
+    assert_eq!(plain.results("of-keeping-runs"), plain.results("one"));
+}
+
 /// Tells of notices.
 #[derive(Default)]
 struct Listener(Mutex<Vec<String>>);
@@ -235,7 +226,7 @@ impl Observer for Listener {
 #[test]
 fn files_that_look_like_shards_of_one_category_are_told() {
     let notices = |workplace: &Workplace| {
-        let config = workplace.config(None);
+        let config = workplace.config("resume");
         let scorer = Arc::new(Scorer::open(&package(), &config).unwrap());
         let inputs = [workplace.path("part-0000.jsonl"), workplace.path("part-0001.jsonl")];
         let listener = Listener::default();
@@ -268,9 +259,8 @@ fn a_summary_and_metrics_tell_what_the_command_tells() {
         workplace.set("metrics", &path)
     };
     let summary = workplace.run("one", None).unwrap().summary;
-    let read = |result: &str| -> Value {
-        serde_json::from_str(&fs::read_to_string(workplace.path(result).join("summary.json")).unwrap()).unwrap()
-    };
+    let read =
+        |result: &str| -> Value { serde_json::from_str(&workplace.read(&format!("{result}/summary.json"))).unwrap() };
     let told = read("one");
     assert_eq!(told["documents"]["windowed"], summary.counts.windowed);
     assert_eq!(told["documents"]["rejected"], summary.counts.rejected);
@@ -281,7 +271,7 @@ fn a_summary_and_metrics_tell_what_the_command_tells() {
     assert_eq!((&told["settings"]["ratio"], &told["shard"]), (&json!("0.5"), &Value::Null));
     assert_eq!(told["package"].as_str().unwrap().len(), 64);
     assert!(told["throughput"]["scoring"]["tokens_per_second"].as_f64().unwrap() > 0.0);
-    let metrics = fs::read_to_string(workplace.path("longattn.prom")).unwrap();
+    let metrics = workplace.read("longattn.prom");
     assert!(metrics.contains(&format!("longattn_windows{{outcome=\"scored\"}} {}\n", summary.windows)), "{metrics}");
     workplace.select(&workplace.run_all(2), "merged").unwrap();
     let (merged, shard) = (read("merged"), read("shards-2/1"));
@@ -302,7 +292,7 @@ fn a_shard_selects_nothing_and_is_gone_on_with() {
     let other = workplace.run("shard", Some("2/2")).unwrap_err().to_string();
     assert!(other.contains("shard was 1/2 and is 2/2"), "{other}");
     let adaptive = Workplace::with_corpus(4).set("adaptive", "true").run("adaptive", Some("1/2")).unwrap_err();
-    assert!(adaptive.to_string().contains("shard"), "{adaptive}");
+    assert!(adaptive.to_string().contains("estimate all scores with rows"), "{adaptive}");
 }
 
 #[test]

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 
 use longattn::cancel::Cancel;
 use longattn::config::Config;
-use longattn::export::{ExportOptions, Layers, WeightType, export};
+use longattn::export::{AttentionOperators, ExportOptions, Layers, WeightType, export};
 use longattn::model::{Contract, Scorer};
 use longattn::score::Score;
 use longattn::{ErrorKind, Result};
@@ -49,9 +49,16 @@ impl Package {
     }
 }
 
-fn statistics(block_rows: usize) -> ExportOptions {
+/// Summed by the operator.
+fn fused() -> ExportOptions {
+    ExportOptions { contract: Contract::Statistics, ..ExportOptions::default() }
+}
+
+/// Summed over blocks of rows.
+fn looped(block_rows: usize) -> ExportOptions {
     ExportOptions {
         contract: Contract::Statistics,
+        attention: AttentionOperators::Standard,
         block_rows: Some(NonZeroUsize::new(block_rows).unwrap()),
         ..ExportOptions::default()
     }
@@ -74,17 +81,21 @@ fn check(name: &str, options: &ExportOptions, block_rows: &[usize]) {
     let summed: Vec<_> = block_rows
         .iter()
         .map(|rows| {
-            let ExportOptions { contract, block_rows, .. } = statistics(*rows);
-            (*rows, Package::of(&source, &ExportOptions { contract, block_rows, ..options.clone() }))
+            let ExportOptions { contract, attention, block_rows, .. } = looped(*rows);
+            (*rows, Package::of(&source, &ExportOptions { contract, attention, block_rows, ..options.clone() }))
         })
         .collect();
+    let fused = Package::of(&source, &ExportOptions { contract: Contract::Statistics, ..options.clone() });
     for settings in SETTINGS {
         let streamed = streamed.open(settings).unwrap();
+        let fused = fused.open(settings).unwrap();
         let summed: Vec<_> = summed.iter().map(|(rows, package)| (rows, package.open(settings).unwrap())).collect();
         let sliding_window = streamed.description().metadata.as_ref().unwrap().sliding_window;
         for length in [2, 3, 40].into_iter().filter(|length| sliding_window.is_none_or(|window| *length <= window)) {
             let ids: Vec<u32> = (0..length as u32).map(|id| id * 7 % 40).collect();
             let expected = streamed.score_tokens(&ids).unwrap();
+            // The operator and the contract `query-key` run the same kernel.
+            assert_eq!(fused.score_tokens(&ids).unwrap(), expected, "{name}, {length} tokens, {settings:?}");
             for (rows, scorer) in &summed {
                 let context = format!("{name}, {length} tokens in blocks of {rows} rows, {settings:?}");
                 assert_close(&scorer.score_tokens(&ids).unwrap(), &expected, &context);
@@ -128,17 +139,18 @@ fn halves_as_weights_are_summed_in_float32() {
 
 #[test]
 fn sums_over_many_rows_stay_exact() {
-    let package = Package::of(&common::default_model(), &statistics(64));
     let ids: Vec<u32> = (0..8192).map(|index: u32| index.wrapping_mul(7919) % 49152).collect();
-    let summed = package.open(&[]).unwrap().score_tokens(&ids).unwrap();
+    let score =
+        |options| Package::of(&common::default_model(), &options).open(&[]).unwrap().score_tokens(&ids).unwrap();
     let config = Config { onnxruntime: Some(common::onnxruntime()), ..Config::default() };
     let streamed = Scorer::open(&common::scorer_package(), &config).unwrap().score_tokens(&ids).unwrap();
-    assert_close(&summed, &streamed, "8192 tokens");
+    assert_close(&score(looped(64)), &streamed, "8192 tokens in blocks");
+    assert_eq!(score(fused()), streamed);
 }
 
 #[test]
 fn a_package_tells_its_rows_and_verifies_its_deepest_layer() {
-    let options = ExportOptions { layers: Layers::These(vec![0, 2]), ..statistics(5) };
+    let options = ExportOptions { layers: Layers::These(vec![0, 2]), ..looped(5) };
     let package = Package::of(&checkpoints().join("llama-deep"), &options);
     let scorer = package.open(&[]).unwrap();
     let metadata = scorer.description().metadata.as_ref().unwrap();
@@ -151,8 +163,31 @@ fn a_package_tells_its_rows_and_verifies_its_deepest_layer() {
 }
 
 #[test]
+fn several_numbers_of_sinks_are_summed_in_one_pass() {
+    let package = Package::of(&checkpoints().join("llama-deep"), &ExportOptions { layers: Layers::All, ..fused() });
+    let ids: Vec<u32> = (0..40).collect();
+    let scores = package.open(&[]).unwrap().score_sinks(&ids, &[0, 4, 9], &Cancel::default()).unwrap().scores;
+    for (score, sinks) in scores.iter().zip(["0", "4", "9"]) {
+        assert_eq!(*score, package.open(&[("sink_tokens", sinks)]).unwrap().score_tokens(&ids).unwrap());
+    }
+    assert!(scores[0].dependency_strength > scores[2].dependency_strength);
+}
+
+#[test]
+fn the_operator_has_the_settings_of_the_scorer() {
+    let package = Package::of(&common::default_model(), &fused());
+    let ids: Vec<u32> = (0..2000).map(|index: u32| index.wrapping_mul(7919) % 49152).collect();
+    let score = |settings: &[(&str, &str)]| package.open(settings).unwrap().score_tokens(&ids).unwrap();
+    let usual = score(&[]);
+    assert_eq!(score(&[("threads", "1")]), usual);
+    let int16 = score(&[("precision", "int16")]);
+    assert_ne!(int16, usual);
+    assert!((int16.dependency_strength / usual.dependency_strength - 1.0).abs() < 1e-4);
+}
+
+#[test]
 fn a_bare_graph_is_known_by_its_inputs_and_outputs() {
-    let package = Package::of(&checkpoints().join("llama"), &statistics(64));
+    let package = Package::of(&checkpoints().join("llama"), &fused());
     let ids: Vec<u32> = (0..40).collect();
     let expected = package.open(&[]).unwrap().score_tokens(&ids).unwrap();
     let file = package.0.path().join("package/model.onnx");
@@ -164,7 +199,7 @@ fn a_bare_graph_is_known_by_its_inputs_and_outputs() {
 
     let scorer = package.open(&[]).unwrap();
     let description = scorer.description();
-    assert_eq!((description.contract, &description.metadata), (Contract::Statistics, &None));
+    assert_eq!((description.contract, &description.metadata), (Some(Contract::Statistics), &None));
     assert_eq!(scorer.score_tokens(&ids).unwrap(), expected);
     let error = scorer.verify("w1 w2 w3", &Cancel::default()).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Unsupported);
@@ -172,7 +207,7 @@ fn a_bare_graph_is_known_by_its_inputs_and_outputs() {
 
 #[test]
 fn what_sums_cannot_tell_is_refused() {
-    let package = Package::of(&checkpoints().join("llama"), &statistics(64));
+    let package = Package::of(&checkpoints().join("llama"), &fused());
     let error = package.open(&[("profile", "true")]).err().unwrap();
     assert_eq!(error.kind(), ErrorKind::InvalidSetting);
     assert!(error.to_string().contains("--contract query-key"), "{error}");
@@ -181,7 +216,7 @@ fn what_sums_cannot_tell_is_refused() {
     let exact = package.open(&[]).unwrap().score_tokens(&ids).unwrap();
     assert_eq!(package.open(&[("rows", "320")]).unwrap().score_tokens(&ids).unwrap(), exact);
 
-    let options = ExportOptions { contract: Contract::QueryKey, ..statistics(64) };
+    let options = ExportOptions { attention: AttentionOperators::Fused, ..looped(64) };
     let target = package.0.path().join("other");
     let error = export(&checkpoints().join("llama"), &target, &options).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::InvalidArgument);
@@ -197,6 +232,6 @@ fn queries_and_keys_of_all_layers_that_would_not_fit_are_refused() {
     let error = Package::of(&source, &options).open(&settings).unwrap().score_tokens(&ids).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::MemoryLimit);
     assert!(error.to_string().contains("--contract statistics"), "{error}");
-    let options = ExportOptions { layers: Layers::All, ..statistics(64) };
+    let options = ExportOptions { layers: Layers::All, ..fused() };
     assert!(Package::of(&source, &options).open(&settings).unwrap().score_tokens(&ids).is_ok());
 }

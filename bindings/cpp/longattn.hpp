@@ -13,7 +13,8 @@
  * never kept.
  *
  * Objects own what they hold and free it. config, cancel and scorer are never empty: moving one copies it, which is
- * cheap. tokens, windows, selector, selection and job can be moved but not copied; what was moved from is empty.
+ * cheap. tokens, windows, selector, selection, job and calibration can be moved but not copied; what was moved from is
+ * empty.
  *
  * Threads: const member functions of one object may run on any threads at once, others need the object alone, as in
  * the standard library. Different objects never disturb each other, also where they are copies that share a scorer.
@@ -197,6 +198,25 @@ std::string path_bytes(const Path &path) {
         return std::string(text.begin(), text.end());
     }
 }
+
+/// Paths as the library takes them.
+class path_list {
+public:
+    explicit path_list(const std::vector<std::filesystem::path> &paths) {
+        for (const std::filesystem::path &path : paths) names_.push_back(path_bytes(path));
+        for (const std::string &name : names_) natives_.push_back({name.data(), name.size()});
+    }
+
+    path_list(const path_list &) = delete;
+    path_list &operator=(const path_list &) = delete;
+
+    const longattn_path *data() const noexcept { return natives_.data(); }
+    std::size_t size() const noexcept { return natives_.size(); }
+
+private:
+    std::vector<std::string> names_;
+    std::vector<longattn_path> natives_;
+};
 
 /// Goes through whatever has operator[], which makes the values.
 template <class Sequence, class Value>
@@ -887,17 +907,26 @@ public:
     watcher(const watcher &) = delete;
     watcher &operator=(const watcher &) = delete;
 
-    /// Calls a function of the C ABI, and throws what an observer's function threw, or else what that failed with.
-    template <class Function, class... Arguments>
-    summary call(Function function, Arguments... arguments) {
-        summary result{};
+    /// Does work, and throws what an observer's function threw, or else what the work failed with.
+    template <class Work>
+    auto watch(Work work) {
         try {
-            detail::call(function, arguments..., &native_, stop_.native_handle(), &result);
+            auto result = work(&native_, stop_.native_handle());
+            if (!thrown_) return result;
         } catch (const error &) {
             if (!thrown_) throw;
         }
-        if (thrown_) std::rethrow_exception(thrown_);
-        return result;
+        std::rethrow_exception(thrown_);
+    }
+
+    /// Calls a function of the C ABI that gives a summary.
+    template <class Function, class... Arguments>
+    summary call(Function function, Arguments... arguments) {
+        return watch([&](const longattn_observer *native, const longattn_cancel *token) {
+            summary found{};
+            detail::call(function, arguments..., native, token, &found);
+            return found;
+        });
     }
 
 private:
@@ -955,14 +984,11 @@ public:
     /// @throws error with the statuses that longattn_job_open() lists
     job(const scorer &by, const std::vector<std::filesystem::path> &inputs, const std::filesystem::path &directory,
         const config &settings) {
-        std::vector<std::string> names;
-        for (const std::filesystem::path &input : inputs) names.push_back(detail::path_bytes(input));
-        std::vector<longattn_path> natives;
-        for (const std::string &name : names) natives.push_back({name.data(), name.size()});
+        const detail::path_list paths(inputs);
         const std::string result = detail::path_bytes(directory);
         longattn_job *handle = nullptr;
-        detail::call(longattn_job_open, by.native_handle(), natives.data(), natives.size(), result.data(),
-                     result.size(), settings.native_handle(), &handle);
+        detail::call(longattn_job_open, by.native_handle(), paths.data(), paths.size(), result.data(), result.size(),
+                     settings.native_handle(), &handle);
         handle_.reset(handle);
     }
 
@@ -1013,6 +1039,62 @@ public:
 
 private:
     detail::owner<longattn_job, longattn_job_free> handle_;
+};
+
+/// Selects from the results of one job that has ended, or of the jobs on all shards of one corpus (the setting shard), in
+/// any order, as if one job had scored them: no model is needed. `output` is the directory for what job::run() would have
+/// written into its own, with the same bytes; it is made where it is missing, and may hold an earlier selection. The
+/// inputs must be where they were. `settings` are those of job::select(), output_format, output_shard_size, keep_fields,
+/// attributes and metrics.
+/// @throws error with the statuses that longattn_results_select() lists
+inline summary select_results(const std::vector<std::filesystem::path> &directories,
+                              const std::filesystem::path &output, const config &settings = config(),
+                              const observer &watched = {}, const cancel &stop = cancel()) {
+    const detail::path_list paths(directories);
+    const std::string result = detail::path_bytes(output);
+    return detail::watcher(watched, stop)
+        .call(longattn_results_select, paths.data(), paths.size(), result.data(), result.size(),
+              settings.native_handle());
+}
+
+/// Finds out which of a model's layers to trust on a corpus, as `longattn calibrate` does: windows of every category are
+/// drawn, scored by all layers of the package, and compared with a truth that needs no labels. As a job it owns its
+/// directory, goes on where it was stopped, and can be moved but not copied.
+class calibration {
+public:
+    /// Opens a calibration on files and folders, or "-" for standard input, and on a directory for its results, which is
+    /// made where it is missing. What scores depend on are the scorer's settings in any case.
+    /// @throws error with the statuses that longattn_calibration_open() lists
+    calibration(const scorer &by, const std::vector<std::filesystem::path> &inputs,
+                const std::filesystem::path &directory, const config &settings) {
+        const detail::path_list paths(inputs);
+        const std::string result = detail::path_bytes(directory);
+        longattn_calibration *handle = nullptr;
+        detail::call(longattn_calibration_open, by.native_handle(), paths.data(), paths.size(), result.data(),
+                     result.size(), settings.native_handle(), &handle);
+        handle_.reset(handle);
+    }
+
+    /// As above, by the settings that the scorer was opened with.
+    calibration(const scorer &by, const std::vector<std::filesystem::path> &inputs,
+                const std::filesystem::path &directory)
+        : calibration(by, inputs, directory, by.settings()) {}
+
+    /// Scores what has no score yet, compares, and writes calibration.json and its chart. Gives what calibration.json
+    /// holds, of which the key verdict has the layer and the settings to use.
+    /// @throws error with the statuses that longattn_calibration_run() lists
+    std::string run(const observer &watched = {}, const cancel &stop = cancel()) {
+        return detail::watcher(watched, stop)
+            .watch([&](const longattn_observer *native, const longattn_cancel *token) {
+                return detail::call_for_text(longattn_calibration_run, handle_.get(), native, token);
+            });
+    }
+
+    /// The calibration for functions of longattn.h; it stays this object's.
+    const longattn_calibration *native_handle() const noexcept { return handle_.get(); }
+
+private:
+    detail::owner<longattn_calibration, longattn_calibration_free> handle_;
 };
 
 /// How much a log message matters.

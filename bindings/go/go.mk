@@ -6,7 +6,7 @@ go: ## test the Go module and its example
 $(eval $(call language,go,go,$(MAKE) --no-print-directory go-tests))
 
 .PHONY: go-tests
-go-tests: cases $(check)/model/model.onnx
+go-tests: cases $(check)/model/model.onnx $(check)/deep/model.onnx
 	$(MAKE) --no-print-directory install PREFIX=$(prefix) DESTDIR=
 	cd bindings/go && files=$$(gofmt -l .) && [ -z "$$files" ] || { echo "not formatted: $$files" >&2; exit 1; }
 	cd bindings/go && $(with_library) go vet ./...

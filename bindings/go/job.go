@@ -1,29 +1,7 @@
 package longattn
 
 /*
-#include <longattn.h>
-
-void longattnProgress(longattn_job_progress *progress, uintptr_t watcher);
-void longattnReject(longattn_reject *reject, uintptr_t watcher);
-void longattnNotice(char *notice, size_t length, uintptr_t watcher);
-
-static void tell_progress(const longattn_job_progress *progress, void *watcher) {
-    longattnProgress((longattn_job_progress *)progress, (uintptr_t)watcher);
-}
-
-static void tell_reject(const longattn_reject *reject, void *watcher) {
-    longattnReject((longattn_reject *)reject, (uintptr_t)watcher);
-}
-
-static void tell_notice(const char *notice, size_t length, void *watcher) {
-    longattnNotice((char *)notice, length, (uintptr_t)watcher);
-}
-
-// Makes the observer, so that no Go pointer has to be stored for C; `watcher` is a cgo.Handle.
-static longattn_observer observer_of(uintptr_t watcher) {
-    longattn_observer observer = {tell_progress, tell_reject, tell_notice, (void *)watcher, {NULL}};
-    return observer;
-}
+#include "observer.h"
 
 static longattn_status run_job(longattn_job *job, uintptr_t watcher, const longattn_cancel *cancel,
                                longattn_summary *summary, longattn_error **error) {
@@ -47,7 +25,6 @@ import "C"
 
 import (
 	"context"
-	"runtime"
 	"time"
 )
 
@@ -62,7 +39,7 @@ type Job struct {
 	Observer Observer
 
 	owned *owner[*C.longattn_job]
-	turn  chan struct{} // holds something while a method runs
+	turn  turn
 }
 
 // A Summary is what a job has found, of all its calls together, those of earlier processes included, where nothing else is
@@ -106,37 +83,38 @@ type JobCategory struct {
 // the results depend on something that has changed; with ErrInvalidSetting, also where more than one cut is set; with
 // ErrUnsupported for an adaptive job on a model that computes all rows in any case.
 func OpenJob(scorer *Scorer, inputs []string, directory string, options ...Option) (*Job, error) {
-	if scorer == nil {
-		return nil, invalidArgument("a job needs a scorer")
-	}
 	var opened *C.longattn_job
-	err := scorer.owned.use(func(scorer *C.longattn_scorer) error {
-		config := C.longattn_scorer_config(scorer)
-		defer C.longattn_config_free(config)
-		if err := set(config, options); err != nil {
-			return err
-		}
-		// C reads the inputs through pointers in an array, which Go allows to those that are pinned.
-		var pinner runtime.Pinner
-		defer pinner.Unpin()
-		paths := make([]C.longattn_path, len(inputs)+1)
-		for index, input := range inputs {
-			paths[index].data, paths[index].length = chars(input)
-			if len(input) > 0 {
-				pinner.Pin(paths[index].data)
-			}
-		}
+	err := openWith(scorer, inputs, options, func(scorer *C.longattn_scorer, paths *C.longattn_path, count C.size_t,
+		config *C.longattn_config) error {
 		name, length := chars(directory)
 		var failure *C.longattn_error
-		C.longattn_job_open(scorer, &paths[0], C.size_t(len(inputs)), name, length, config, &opened, &failure)
+		C.longattn_job_open(scorer, paths, count, name, length, config, &opened, &failure)
 		return take(failure)
 	})
 	if err != nil {
 		return nil, err
 	}
-	job := &Job{turn: make(chan struct{}, 1)}
+	job := &Job{turn: newTurn()}
 	job.owned = own(job, "job in "+directory, opened, func(opened *C.longattn_job) { C.longattn_job_free(opened) })
 	return job, nil
+}
+
+// openWith opens something by a scorer, with its settings changed by the options.
+func openWith(scorer *Scorer, inputs []string, options []Option, open func(*C.longattn_scorer, *C.longattn_path, C.size_t,
+	*C.longattn_config) error) error {
+	if scorer == nil {
+		return invalidArgument("a job needs a scorer")
+	}
+	return scorer.owned.use(func(scorer *C.longattn_scorer) error {
+		config := C.longattn_scorer_config(scorer)
+		defer C.longattn_config_free(config)
+		if err := set(config, options); err != nil {
+			return err
+		}
+		return withPaths(inputs, func(paths *C.longattn_path, count C.size_t) error {
+			return open(scorer, paths, count, config)
+		})
+	})
 }
 
 // Close lets others have the directory; results and what was scored stay there. A method that is running ends as if nothing
@@ -226,41 +204,26 @@ func (j *Job) Categories() (categories []JobCategory, err error) {
 // alone calls a function with the job when no other has it.
 func (j *Job) alone(ctx context.Context, call func(*C.longattn_job) error) error {
 	return j.owned.use(func(job *C.longattn_job) error {
-		select {
-		case j.turn <- struct{}{}:
-			defer func() { <-j.turn }()
-			return call(job)
-		case <-ctx.Done():
-			return endOf(ctx)
-		}
+		return j.turn.take(ctx, func() error { return call(job) })
 	})
 }
 
 // work calls one of a job's steps in C under the eyes of its observer.
 func (j *Job) work(ctx context.Context, step func(*C.longattn_job, C.uintptr_t, *C.longattn_cancel, *C.longattn_summary,
 	**C.longattn_error) error) (summary Summary, err error) {
-	ctx, stop := context.WithCancelCause(ctx)
-	defer stop(nil)
-	watcher := &watcher{stop: stop}
-	err = inTurn(ctx, func() error {
+	err = watched(ctx, func(ctx context.Context, watcher *watcher) error {
 		return j.alone(ctx, func(job *C.longattn_job) error {
-			watcher.Observer = j.Observer
-			cancel, free := cancelAtEnd(ctx)
-			defer free()
-			handle, forget := watcher.handle()
-			defer forget()
-			var found C.longattn_summary
-			var failure *C.longattn_error
-			if err := step(job, C.uintptr_t(handle), cancel, &found, &failure); err != nil {
-				return err
-			}
-			summary = summaryOf(&found)
-			return withCause(ctx, take(failure))
+			return watcher.watch(ctx, j.Observer, func(name C.uintptr_t, cancel *C.longattn_cancel) error {
+				var found C.longattn_summary
+				var failure *C.longattn_error
+				if err := step(job, name, cancel, &found, &failure); err != nil {
+					return err
+				}
+				summary = summaryOf(&found)
+				return take(failure)
+			})
 		})
 	})
-	if watcher.panicked != nil {
-		panic(watcher.panicked)
-	}
 	return summary, err
 }
 

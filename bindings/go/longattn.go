@@ -21,7 +21,7 @@
 //	if errors.Is(err, longattn.ErrTooShort) { … }
 //
 // One [Scorer] and one [Selector] serve any number of goroutines at once. Nothing that is passed in is kept. The zero
-// [Selector] is an empty one; a zero [Scorer] or [Job] was never opened, and each of its methods says so by an error.
+// [Selector] is an empty one; a zero [Scorer], [Job] or [Calibration] was never opened, and each of its methods says so by an error.
 package longattn
 
 // #cgo pkg-config: longattn
@@ -30,6 +30,7 @@ import "C"
 
 import (
 	"fmt"
+	"runtime"
 	"unsafe"
 )
 
@@ -96,6 +97,21 @@ func set(config *C.longattn_config, options []Option) error {
 // chars gives a text to C for the time of a call.
 func chars(text string) (*C.char, C.size_t) {
 	return (*C.char)(unsafe.Pointer(unsafe.StringData(text))), C.size_t(len(text))
+}
+
+// withPaths gives paths to C for the time of a call.
+func withPaths(paths []string, call func(*C.longattn_path, C.size_t) error) error {
+	// C reads them through pointers in an array, which Go allows to those that are pinned.
+	var pinner runtime.Pinner
+	defer pinner.Unpin()
+	array := make([]C.longattn_path, len(paths)+1)
+	for index, path := range paths {
+		array[index].data, array[index].length = chars(path)
+		if len(path) > 0 {
+			pinner.Pin(array[index].data)
+		}
+	}
+	return call(&array[0], C.size_t(len(paths)))
 }
 
 // takeText copies a text that C made, and frees it.

@@ -14,6 +14,7 @@ import (
 // exporter, without a tokenizer.
 const (
 	queryKey   = "tests/data/tiny/query-key"
+	deep       = "target/check-c/deep" // a package of several layers
 	attentions = "tests/data/tiny/attentions"
 	bare       = "tests/data/foreign/encoder.onnx"
 )

@@ -8,9 +8,9 @@ import (
 	"runtime/cgo"
 )
 
-// An Observer watches a [Job]; any of its functions may be nil. They are called on threads of the job, one call at a time,
-// and work waits for them: they must be quick, and must not use the job. Where one panics, the work is cancelled, and the
-// method of the job panics with the same.
+// An Observer watches a [Job], a [Calibration] or [SelectResults]; any of its functions may be nil. They are called on threads
+// of the job, one call at a time, and work waits for them: they must be quick, and must not use the job. Where one panics, the
+// work is cancelled, and the method of the job panics with the same.
 type Observer struct {
 	Progress func(Progress) // how far the job has come, several times a second
 	Reject   func(Reject)   // each reject, when it has been written to rejects.jsonl
@@ -66,6 +66,28 @@ type watcher struct {
 	Observer
 	stop     context.CancelCauseFunc
 	panicked any
+}
+
+// watched calls a function with a watcher that can end its context, and panics with what the watcher's observer did.
+func watched(ctx context.Context, call func(context.Context, *watcher) error) error {
+	ctx, stop := context.WithCancelCause(ctx)
+	defer stop(nil)
+	watcher := &watcher{stop: stop}
+	err := inTurn(ctx, func() error { return call(ctx, watcher) })
+	if watcher.panicked != nil {
+		panic(watcher.panicked)
+	}
+	return err
+}
+
+// watch gives a call in C the watcher's name and a token that asks it to stop at the context's end.
+func (w *watcher) watch(ctx context.Context, observer Observer, call func(C.uintptr_t, *C.longattn_cancel) error) error {
+	w.Observer = observer
+	cancel, free := cancelAtEnd(ctx)
+	defer free()
+	name, forget := w.handle()
+	defer forget()
+	return withCause(ctx, call(C.uintptr_t(name), cancel))
 }
 
 // handle names the watcher for C, until it is forgotten.

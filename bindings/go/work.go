@@ -25,6 +25,22 @@ func inTurn(ctx context.Context, call func() error) error {
 	}
 }
 
+// A turn holds something while somebody has it.
+type turn chan struct{}
+
+func newTurn() turn { return make(turn, 1) }
+
+// take calls a function when nobody else has the turn.
+func (t turn) take(ctx context.Context, call func() error) error {
+	select {
+	case t <- struct{}{}:
+		defer func() { <-t }()
+		return call()
+	case <-ctx.Done():
+		return endOf(ctx)
+	}
+}
+
 // work calls a function that computes with the scorer until the context ends.
 func (s *Scorer) work(ctx context.Context, call func(*C.longattn_scorer, *C.longattn_cancel) error) error {
 	return inTurn(ctx, func() error {

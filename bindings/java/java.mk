@@ -32,7 +32,7 @@ $(native):
 	install -D -m 644 $(prefix)/lib/liblongattn.so $@
 
 .PHONY: java-tests
-java-tests: cases $(check)/model/model.onnx $(native)
+java-tests: cases $(check)/model/model.onnx $(check)/deep/model.onnx $(native)
 	$(maven) --projects longattn,example verify javadoc:javadoc
 	sed '/^```java$$/,/^```$$/!d; /^```java$$/d; /^```$$/Q' docs/java.md > target/java/First.java
 	rm -rf target/java/result

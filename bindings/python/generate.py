@@ -38,7 +38,7 @@ Pointers are numbers, but for texts that go in: those are bytes.
 from __future__ import annotations
 
 from ctypes import (
-    CFUNCTYPE, Structure, c_bool, c_char_p, c_double, c_int32, c_size_t, c_uint32, c_uint64, c_void_p,
+    CFUNCTYPE, Structure, c_bool, c_char_p, c_double, c_int, c_int32, c_size_t, c_uint32, c_uint64, c_void_p,
 )
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""Puts liblongattn.so and the command into the wheel, and names the platform that they were linked for."""
+"""Puts liblongattn.so into the wheel, and names the platform that it was linked for."""
 
 import os
 from pathlib import Path
@@ -6,7 +6,7 @@ from typing import Any
 
 from hatchling.builders.hooks.plugin.interface import BuildHookInterface
 
-FILES = ("liblongattn.so", "longattn")
+LIBRARY = "liblongattn.so"
 
 
 class CustomBuildHook(BuildHookInterface[Any]):
@@ -14,5 +14,4 @@ class CustomBuildHook(BuildHookInterface[Any]):
         native = Path(os.environ["LONGATTN_NATIVE"])
         build_data["pure_python"] = False
         build_data["tag"] = f"py3-none-{os.environ['LONGATTN_PLATFORM']}"
-        for file in FILES:
-            build_data["force_include"][str(native / file)] = f"longattn/{file}"
+        build_data["force_include"][str(native / LIBRARY)] = f"longattn/{LIBRARY}"

@@ -27,7 +27,6 @@ ifeq ($(machine),x86_64)
 wheel: library $(venv)/.python-build ## build the Python wheel in target/wheel
 	@mkdir -p $(wheel_native)
 	$(link_wheel_library)
-	$(link_wheel_command)
 	cp LICENSE-* $(python_package)
 	rm -f $(wheel_folder)/*.whl
 	LONGATTN_NATIVE=$(CURDIR)/$(wheel_native) LONGATTN_PLATFORM=$(platform) $(venv)/bin/python -m build --no-isolation --wheel \
@@ -39,7 +38,8 @@ wheel:
 	@echo "wheel: there is none for $(machine) yet" >&2; exit 1
 endif
 
-zig_link := PYTHON=$(venv)/bin/python $(CURDIR)/$(python_package)/zig-link
+# Zig brings the stubs of the old glibc.
+zig_link := $(venv)/bin/python -m ziglang cc -target x86_64-linux-gnu.2.28
 
 # The objects of the static library, linked against an older glibc than this machine's: nothing is compiled again.
 define link_wheel_library
@@ -49,21 +49,11 @@ $(zig_link) -shared -o $(wheel_native)/liblongattn.so -Wl,-soname,liblongattn.so
     -Wl,--version-script=$(wheel_folder)/exported.map $$(sed 's/^/-Wl,-u,/' $(wheel_folder)/exported) $(static) -lunwind $(system_libraries)
 endef
 
-# Cargo compiles the command alone, and not the library, for another linker.
-define link_wheel_command
-$(zig_link) --version > /dev/null
-PYTHON=$(venv)/bin/python cargo rustc --release --locked --bin longattn -- \
-    -C linker=$(CURDIR)/$(python_package)/zig-link -C strip=symbols
-cp $(longattn) $(wheel_native)/longattn
-cargo build --release --locked --bin longattn
-endef
-
 define check_wheel
 $(venv)/bin/auditwheel show $(wheel_file) > $(wheel_folder)/audit.log
 grep -q '"manylinux_2_28_x86_64"' $(wheel_folder)/audit.log || { cat $(wheel_folder)/audit.log; exit 1; }
 $(venv)/bin/twine check --strict $(wheel_file)
-# Parquet and Arrow take a third of it, in the library and in the command.
-[ $$(stat -c %s $(wheel_file)) -lt 22000000 ] || { echo "the wheel is larger than 22 MB" >&2; exit 1; }
+[ $$(stat -c %s $(wheel_file)) -lt 15000000 ] || { echo "the wheel is larger than 15 MB" >&2; exit 1; }
 @ls -l $(wheel_file)
 endef
 

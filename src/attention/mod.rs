@@ -17,6 +17,7 @@ mod profile;
 mod reference;
 mod sampling;
 mod streaming;
+mod workers;
 
 use std::iter::Sum;
 use std::ops::{AddAssign, Range};
@@ -31,6 +32,7 @@ pub use reference::reference_far_mass;
 pub use sampling::{Estimate, estimate, rows_to_draw};
 pub use streaming::StreamingAttention;
 pub(crate) use streaming::check_heads;
+pub use workers::{CallingPool, Workers};
 
 /// Which entries of an attention map count as far.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]

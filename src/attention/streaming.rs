@@ -1,13 +1,14 @@
 //! Far mass streamed from queries and keys, without ever holding the map.
 
 use std::f64::consts::LOG2_E;
+use std::sync::OnceLock;
 
 use ndarray::{Array2, ArrayView3, Axis, CowArray, Ix3};
-use rayon::prelude::*;
 
 use super::int16::Int16Keys;
 use super::kernel::{FarSums, Kernel, ProfileSums, Query, RowSums, Tile, finite_or_nan};
 use super::packed::PackedKeys;
+use super::workers::{CallingPool, Workers};
 use super::{FarMass, FarRegion, InstructionSet, Precision, ProfiledMass};
 use crate::cancel::Cancel;
 use crate::error::{Error, ErrorKind, Result};
@@ -55,13 +56,14 @@ pub struct StreamingAttention {
 }
 
 impl StreamingAttention {
-    /// Attention over `keys` whose logits are `scale` times the product of query and key.
+    /// Attention over `keys` whose logits are `scale` times the product of query and key. Of `scale` the part is taken that
+    /// float32 holds, as operators of attention do.
     ///
     /// # Errors
     /// [`ErrorKind::InvalidSetting`] where this machine lacks `instruction_set`.
     pub fn new(keys: PackedKeys, scale: f64, far: FarRegion, instruction_set: InstructionSet) -> Result<Self> {
         let kernel = Kernel::new(instruction_set)?;
-        let scale = finite_or_nan((scale * LOG2_E) as f32);
+        let scale = finite_or_nan(to_base_two(scale));
         Ok(Self { keys: Keys::Float32(keys), scale, softcap: None, far, kernel, cancel: Cancel::default() })
     }
 
@@ -77,7 +79,13 @@ impl StreamingAttention {
     /// The same attention with each logit `x` made `cap · tanh(x / cap)` before the softmax, for a `cap` above 0.
     #[must_use]
     pub fn with_logit_softcap(self, cap: Option<f64>) -> Self {
-        Self { softcap: cap.map(|cap| (cap * LOG2_E) as f32), ..self }
+        Self { softcap: cap.map(to_base_two), ..self }
+    }
+
+    /// The same attention with another far region.
+    #[must_use]
+    pub fn with_far_region(self, far: FarRegion) -> Self {
+        Self { far, ..self }
     }
 
     /// The same attention, which stops with [`ErrorKind::Cancelled`] when `cancel` says so.
@@ -93,7 +101,20 @@ impl StreamingAttention {
     /// [`ErrorKind::InvalidArgument`] where shapes contradict each other or the keys, or rows do not rise or lie past
     /// the last key.
     pub fn far_masses(&self, queries: ArrayView3<f32>, rows: &[usize]) -> Result<Array2<FarMass>> {
-        self.masses::<FarSums>(queries, rows, |_, _| true)
+        self.far_masses_by(&CallingPool, queries, rows)
+    }
+
+    /// The far mass as [`far_masses`](Self::far_masses) gives it, in the same bits, computed by some workers.
+    ///
+    /// # Errors
+    /// Those of [`far_masses`](Self::far_masses).
+    pub fn far_masses_by(
+        &self,
+        workers: &dyn Workers,
+        queries: ArrayView3<f32>,
+        rows: &[usize],
+    ) -> Result<Array2<FarMass>> {
+        self.masses::<FarSums>(workers, queries, rows, |_, _| true)
     }
 
     /// The far mass as [`far_masses`](Self::far_masses) gives it, but only of those `wanted`, by head and index of the row.
@@ -103,7 +124,7 @@ impl StreamingAttention {
         rows: &[usize],
         wanted: impl Fn(usize, usize) -> bool,
     ) -> Result<Array2<FarMass>> {
-        self.masses::<FarSums>(queries, rows, wanted)
+        self.masses::<FarSums>(&CallingPool, queries, rows, wanted)
     }
 
     /// The far mass of some rows as [`far_masses`](Self::far_masses) gives it, in the same bits, and their mass by
@@ -112,17 +133,18 @@ impl StreamingAttention {
     /// # Errors
     /// Those of [`far_masses`](Self::far_masses).
     pub fn profiled_masses(&self, queries: ArrayView3<f32>, rows: &[usize]) -> Result<Array2<ProfiledMass>> {
-        self.masses::<ProfileSums>(queries, rows, |_, _| true)
+        self.masses::<ProfileSums>(&CallingPool, queries, rows, |_, _| true)
     }
 
     fn masses<Sums>(
         &self,
+        workers: &dyn Workers,
         queries: ArrayView3<f32>,
         rows: &[usize],
         wanted: impl Fn(usize, usize) -> bool,
     ) -> Result<Array2<Sums::Mass>>
     where
-        Sums: RowSums<Mass: Default + Clone + Send>,
+        Sums: RowSums<Mass: Default + Clone + Send + Sync>,
     {
         self.check(&queries, rows)?;
         let queries = with_whole_rows(queries);
@@ -147,10 +169,13 @@ impl StreamingAttention {
             Ok(self.tile_masses(*key_head, &queries, Sums::NONE))
         };
         // The last rows see the most keys: begun first, they leave no thread waiting at the end.
-        let results: Vec<_> = tiles.par_iter().rev().with_max_len(1).map(tile_masses).collect::<Result<_>>()?;
+        tiles.reverse();
+        let results: Vec<_> = tiles.iter().map(|_| OnceLock::new()).collect();
+        workers.share(tiles.len(), &|tile| _ = results[tile].set(tile_masses(&tiles[tile])));
 
         let mut masses = Array2::default((heads, row_count));
-        for ((_, places), result) in tiles.into_iter().rev().zip(results) {
+        for ((_, places), result) in tiles.into_iter().zip(results) {
+            let result = result.into_inner().expect("all pieces are done")?;
             places.into_iter().zip(result).for_each(|(place, mass)| masses[place] = mass);
         }
         Ok(masses)
@@ -180,6 +205,11 @@ impl StreamingAttention {
         }
         Ok(())
     }
+}
+
+/// A factor on logits as one on logits to base two.
+fn to_base_two(factor: f64) -> f32 {
+    (f64::from(factor as f32) * LOG2_E) as f32
 }
 
 /// Refuses queries `[heads, any, head_size]` that cannot attend to keys `[key_value_heads, any, head_size]`.

@@ -4,5 +4,5 @@ use std::env;
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    longattn::command::main(env::args_os())
+    longattn::command::main(env::args_os()).into()
 }

@@ -17,6 +17,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::choice::Choice;
 use crate::error::{Error, ErrorKind, Result};
+use crate::rivals::{Column, Columns};
 use crate::score::LayerScore;
 use crate::select::{Standardize, long_distance_dependency_scores};
 
@@ -86,6 +87,10 @@ pub struct ScoredTestWindow {
     pub document: String,
     /// The information gain, where that is the truth.
     pub gain: f64,
+    /// LongFilter's score, where the gain is the truth.
+    pub longfilter_score: f64,
+    /// Scores that need no model.
+    pub columns: Columns,
     /// One for each setting, in their order.
     pub scores: Vec<LayerScore>,
 }
@@ -111,9 +116,30 @@ pub struct Row {
     pub distribution_uniformity: Agreement,
     /// Of both together, with the calibration's `alpha`.
     pub long_distance_dependency_score: Agreement,
+    /// Of far square mass.
+    pub far_square_mass: Agreement,
     /// Of the proportion of each head.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub heads: Vec<Agreement>,
+}
+
+/// What a score of any kind was found to be worth.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct ScoreRow {
+    /// Its name among the scores of a window.
+    pub score: &'static str,
+    /// The layer and the sinks, where it is one of attention.
+    #[serde(flatten)]
+    pub setting: Option<LayerSetting>,
+    /// With the truth.
+    pub agreement: Agreement,
+    /// Rank correlation with LongFilter's score, where the gain is the truth.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub longfilter_score: Option<Agreement>,
+    /// The share that the best quarters of each category, by this score and by the gain, have in common, where the gain is the
+    /// truth: a quarter by guessing.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub best_quarter: Option<f64>,
 }
 
 /// What to score and select with.
@@ -165,6 +191,9 @@ pub struct Calibration {
     pub alpha: f64,
     /// The settings in the order of their layers.
     pub rows: Vec<Row>,
+    /// All scores on the same windows: those without a model first, LongFilter's where the gain is the truth, then strength,
+    /// both terms and far square mass of each setting.
+    pub scores: Vec<ScoreRow>,
     /// Which to use.
     pub verdict: Verdict,
 }
@@ -196,6 +225,7 @@ impl Calibration {
                 dependency_strength: agreement(&statistics.strengths),
                 distribution_uniformity: agreement(&statistics.uniformities),
                 long_distance_dependency_score: agreement(&statistics.both),
+                far_square_mass: agreement(&statistics.far_square_masses),
                 heads: statistics.heads.iter().map(|head| agreement(head)).collect(),
             }
         };
@@ -209,8 +239,58 @@ impl Calibration {
             }
         }
         let verdict = verdict(truth, windows, &candidates, &all);
-        Ok(Self { truth, alpha, rows, verdict })
+        let mut named = model_free(truth, windows);
+        for (row, statistics) in rows.iter().zip(statistics) {
+            let Statistics { strengths, both, far_square_masses, .. } = statistics;
+            let setting = Some(row.setting);
+            named.push(("dependency_strength", setting, strengths));
+            named.push(("long_distance_dependency_score", setting, both));
+            named.push(("far_square_mass", setting, far_square_masses));
+        }
+        let scores = score_rows(truth, windows, &all, &named);
+        Ok(Self { truth, alpha, rows, scores, verdict })
     }
+}
+
+/// A score by its name and, where it is one of attention, its setting, with its value for each window.
+type NamedScore = (&'static str, Option<LayerSetting>, Vec<f64>);
+
+/// The scores that every window has without one of the layers.
+fn model_free(truth: Truth, windows: &[ScoredTestWindow]) -> Vec<NamedScore> {
+    let of_column = |(name, column): &(&'static str, Column)| {
+        let values: Option<Vec<_>> = windows.iter().map(|window| window.columns.0.get(column).copied()).collect();
+        Some((*name, None, values?))
+    };
+    let columns = Column::NAMES.iter().filter_map(of_column);
+    let longfilter = || ("longfilter_score", None, windows.iter().map(|window| window.longfilter_score).collect());
+    columns.chain((truth == Truth::Gain).then(longfilter)).collect()
+}
+
+fn score_rows(truth: Truth, windows: &[ScoredTestWindow], all: &Groups, named: &[NamedScore]) -> Vec<ScoreRow> {
+    let by_longfilter = (truth == Truth::Gain).then(|| all.with_targets(|place| windows[place].longfilter_score));
+    let row = |(score, setting, values): &NamedScore| ScoreRow {
+        score,
+        setting: *setting,
+        agreement: all.agreement(&truth.measure(&all.samples(values))),
+        longfilter_score: by_longfilter
+            .as_ref()
+            .map(|groups| groups.agreement(&correlation::measure(&groups.samples(values)))),
+        best_quarter: (truth == Truth::Gain).then(|| best_quarter(&all.samples(values))),
+    };
+    named.iter().map(row).collect()
+}
+
+/// The share that the best quarters by values and by targets have in common.
+fn best_quarter(samples: &[Sample]) -> f64 {
+    let best = |values: &[f64]| -> BTreeSet<usize> {
+        let mut places: Vec<_> = (0..values.len()).collect();
+        places.sort_by(|a, b| values[*b].total_cmp(&values[*a]));
+        places.truncate(values.len().div_ceil(4));
+        places.into_iter().collect()
+    };
+    let quarters: Vec<_> = samples.iter().map(|sample| (best(&sample.values), best(&sample.targets))).collect();
+    let common: usize = quarters.iter().map(|(by_values, by_targets)| by_values.intersection(by_targets).count()).sum();
+    common as f64 / quarters.iter().map(|(_, by_targets)| by_targets.len()).sum::<usize>() as f64
 }
 
 fn verdict(
@@ -328,6 +408,13 @@ impl Groups {
         Self { categories, members, targets, clusters }
     }
 
+    /// The same with another target for the window at each place.
+    fn with_targets(&self, target: impl Fn(usize) -> f64) -> Self {
+        let targets = self.members.iter().map(|members| members.iter().map(|place| target(*place)).collect()).collect();
+        let Self { categories, members, clusters, .. } = self;
+        Self { categories: categories.clone(), members: members.clone(), targets, clusters: clusters.clone() }
+    }
+
     fn samples(&self, values: &[f64]) -> Vec<Sample> {
         let sample = |(group, members): (usize, &Vec<usize>)| Sample {
             values: members.iter().map(|place| values[*place]).collect(),
@@ -369,6 +456,7 @@ struct Statistics {
     strengths: Vec<f64>,
     uniformities: Vec<f64>,
     both: Vec<f64>,
+    far_square_masses: Vec<f64>,
     heads: Vec<Vec<f64>>,
 }
 
@@ -385,6 +473,7 @@ impl Statistics {
         };
         let strengths = of(&|score| score.dependency_strength);
         let uniformities = of(&|score| score.distribution_uniformity);
+        let far_square_masses = of(&|score| score.far_square_mass);
         let mut both = vec![0.0; windows.len()];
         for members in &groups.members {
             let [strengths, uniformities] = [&strengths, &uniformities]
@@ -394,7 +483,7 @@ impl Statistics {
         }
         let heads = windows.iter().map(|window| window.scores[setting].head_proportions.len()).min().unwrap_or(0);
         let heads = (0..heads).map(|head| of(&|score| score.head_proportions[head])).collect();
-        Self { strengths, uniformities, both, heads }
+        Self { strengths, uniformities, both, far_square_masses, heads }
     }
 }
 
@@ -415,6 +504,7 @@ mod tests {
             let mut score = |shift: f64| LayerScore {
                 dependency_strength: random.normal() + shift,
                 distribution_uniformity: random.normal() - shift,
+                far_square_mass: shift,
                 head_proportions: vec![random.normal(), shift],
             };
             let scores = vec![score(shift), score(0.0)];
@@ -423,6 +513,8 @@ mod tests {
                 side,
                 document: format!("{}", place / 4 % documents),
                 gain: scores[0].dependency_strength + random.normal(),
+                longfilter_score: -scores[0].dependency_strength,
+                columns: Columns([(Column::NgramGain, scores[0].dependency_strength)].into()),
                 scores,
             }
         };
@@ -445,6 +537,38 @@ mod tests {
         assert_eq!(rows[1].heads[1].overall.value, 1.0);
         assert_eq!(rows[0].heads[1].overall.value, 0.5);
         assert_eq!(rows[0].dependency_strength.categories.keys().collect::<Vec<_>>(), ["books", "code"]);
+    }
+
+    #[test]
+    fn all_scores_are_compared_on_the_same_windows() {
+        let windows = windows(40, 1.0);
+        let of = |truth| Calibration::new(truth, &SETTINGS, &windows, Standardize::ZScore, 0.5).unwrap();
+        let spliced = of(Truth::Spliced);
+        let names: Vec<_> = spliced.scores.iter().map(|row| (row.score, row.setting)).collect();
+        assert_eq!(names[..2], [("ngram_gain", None), ("dependency_strength", Some(SETTINGS[1]))]);
+        assert_eq!(names.len(), 1 + 3 * 2);
+        // The column is the strength of the first setting, which is the second in the order of layers.
+        assert_eq!(spliced.scores[0].agreement, spliced.rows[1].dependency_strength);
+        assert_eq!(spliced.scores[6].agreement, spliced.rows[1].far_square_mass);
+        assert_eq!((&spliced.scores[0].longfilter_score, spliced.scores[0].best_quarter), (&None, None));
+        let gain = of(Truth::Gain);
+        assert_eq!((gain.scores[1].score, gain.scores.len()), ("longfilter_score", 2 + 3 * 2));
+        let with_longfilter = |row: &ScoreRow| row.longfilter_score.as_ref().unwrap().overall.value;
+        assert!((with_longfilter(&gain.scores[0]) + 1.0).abs() < 1e-9, "the column is its opposite");
+        assert!((with_longfilter(&gain.scores[1]) - 1.0).abs() < 1e-9);
+        assert!(gain.scores[0].best_quarter.unwrap() > 0.4 && gain.scores[1].best_quarter.unwrap() < 0.1);
+    }
+
+    #[test]
+    fn the_best_quarters_are_those_of_each_category() {
+        let sample = |values: [f64; 5], targets: [f64; 5]| Sample {
+            values: values.to_vec(),
+            targets: targets.to_vec(),
+            clusters: (0..5).collect(),
+        };
+        let one = sample([5.0, 4.0, 3.0, 2.0, 1.0], [5.0, 1.0, 2.0, 4.0, 3.0]);
+        let other = sample([5.0, 4.0, 3.0, 2.0, 1.0], [1.0, 2.0, 3.0, 4.0, 5.0]);
+        assert_eq!(best_quarter(&[one, other]), 0.25);
     }
 
     #[test]
@@ -472,6 +596,7 @@ mod tests {
                     .map(|_| LayerScore {
                         dependency_strength: random.normal(),
                         distribution_uniformity: random.normal(),
+                        far_square_mass: 0.0,
                         head_proportions: Vec::new(),
                     })
                     .collect();

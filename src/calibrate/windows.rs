@@ -2,12 +2,14 @@
 
 use std::collections::{BTreeMap, HashSet};
 use std::num::NonZeroUsize;
+use std::ops::Range;
 
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::random::Random;
+use crate::tokenizer::Tokens;
 use crate::window::window_starts;
 
 /// Which windows a calibration is made of.
@@ -62,6 +64,8 @@ pub struct TestWindow {
     pub documents: Vec<String>,
     /// Its token ids, without special ones.
     pub ids: Vec<u32>,
+    /// Its text, the texts of its pieces one after the other.
+    pub text: String,
 }
 
 /// The windows of one category.
@@ -144,7 +148,31 @@ impl DrawnDocuments {
 /// Windows of a document in a random order, enough for all that may be drawn from it.
 struct Document {
     id: String,
-    windows: Vec<Vec<u32>>,
+    windows: Vec<Run>,
+}
+
+/// A run of tokens of one document.
+struct Run {
+    ids: Vec<u32>,
+    text: String,
+    /// Where each token begins in the text, and its length.
+    boundaries: Vec<u32>,
+}
+
+impl Run {
+    fn new(text: &str, tokens: &Tokens, run: Range<usize>) -> Self {
+        let bytes = tokens.bytes(&run);
+        let boundary = |token: usize| (tokens.bytes(&(run.start..token)).end - bytes.start) as u32;
+        Self {
+            ids: tokens.ids()[run.clone()].to_vec(),
+            text: text[bytes.clone()].to_owned(),
+            boundaries: (run.start..=run.end).map(boundary).collect(),
+        }
+    }
+
+    fn text(&self, tokens: &Range<usize>) -> &str {
+        &self.text[self.boundaries[tokens.start] as usize..self.boundaries[tokens.end] as usize]
+    }
 }
 
 impl Sampler {
@@ -166,7 +194,7 @@ impl Sampler {
         category: &str,
         id: &str,
         text: &str,
-        tokenize: impl FnOnce(&str) -> Result<Vec<u32>>,
+        tokenize: impl FnOnce(&str) -> Result<Tokens>,
     ) -> Result<()> {
         let Plan { window, windows, seed, .. } = self.plan;
         let most = self.plan.documents();
@@ -180,13 +208,13 @@ impl Sampler {
         if is_known || kept.before(key) + added.before(key) >= most {
             return Ok(());
         }
-        let ids = tokenize(text)?;
-        let mut starts = window_starts(ids.len(), window);
+        let tokens = tokenize(text)?;
+        let mut starts = window_starts(tokens.ids().len(), window);
         if starts.is_empty() {
             return Ok(());
         }
         Random(key).shuffle(&mut starts);
-        let cut = starts.iter().take(windows.get()).map(|start| ids[*start..start + window.get()].to_vec());
+        let cut = starts.iter().take(windows.get()).map(|start| Run::new(text, &tokens, *start..start + window.get()));
         added.documents.insert(key, Document { id: id.to_owned(), windows: cut.collect() });
         added.shorten(most);
         Ok(())
@@ -240,10 +268,11 @@ fn real_windows(documents: &[Document], count: usize) -> Vec<TestWindow> {
     let rounds = documents.iter().map(|document| document.windows.len()).max().unwrap_or(0);
     let windows = (0..rounds)
         .flat_map(|round| documents.iter().filter_map(move |document| Some((document, document.windows.get(round)?))));
-    let real = |(document, ids): (&Document, &Vec<u32>)| TestWindow {
+    let real = |(document, run): (&Document, &Run)| TestWindow {
         side: Side::Real,
         documents: vec![document.id.clone()],
-        ids: ids.clone(),
+        ids: run.ids.clone(),
+        text: run.text.clone(),
     };
     windows.take(count).map(real).collect()
 }
@@ -263,16 +292,18 @@ impl Splicer<'_> {
     fn window(&mut self, random: &mut Random) -> TestWindow {
         let Plan { window, pieces, .. } = *self.plan;
         let mut used = Vec::new();
-        let mut ids = Vec::with_capacity(window.get());
+        let (mut ids, mut text) = (Vec::with_capacity(window.get()), String::new());
         for piece in 0..pieces {
             let place = self.draw(&used, random);
             used.push(place);
             let windows = &self.documents[place].windows;
-            let (start, end) = (piece * window.get() / pieces, (piece + 1) * window.get() / pieces);
-            ids.extend(&windows[random.below(windows.len())][start..end]);
+            let tokens = piece * window.get() / pieces..(piece + 1) * window.get() / pieces;
+            let run = &windows[random.below(windows.len())];
+            text += run.text(&tokens);
+            ids.extend(&run.ids[tokens]);
         }
         let documents = used.iter().map(|place| self.documents[*place].id.clone()).collect();
-        TestWindow { side: Side::Spliced, documents, ids }
+        TestWindow { side: Side::Spliced, documents, ids, text }
     }
 
     /// The document of the next piece: none of those before it where there are enough documents, else not the last one.
@@ -302,17 +333,32 @@ mod tests {
         Plan { window: number(WINDOW), windows: number(windows), pieces, seed: 7 }
     }
 
-    /// Tokens tell their document and their place in it.
-    fn tokenize(text: &str) -> Result<Vec<u32>> {
-        let (document, length) = text.split_once(' ').unwrap();
-        let document: u32 = document.parse().unwrap();
-        Ok((0..length.parse().unwrap()).map(|place| document * 1000 + place).collect())
+    /// Tokens are words, and tell their document and their place in it.
+    fn tokenize(text: &str) -> Result<Tokens> {
+        let starts = text.split_inclusive(' ').scan(0, |start, word| {
+            let token = (word.trim_end().parse().unwrap(), *start);
+            *start += word.len();
+            Some(token)
+        });
+        Ok(Tokens::new(starts, text.len()))
+    }
+
+    fn text(document: usize, length: usize) -> String {
+        let words: Vec<_> = (0..length).map(|place| (document * 1000 + place).to_string()).collect();
+        words.join(" ")
+    }
+
+    /// Whether the text of a window is that of its tokens.
+    fn has_its_text(window: &TestWindow) -> bool {
+        // Where one piece ends a document and another follows, no space is between them.
+        let digits: String = window.ids.iter().map(u32::to_string).collect();
+        window.text.split(' ').collect::<String>() == digits
     }
 
     fn draw(plan: Plan, documents: &[(usize, usize)]) -> (Vec<TestCategory>, Vec<LeftOut>) {
         let mut sampler = Sampler::new(plan).unwrap();
         for (document, length) in documents {
-            sampler.add("books", &document.to_string(), &format!("{document} {length}"), tokenize).unwrap();
+            sampler.add("books", &document.to_string(), &text(*document, *length), tokenize).unwrap();
         }
         sampler.draw()
     }
@@ -328,7 +374,7 @@ mod tests {
         assert_eq!(real.len(), 7);
         for window in &real {
             assert_eq!(window.ids.len(), WINDOW);
-            assert!(window.ids.windows(2).all(|pair| pair[1] == pair[0] + 1));
+            assert!(window.ids.windows(2).all(|pair| pair[1] == pair[0] + 1) && has_its_text(window));
         }
         let of = |id: &str| real.iter().filter(|window| window.documents == [id]).count();
         // 40 tokens give three overlapping windows, 16 tokens one.
@@ -340,7 +386,7 @@ mod tests {
         let documents: Vec<_> = (1..=6).map(|document| (document, 32)).collect();
         let category = one(plan(9, 4), &documents);
         for window in category.side(Side::Spliced) {
-            assert_eq!(window.ids.len(), WINDOW);
+            assert!(window.ids.len() == WINDOW && has_its_text(window));
             let pieces: Vec<_> = window.ids.chunks(4).collect();
             let of: HashSet<_> = pieces.iter().map(|piece| piece[0] / 1000).collect();
             assert_eq!(of.len(), 4);
@@ -385,7 +431,7 @@ mod tests {
     fn copies_of_a_text_count_once() {
         let mut sampler = Sampler::new(plan(4, 2)).unwrap();
         for id in ["a", "b"] {
-            sampler.add("books", id, "1 100", tokenize).unwrap();
+            sampler.add("books", id, &text(1, 100), tokenize).unwrap();
         }
         assert_eq!(sampler.draw().1[0].documents, 1);
     }
@@ -394,7 +440,7 @@ mod tests {
     fn what_is_forgotten_leaves_no_trace() {
         let add = |sampler: &mut Sampler, documents: std::ops::Range<usize>| {
             for document in documents {
-                sampler.add("books", &document.to_string(), &format!("{document} 100"), tokenize).unwrap();
+                sampler.add("books", &document.to_string(), &text(document, 100), tokenize).unwrap();
             }
         };
         let mut expected = Sampler::new(plan(4, 2)).unwrap();
@@ -404,7 +450,7 @@ mod tests {
         sampler.keep();
         // Those of a damaged file, of which some have smaller keys; one is a copy and one comes again later.
         add(&mut sampler, 9..300);
-        sampler.add("garbled", "garbled", "7 100", tokenize).unwrap();
+        sampler.add("garbled", "garbled", &text(7, 100), tokenize).unwrap();
         sampler.forget();
         add(&mut sampler, 10..20);
         assert_eq!(sampler.draw(), expected.draw());

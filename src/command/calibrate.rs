@@ -2,7 +2,9 @@
 
 use std::sync::Arc;
 
-use crate::calibrate::{Agreement, Calibration, CandidateSetting, Finding, IntervalEstimate, LayerSetting, Row, Truth};
+use crate::calibrate::{
+    Agreement, Calibration, CandidateSetting, Finding, IntervalEstimate, LayerSetting, Row, ScoreRow, Truth,
+};
 use crate::job::{Calibrated, CalibratedCategory, CalibrationJob, Counts, Summary};
 use crate::model::Scorer;
 use crate::{Config, Result};
@@ -24,6 +26,9 @@ const CALIBRATION_SETTINGS: [&str; 8] =
 
 /// Heads that are listed.
 const LISTED_HEADS: usize = 10;
+
+/// Scores of attention that are listed beside those without a model.
+const LISTED_SCORES: usize = 6;
 
 pub fn command(command: Command) -> Command {
     let of_scores: Vec<_> = SCORE_SETTINGS.into_iter().filter(|key| !UNSUITABLE.contains(key)).collect();
@@ -117,6 +122,7 @@ impl std::fmt::Display for Told<'_> {
         if rows.iter().any(|row| !row.heads.is_empty()) {
             writeln!(formatter, "\nthe best heads, all categories\n{}", heads(rows))?;
         }
+        writeln!(formatter, "\nall scores on the same windows, with and without a model\n{}", self.scores())?;
         let measure = match truth {
             Truth::Spliced => "AUC of real against spliced windows: 1 is always higher, 0.5 is guessing",
             Truth::Gain => "rank correlation with the information gain: 1 is the same order, 0 is none",
@@ -168,6 +174,45 @@ impl Told<'_> {
                 shown(estimate(&row.dependency_strength)),
                 shown(estimate(&row.distribution_uniformity)),
                 shown(estimate(&row.long_distance_dependency_score)),
+            ]);
+        }
+        table.to_string()
+    }
+}
+
+impl Told<'_> {
+    /// The scores without a model and the best of attention.
+    fn scores(&self) -> String {
+        let Calibrated { plan, calibration, column_hours_per_billion_tokens, seconds_per_window, .. } = self.0;
+        let low = |row: &&ScoreRow| row.agreement.overall.low;
+        let (mut of_attention, mut rows): (Vec<_>, Vec<_>) =
+            calibration.scores.iter().partition(|row| row.setting.is_some());
+        of_attention.sort_by(|a, b| low(b).total_cmp(&low(a)));
+        rows.extend(of_attention.into_iter().take(LISTED_SCORES));
+        rows.sort_by(|a, b| low(b).total_cmp(&low(a)));
+        let truth = calibration.truth;
+        let measure = if truth == Truth::Spliced { "AUC" } else { "with the gain" };
+        let mut table = table::empty(
+            &["score", measure, "with LongFilter's", "best quarter in common", "hours per billion tokens"],
+            1..5,
+        );
+        for row in rows {
+            let hours = match row.setting {
+                Some(setting) => Some(seconds_per_window[&setting.layer] / plan.window.get() as f64 * 1e9 / 3600.0),
+                None => column_hours_per_billion_tokens.get(row.score).copied(),
+            };
+            let name = match row.setting {
+                Some(LayerSetting { layer, sink_tokens }) => {
+                    format!("{}, layer {layer}, {sink_tokens} sinks", row.score)
+                }
+                None => row.score.to_owned(),
+            };
+            table.add_row([
+                name,
+                shown(row.agreement.overall),
+                row.longfilter_score.as_ref().map_or(String::new(), |with| shown(with.overall)),
+                row.best_quarter.map_or(String::new(), |share| format!("{share:.2}")),
+                hours.map_or(String::new(), |hours| format!("{hours:.2}")),
             ]);
         }
         table.to_string()

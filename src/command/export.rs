@@ -45,8 +45,8 @@ pub fn command(command: Command) -> Command {
         )
         .arg(choice::<AttentionOperators>(
             "attention",
-            "Operators by which the layers before attend: ONNX Runtime's fused one, for its CPU provider, or ONNX's standard \
-             ones, for any provider",
+            "Operators by which the layers before attend and the contract statistics sums: fused ones, for the CPU, or ONNX's \
+             standard ones, for any provider",
             AttentionOperators::Fused,
         ))
         .arg(
@@ -54,8 +54,7 @@ pub fn command(command: Command) -> Command {
                 .long("block-rows")
                 .value_name("ROWS")
                 .help(format!(
-                    "Rows of attention that the contract statistics and --attention standard compute at a time [default: \
-                     {DEFAULT_BLOCK_ROWS}]"
+                    "Rows of attention that --attention standard computes at a time [default: {DEFAULT_BLOCK_ROWS}]"
                 ))
                 .value_parser(value_parser!(NonZeroUsize)),
         )

@@ -8,7 +8,8 @@ use crate::corpus::STANDARD_STREAM;
 use clap::{Arg, ArgAction, ArgMatches, Command, value_parser};
 
 /// Settings of the statistics of one window.
-pub const SCORE_SETTINGS: [&str; 16] = [
+pub const SCORE_SETTINGS: [&str; 17] = [
+    "tokenizer",
     "window",
     "min_distance",
     "rows",
@@ -28,7 +29,8 @@ pub const SCORE_SETTINGS: [&str; 16] = [
 ];
 
 /// Settings of a selection.
-pub const SELECT_SETTINGS: [&str; 14] = [
+pub const SELECT_SETTINGS: [&str; 15] = [
+    "by",
     "ratio",
     "count",
     "token_budget",
@@ -103,7 +105,9 @@ pub fn config(matches: &ArgMatches) -> Result<Config> {
 }
 
 pub fn model() -> Arg {
-    path("model", "DIR", "The scorer package, as `longattn export` makes it").long("model").required(true)
+    path("model", "DIR", "The scorer package, as `longattn export` makes it, or none for --columns alone")
+        .long("model")
+        .required(true)
 }
 
 pub fn inputs(help: &'static str) -> Arg {

@@ -74,10 +74,11 @@ pub fn metadata_rows(metadata: &Metadata) -> Vec<Row<'static>> {
 }
 
 fn rows(description: &Description) -> Vec<Row<'static>> {
+    let contract = description.contract.map(Choice::name);
     let mut rows = match &description.metadata {
         Some(metadata) => metadata_rows(metadata),
         None => vec![
-            ("contract", format!("{}, read off the graph", description.contract.name())),
+            ("contract", contract.map_or("none".to_owned(), |name| format!("{name}, read off the graph"))),
             ("heads", description.heads.map_or("unknown".to_owned(), |heads| heads.to_string())),
         ],
     };

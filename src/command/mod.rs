@@ -14,7 +14,6 @@ mod verify;
 mod windows;
 
 use std::ffi::OsString;
-use std::process::ExitCode;
 
 use crate::model::tell_of_cut_weights;
 use crate::{ErrorKind, Result};
@@ -38,23 +37,35 @@ const SUBCOMMANDS: [Subcommand; 8] = [
     Subcommand { name: "select", command: select::command, execute: select::execute },
 ];
 
-/// The exit status of a program that an interrupt ended.
-const EXIT_INTERRUPTED: i32 = 130;
+const EXIT_SUCCESS: u8 = 0;
+const EXIT_FAILURE: u8 = 1;
+/// Of a command line that cannot be understood.
+pub(crate) const EXIT_USAGE: u8 = 2;
+/// Of a program that an interrupt ended.
+const EXIT_INTERRUPTED: u8 = 130;
 
-/// Does what the command line asks for; `arguments` begins with the name of the program. Prints what went wrong.
-pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
+/// Does what the command line asks for; `arguments` begins with the name of the program. Prints what went wrong, and gives the
+/// exit status: 0 for success, 1 for a failure, 2 for a wrong command line, 130 for an interrupt.
+pub fn main(arguments: impl IntoIterator<Item = OsString>) -> u8 {
     tell_of_cut_weights();
-    let matches = command_line().get_matches_from(arguments);
+    let matches = match command_line().try_get_matches_from(arguments) {
+        Ok(matches) => matches,
+        Err(told) => {
+            // Help is told in the same way as a mistake; where nobody reads it there is nobody to tell.
+            _ = told.print();
+            return if told.use_stderr() { EXIT_USAGE } else { EXIT_SUCCESS };
+        }
+    };
     let (name, matches) = matches.subcommand().expect("clap requires a subcommand");
     progress::install_logger(flags::is_quiet(matches));
     let subcommand = SUBCOMMANDS.iter().find(|subcommand| subcommand.name == name);
     match (subcommand.expect("clap knows the subcommands").execute)(matches) {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(()) => EXIT_SUCCESS,
         Err(error) => {
             eprintln!("error: {error}");
             match error.kind() {
-                ErrorKind::Cancelled => ExitCode::from(EXIT_INTERRUPTED as u8),
-                _ => ExitCode::FAILURE,
+                ErrorKind::Cancelled => EXIT_INTERRUPTED,
+                _ => EXIT_FAILURE,
             }
         }
     }

@@ -166,7 +166,7 @@ pub static INTERRUPT: LazyLock<Cancel> = LazyLock::new(Cancel::default);
 pub fn catch_interrupts() -> Result<()> {
     let handler = || {
         if INTERRUPT.is_cancelled() {
-            std::process::exit(EXIT_INTERRUPTED);
+            std::process::exit(EXIT_INTERRUPTED.into());
         }
         INTERRUPT.cancel();
     };

@@ -44,7 +44,7 @@ pub fn command(command: Command) -> Command {
                 &SELECT_SETTINGS,
                 &JOB_SETTINGS,
                 &OUTPUT_SETTINGS,
-                &["adaptive", "per_head", "confidence", "keep_fields", "attributes"],
+                &["columns", "adaptive", "per_head", "confidence", "keep_fields", "attributes"],
             ]
             .concat(),
         )

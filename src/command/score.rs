@@ -29,7 +29,7 @@ pub fn command(command: Command) -> Command {
         .arg(flags::output("Where the scores go, as JSON lines or Parquet by its name").default_value(STANDARD_STREAM))
         .args(flags::earlier())
         .args([flags::rejects(), flags::quiet()])
-        .with_settings(&[&SCORE_SETTINGS[..], &JOB_SETTINGS, &OUTPUT_SETTINGS, &["per_head", "gain", "keep_fields"]].concat())
+        .with_settings(&[&SCORE_SETTINGS[..], &JOB_SETTINGS, &OUTPUT_SETTINGS, &["columns", "per_head", "gain", "keep_fields"]].concat())
 }
 
 pub fn execute(matches: &ArgMatches) -> Result<()> {

@@ -18,7 +18,9 @@ pub fn command(command: Command) -> Command {
             "Reads scores as `score` or the released LongAttn code writes them, and writes the lines of the selected \
              windows, in the order of the input, each with its long-distance dependency score as `lds`.\n\nOr takes the result \
              directory of `run`, or those of all shards of a corpus (`run --shard`), needs no model, and writes into the \
-             directory -o what one `run` would have written: the same bytes. The inputs must be where they were.",
+             directory -o what one `run` would have written: the same bytes. The inputs must be where they were. With --keep-fields, or \
+             where the runs had it, selected windows carry the other fields of their documents; lines of scores keep theirs in \
+             any case.",
         )
         .arg(flags::inputs(
             "Files of JSON lines, Parquet or Arrow with scores, folders of such, or - for standard input; or result \
@@ -40,7 +42,7 @@ pub fn command(command: Command) -> Command {
             .default_value(STANDARD_STREAM),
         )
         .args([flags::rejects(), flags::quiet()])
-        .with_settings(&[&SELECT_SETTINGS[..], &OUTPUT_SETTINGS, &["attributes"]].concat())
+        .with_settings(&[&SELECT_SETTINGS[..], &OUTPUT_SETTINGS, &["attributes", "keep_fields"]].concat())
 }
 
 pub fn execute(matches: &ArgMatches) -> Result<()> {

@@ -7,8 +7,8 @@ use std::sync::Arc;
 use super::format::{Asked, Documents, Format, RawDocument};
 use super::formats::by_content;
 use super::name::shown;
+use super::place::{Place, Reject};
 use super::source::{Content, Source};
-use super::{Place, Reject};
 use crate::cancel::Cancel;
 use crate::digest::Hasher;
 

@@ -112,10 +112,6 @@ pub(super) trait Documents: Send {
     fn unchanged_stamp(&mut self) -> Result<Option<Stamp>, String>;
 }
 
-/// Why a file cannot be read in parts after all.
-pub(super) const NO_PARTS: &str =
-    "is not what its name says, and cannot be read in shards: give it the name of what it is";
-
 pub(super) const BYTE_ORDER_MARK: &[u8] = b"\xEF\xBB\xBF";
 
 /// Refuses other encodings than UTF-8 that a file's first bytes tell.

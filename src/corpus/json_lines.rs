@@ -7,7 +7,7 @@ use serde::de::IgnoredAny;
 
 use super::format::{Documents, Format, RawDocument, Unread, check_encoding, without_mark};
 use super::object::RawObject;
-use super::source::{Content, Source};
+use super::source::{Content, Source, read_failure};
 use crate::digest::Stamp;
 
 pub(super) const FORMAT: Format = Format {
@@ -114,6 +114,10 @@ impl JsonLines {
         Ok(Some(None))
     }
 
+    fn first_line(&self, byte: u64) -> Result<(u64, u64), String> {
+        first_line(self.source.reopened()?, byte).map_err(|cause| read_failure(&cause))
+    }
+
     /// What stands in, once, for what is behind the end of compressed data.
     fn leftover(&mut self) -> Option<RawDocument> {
         if self.leftover_was_told || !self.source.has_leftover() {
@@ -144,7 +148,7 @@ impl Documents for JsonLines {
     }
 
     fn enter(&mut self, part: &Range<u64>) -> Result<u64, String> {
-        let (offset, line) = self.source.first_line(part.start)?;
+        let (offset, line) = self.first_line(part.start)?;
         if offset > 0 {
             self.skip_to(offset, line)?;
         }
@@ -172,6 +176,26 @@ impl Documents for JsonLines {
     }
 }
 
+/// Where the first line begins that begins at a byte or behind it, and its number from 1. All lines before it are counted.
+fn first_line(mut reader: impl BufRead, byte: u64) -> io::Result<(u64, u64)> {
+    // The byte before it tells whether a line begins at the byte itself.
+    let Some(before) = byte.checked_sub(1) else { return Ok((0, 1)) };
+    let (mut offset, mut ends) = (0, 0);
+    while offset < before {
+        let bytes = reader.fill_buf()?;
+        let bytes = &bytes[..bytes.len().min(usize::try_from(before - offset).unwrap_or(usize::MAX))];
+        if bytes.is_empty() {
+            return Err(io::ErrorKind::UnexpectedEof.into());
+        }
+        ends += bytes.iter().filter(|byte| **byte == b'\n').count() as u64;
+        let count = bytes.len();
+        reader.consume(count);
+        offset += count as u64;
+    }
+    offset += reader.skip_until(b'\n')? as u64;
+    Ok((offset, ends + 2))
+}
+
 fn trimmed(mut line: Vec<u8>, offset: u64) -> Vec<u8> {
     if line.ends_with(b"\n") {
         line.pop();
@@ -185,6 +209,14 @@ fn trimmed(mut line: Vec<u8>, offset: u64) -> Vec<u8> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn lines_are_counted_up_to_a_byte() {
+        let first = |byte| first_line(&b"ab\n\ncd\nef"[..], byte).unwrap();
+        let found: Vec<_> = (0..=9).map(first).collect();
+        let expected = [(0, 1), (3, 2), (3, 2), (3, 2), (4, 3), (7, 4), (7, 4), (7, 4), (9, 5), (9, 5)];
+        assert_eq!(found, expected);
+    }
 
     #[test]
     fn a_first_line_that_is_an_object_begins_json_lines() {

@@ -4,7 +4,7 @@ use std::io::{self, BufWriter, IntoInnerError, Write};
 use std::path::{Path, PathBuf};
 
 use super::compression::{Compression, Encoder};
-use super::output_format::{RowWriter, ShardBytes};
+use super::row_writer::{RowWriter, ShardBytes};
 use super::whole::Unfinished;
 
 pub(super) const BUFFER_BYTES: usize = 1 << 17;

@@ -12,7 +12,7 @@ use super::formats::JSON_LINES;
 use super::json::json_reason;
 use super::name::shown;
 use super::object::{RawObject, parse_tolerantly};
-use super::{Place, Reject};
+use super::place::{Place, Reject};
 use crate::cancel::Cancel;
 use crate::error::{Error, ErrorKind, Result};
 

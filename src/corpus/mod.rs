@@ -30,6 +30,7 @@ mod place;
 mod reader;
 mod record;
 mod rejects;
+mod row_writer;
 mod rows;
 mod seen;
 mod shards;
@@ -47,7 +48,7 @@ pub(crate) use input::holds_results;
 pub use journal::Journal;
 pub(crate) use journal::has_no_locks;
 pub use lines::{Lines, RawLines};
-pub use name::category_of;
+pub use name::{STANDARD_STREAM, category_of};
 pub use object::RawObject;
 pub use output::{Layout, Output};
 pub use output_format::OutputFormat;
@@ -61,6 +62,3 @@ pub use source::Content;
 pub use split::{NoShard, Shard};
 pub use whole::write_whole;
 pub use writable::check_writable;
-
-/// The path that stands for standard input or standard output.
-pub const STANDARD_STREAM: &str = "-";

@@ -3,8 +3,10 @@
 use std::ffi::OsStr;
 use std::path::{Component, Path};
 
-use super::STANDARD_STREAM;
 use super::compression::Compression;
+
+/// The path that stands for standard input or standard output.
+pub const STANDARD_STREAM: &str = "-";
 
 /// The category of an input whose records name none: a folder's name, or a file's name without a suffix of compression and
 /// without its extension, so that `books.jsonl.gz` and the folder `books/` are both `books`; `stdin` for `-`.

@@ -7,10 +7,11 @@ use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 
-use super::STANDARD_STREAM;
 use super::compression::{Compression, Encoder};
 use super::json::json_line;
-use super::output_format::{OutputFormat, RowWriter};
+use super::name::STANDARD_STREAM;
+use super::output_format::OutputFormat;
+use super::row_writer::RowWriter;
 use super::shards::{remove_older, shard_paths};
 use super::whole::Unfinished;
 use super::writable::{check_writable, write_error};

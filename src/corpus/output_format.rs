@@ -4,7 +4,7 @@ use std::io;
 use std::path::Path;
 
 use super::compression::{Compression, strip_suffix};
-use super::whole::Unfinished;
+use super::row_writer::{RowWriter, ShardBytes};
 use super::{json_lines_writer, parquet_writer};
 use crate::choice::Choice;
 
@@ -29,17 +29,6 @@ impl Choice for OutputFormat {
         ("parquet", Self(Kind::Parquet)),
     ];
 }
-
-/// Where rows go, in one format. Each is a JSON object in one line.
-pub(super) trait RowWriter: Send {
-    fn write(&mut self, line: &[u8]) -> io::Result<()>;
-
-    /// Writes what is left, and gives the files, in the order of the rows, each with all that is to be in it.
-    fn finish(self: Box<Self>) -> io::Result<Vec<Unfinished>>;
-}
-
-/// How much goes into one file: about so many bytes of rows as JSON, unless there is no limit.
-pub(super) type ShardBytes = Option<u64>;
 
 impl OutputFormat {
     /// What a file's name says: JSON lines, unless it ends in `.parquet`.

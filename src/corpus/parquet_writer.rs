@@ -15,7 +15,7 @@ use parquet::file::properties::WriterProperties;
 
 use super::kind::Kind;
 use super::object::RawObject;
-use super::output_format::{RowWriter, ShardBytes};
+use super::row_writer::{RowWriter, ShardBytes};
 use super::whole::Unfinished;
 use super::writable::{folder, without_path};
 

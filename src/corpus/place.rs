@@ -3,7 +3,7 @@
 use std::fmt;
 use std::sync::Arc;
 
-use super::STANDARD_STREAM;
+use super::name::STANDARD_STREAM;
 
 /// Where a record stands. Displayed as `file:line`, or `file` for a whole file.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]

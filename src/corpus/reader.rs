@@ -10,10 +10,10 @@ use super::format::{Asked, RawDocument, Unread};
 use super::input::{InputFile, list};
 use super::lines::{object_text, rejected_line};
 use super::object::{Members, RawObject};
-use super::record::{Content, Fields, Record};
+use super::place::{Place, Reject};
+use super::record::{Fields, Record, Said};
 use super::seen::{Seen, Spot};
 use super::split::Shard;
-use super::{Place, Reject};
 use crate::cancel::Cancel;
 use crate::digest::{Digest, Hasher};
 use crate::error::{Error, ErrorKind, Result};
@@ -200,7 +200,7 @@ impl Corpus {
         };
         let id = id.unwrap_or_else(|| format!("{}:{}", file.name, place.line.unwrap_or_default()));
         let content = self.fields.content(&object).map_err(|reason| reject(Some(&id), reason))?;
-        let Content { category, text, token_ids, fields } = content;
+        let Said { category, text, token_ids, fields } = content;
         let fields = if self.every_field { fields } else { RawObject::default() };
         let category = category.unwrap_or_else(|| file.category.clone());
         Ok(Record { place, id, category, text, token_ids, fields })

@@ -4,8 +4,8 @@ use std::borrow::Cow;
 
 use serde_json::value::RawValue;
 
-use super::Place;
 use super::object::{Members, RawObject, decode, kind, label};
+use super::place::Place;
 
 /// One document.
 #[derive(Clone, Debug, PartialEq)]
@@ -44,7 +44,7 @@ pub(super) const TEXT_FIELDS: [&str; 2] = ["text", "content"];
 pub(super) const TOKEN_IDS: &str = "token_ids";
 
 /// What a JSON object says of a record; the rest is made from where it stands.
-pub(super) struct Content {
+pub(super) struct Said {
     pub category: Option<String>,
     pub text: Option<String>,
     pub token_ids: Option<Vec<u32>>,
@@ -64,7 +64,7 @@ impl Fields {
     }
 
     /// Everything but the id, or the reason why the object is not usable.
-    pub(super) fn content(&self, object: &Members<'_>) -> Result<Content, String> {
+    pub(super) fn content(&self, object: &Members<'_>) -> Result<Said, String> {
         let category = chosen_label(object, self.category.as_deref(), "category", "--category-field")?;
         let text_field = self.text_field(object)?;
         let token_ids = object.get(TOKEN_IDS).map(parse_token_ids).transpose()?;
@@ -72,10 +72,10 @@ impl Fields {
             if token_ids.is_none() {
                 return Err(without_text(object.names()));
             }
-            return Ok(Content { category, text: None, token_ids, fields: object.to_object(&[TOKEN_IDS]) });
+            return Ok(Said { category, text: None, token_ids, fields: object.to_object(&[TOKEN_IDS]) });
         };
         let text = parse_text(text_field, object.get(text_field).unwrap_or("null"))?;
-        Ok(Content { category, text: Some(text), token_ids, fields: object.to_object(&[text_field, TOKEN_IDS]) })
+        Ok(Said { category, text: Some(text), token_ids, fields: object.to_object(&[text_field, TOKEN_IDS]) })
     }
 
     fn text_field(&self, object: &Members<'_>) -> Result<Option<&str>, String> {
@@ -150,7 +150,7 @@ mod tests {
 
     use super::*;
 
-    fn content(fields: &Fields, object: Value) -> Result<Content, String> {
+    fn content(fields: &Fields, object: Value) -> Result<Said, String> {
         fields.content(&Members::parse(&object.to_string()).unwrap())
     }
 

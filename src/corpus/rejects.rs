@@ -7,8 +7,9 @@ use std::path::{Path, PathBuf};
 use serde::Serialize;
 
 use super::json::json_line;
+use super::name::STANDARD_STREAM;
+use super::place::Reject;
 use super::writable::{check_writable, write_error};
-use super::{Reject, STANDARD_STREAM};
 use crate::error::{Error, ErrorKind, Result};
 
 /// Writes rejects as JSON lines with the fields `file`, `line`, `id`, `reason` and `record`. The file is created, or an older

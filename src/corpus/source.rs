@@ -7,13 +7,16 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::compression::{Compression, MAGIC_BYTES};
-use super::format::NO_PARTS;
 use super::name::is_standard_input;
-use super::split::first_line;
 use crate::cancel::Cancel;
 use crate::digest::{Digest, Hasher, Stamp};
 
 const BUFFER_BYTES: usize = 1 << 17;
+const LARGE_BUFFER_BYTES: usize = 1 << 20;
+
+/// Why a file cannot be read in parts after all.
+pub(super) const NO_PARTS: &str =
+    "is not what its name says, and cannot be read in shards: give it the name of what it is";
 
 /// The most of what a file holds that is looked at to know its format.
 const HEAD_BYTES: usize = 1 << 16;
@@ -105,6 +108,11 @@ impl Source {
 
     /// Goes to a byte of the decompressed file, by reading where it cannot be reached at once. `position` is where it is now.
     pub fn skip(&mut self, position: u64, target: u64) -> io::Result<()> {
+        let is_ahead = target - position <= self.bytes.buffer().len() as u64;
+        if is_ahead {
+            self.bytes.consume((target - position) as usize);
+            return Ok(());
+        }
         if let (Compression::None, Some(opened)) = (self.compression, self.on_disk.opened) {
             if target > opened.size() {
                 return Err(io::ErrorKind::UnexpectedEof.into());
@@ -144,13 +152,18 @@ impl Source {
         self.unchanged_stamp().map(drop)
     }
 
-    /// Where the first line begins that begins at a byte or behind it, and its number.
-    pub fn first_line(&self, byte: u64) -> Result<(u64, u64), String> {
+    /// The bytes of the file from its beginning, once more and apart from these.
+    ///
+    /// # Errors
+    /// Why they are not those of what it holds, or cannot be read.
+    pub fn reopened(&self) -> Result<impl BufRead, String> {
         if self.compression != Compression::None {
             return Err(NO_PARTS.to_owned());
         }
         let cancel = self.on_disk.lock().cancel.clone();
-        first_line(&self.path, byte, &cancel).map_err(|cause| read_failure(&cause))
+        let (on_disk, _) = OnDisk::open(&self.path, cancel).map_err(|cause| read_failure(&cause))?;
+        on_disk.lock().hasher = None;
+        Ok(BufReader::with_capacity(LARGE_BUFFER_BYTES, on_disk))
     }
 
     /// The stamp that the file has had since it was opened; none for what is no regular file.

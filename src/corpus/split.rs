@@ -4,17 +4,13 @@
 //! of the corpus, so that the results of all, one after the other, are those of one process.
 
 use std::fmt;
-use std::fs::File;
-use std::io::{self, BufRead, BufReader};
 use std::num::NonZeroU32;
 use std::ops::Range;
-use std::path::Path;
 use std::str::FromStr;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
 use super::input::InputFile;
-use crate::cancel::Cancel;
 
 /// One of the shares that a corpus is split into, such as `3/8`, the third of eight.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -120,32 +116,6 @@ impl<'de> Deserialize<'de> for Shard {
     }
 }
 
-/// Where the first line begins that begins at a byte of a plain file or behind it, and its number from 1. All lines before it
-/// are counted.
-pub(super) fn first_line(path: &Path, byte: u64, cancel: &Cancel) -> io::Result<(u64, u64)> {
-    const BUFFER_BYTES: usize = 1 << 20;
-    // The byte before it tells whether a line begins at the byte itself.
-    let Some(before) = byte.checked_sub(1) else { return Ok((0, 1)) };
-    let mut reader = BufReader::with_capacity(BUFFER_BYTES, File::open(path)?);
-    let (mut offset, mut ends) = (0, 0);
-    while offset < before {
-        if cancel.is_cancelled() {
-            return Err(io::Error::other("the work was cancelled"));
-        }
-        let bytes = reader.fill_buf()?;
-        let bytes = &bytes[..bytes.len().min(usize::try_from(before - offset).unwrap_or(usize::MAX))];
-        if bytes.is_empty() {
-            return Err(io::ErrorKind::UnexpectedEof.into());
-        }
-        ends += bytes.iter().filter(|byte| **byte == b'\n').count() as u64;
-        let count = bytes.len();
-        reader.consume(count);
-        offset += count as u64;
-    }
-    offset += reader.skip_until(b'\n')? as u64;
-    Ok((offset, ends + 2))
-}
-
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
@@ -188,16 +158,6 @@ mod tests {
         assert_eq!(shares[1], [(b.clone(), Some(15..40))]);
         assert_eq!(shares[2], [(b.clone(), Some(40..65))]);
         assert_eq!(shares[3], [(b, Some(65..70)), (c, None)]);
-    }
-
-    #[test]
-    fn lines_are_counted_up_to_a_byte() {
-        let file = tempfile::NamedTempFile::new().unwrap();
-        std::fs::write(file.path(), "ab\n\ncd\nef").unwrap();
-        let first = |byte| first_line(file.path(), byte, &Cancel::default()).unwrap();
-        let found: Vec<_> = (0..=9).map(first).collect();
-        let expected = [(0, 1), (3, 2), (3, 2), (3, 2), (4, 3), (7, 4), (7, 4), (7, 4), (9, 5), (9, 5)];
-        assert_eq!(found, expected);
     }
 
     proptest! {

@@ -9,9 +9,9 @@ use arrow_array::{Array, RecordBatch, StructArray};
 use arrow_cast::cast;
 use arrow_schema::{DataType, Schema};
 
-use super::format::{Asked, Documents, NO_PARTS, RawDocument, Unread};
+use super::format::{Asked, Documents, RawDocument, Unread};
 use super::rows::JsonRows;
-use super::source::{Content, Source};
+use super::source::{Content, NO_PARTS, Source};
 use crate::digest::Stamp;
 
 /// Rows that are turned into JSON in one go: few, since a row may have a book in it.

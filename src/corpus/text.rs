@@ -3,8 +3,8 @@
 use std::io::{self, Read};
 use std::ops::Range;
 
-use super::format::{Asked, Documents, Format, NO_PARTS, RawDocument, Unread, check_encoding, without_mark};
-use super::source::{Content, Source};
+use super::format::{Asked, Documents, Format, RawDocument, Unread, check_encoding, without_mark};
+use super::source::{Content, NO_PARTS, Source};
 use crate::digest::Stamp;
 
 pub(super) const FORMAT: Format = Format {

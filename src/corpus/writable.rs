@@ -5,7 +5,7 @@ use std::fs::{self, File, OpenOptions};
 use std::io::{self, ErrorKind as Cause};
 use std::path::Path;
 
-use super::STANDARD_STREAM;
+use super::name::STANDARD_STREAM;
 use crate::error::{Error, ErrorKind, Result};
 
 /// Checks, before any work, that a file could be written at a path. An existing file is left as it is.

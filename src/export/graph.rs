@@ -537,8 +537,12 @@ impl<'a> Builder<'a> {
     }
 
     fn output(&mut self, name: &str, value: &Value, dims: Vec<Dimension>) {
+        self.output_of(name, value, ElementType::Float32, dims);
+    }
+
+    fn output_of(&mut self, name: &str, value: &Value, element: ElementType, dims: Vec<Dimension>) {
         self.push("Identity", &[value], vec![name.to_owned()], Vec::new());
-        self.graph.output.push(ValueInfo::new(name, ElementType::Float32, dims));
+        self.graph.output.push(ValueInfo::new(name, element, dims));
     }
 
     fn float(&mut self, number: f32) -> Value {
@@ -584,6 +588,18 @@ impl<'a> Builder<'a> {
     }
 
     fn push(&mut self, operator: &str, inputs: &[&str], output: Vec<Value>, attribute: Vec<Attribute>) {
+        self.push_of("", operator, inputs, output, attribute);
+    }
+
+    /// A node of an operator that is in a `domain` of its own.
+    fn push_of(
+        &mut self,
+        domain: &str,
+        operator: &str,
+        inputs: &[&str],
+        output: Vec<Value>,
+        attribute: Vec<Attribute>,
+    ) {
         let name = format!("{operator}_node_{}", self.graph.node.len());
         let input = inputs.iter().map(|&input| input.to_owned()).collect();
         self.graph.node.push(Node {
@@ -592,7 +608,7 @@ impl<'a> Builder<'a> {
             name,
             op_type: operator.to_owned(),
             attribute,
-            domain: String::new(),
+            domain: domain.to_owned(),
         });
     }
 }

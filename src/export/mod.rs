@@ -61,11 +61,13 @@ impl Choice for WeightType {
     const NAMES: &'static [(&'static str, Self)] = &[("f32", Self::F32), ("f16", Self::F16), ("bf16", Self::Bf16)];
 }
 
-/// The operators by which layers attend that are computed whole: those before the deepest scored one, or all for losses.
+/// The operators by which a model attends: in the layers that are computed whole, which are those before the deepest scored
+/// one, or all for losses; and where it sums the attention of scored layers, for the contract `statistics`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum AttentionOperators {
-    /// ONNX Runtime's own fused operator, `GroupQueryAttention`: for its CPU provider, on which it is fast. Others leave it to
-    /// the CPU, and some releases see one token more than a sliding window has.
+    /// Fused ones, for the CPU provider, on which they are fast, and others leave them to it: ONNX Runtime's own
+    /// `GroupQueryAttention`, of which some releases see one token more than a sliding window has, and `FarMass`, which
+    /// this library brings into the session, so that no other program runs such a model.
     #[default]
     Fused,
     /// ONNX's standard operators, in a loop over blocks of rows: for any execution provider and any release.
@@ -90,7 +92,7 @@ pub struct ExportOptions {
     pub weights: WeightType,
     /// The operators by which layers attend that are computed whole.
     pub attention: AttentionOperators,
-    /// Rows of attention that the contract `statistics` and [`AttentionOperators::Standard`] compute at a time; `None` for
+    /// Rows of attention that [`AttentionOperators::Standard`] computes at a time; `None` for
     /// [`DEFAULT_BLOCK_ROWS`]. More rows take more memory, `heads · rows · L` numbers a few times over, and fewer steps,
     /// which accelerators like.
     pub block_rows: Option<NonZeroUsize>,
@@ -190,10 +192,8 @@ fn export_files(files: &dyn Files, target: &Path, options: &ExportOptions) -> Re
 }
 
 fn check_options(options: &ExportOptions) -> Result<()> {
-    let in_blocks = options.contract == Contract::Statistics || options.attention == AttentionOperators::Standard;
-    if options.block_rows.is_some() && !in_blocks {
-        let message = "block_rows is for the contract statistics and for attention by standard operators: choose one of \
-                       them, or leave block_rows away";
+    if options.block_rows.is_some() && options.attention != AttentionOperators::Standard {
+        let message = "block_rows is for attention by standard operators: choose these, or leave block_rows away";
         return Err(Error::new(ErrorKind::InvalidArgument, message));
     }
     match options.rope_theta {
@@ -375,7 +375,7 @@ fn checked_tokenizer((tokenizer, json): (Tokenizer, String), decoder: &Decoder) 
 fn metadata(decoder: &Decoder, options: &ExportOptions) -> Metadata {
     let sliding_window = decoder.sliding_window();
     let is_fused = options.attention == AttentionOperators::Fused;
-    let in_blocks = options.contract == Contract::Statistics || !is_fused && decoder.whole_layers() > 0;
+    let in_blocks = !is_fused && (options.contract == Contract::Statistics || decoder.whole_layers() > 0);
     Metadata {
         contract: options.contract,
         name: decoder.name.clone(),
@@ -410,10 +410,10 @@ fn model(metadata: &Metadata, graph: onnx::Graph) -> onnx::Model {
     }
 }
 
-/// ONNX's own, and ONNX Runtime's where a node is of it.
+/// ONNX's own, and those of ONNX Runtime and of this project where a node is of one.
 fn operator_sets(graph: &onnx::Graph) -> Vec<onnx::OperatorSet> {
-    let own = onnx::OperatorSet { domain: String::new(), version: OPSET_VERSION };
-    let runtime = onnx::OperatorSet { domain: graph::RUNTIME_DOMAIN.to_owned(), version: 1 };
-    let needed = graph.node.iter().any(|node| node.domain == runtime.domain);
-    [own].into_iter().chain(needed.then_some(runtime)).collect()
+    let set = |domain: &str, version| onnx::OperatorSet { domain: domain.to_owned(), version };
+    let needed = |domain: &&str| graph.node.iter().any(|node| node.domain == **domain);
+    let others = [graph::RUNTIME_DOMAIN, crate::model::DOMAIN].into_iter().filter(needed);
+    [set("", OPSET_VERSION)].into_iter().chain(others.map(|domain| set(domain, 1))).collect()
 }

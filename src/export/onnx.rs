@@ -11,6 +11,7 @@ pub(super) enum ElementType {
     Int64 = 7,
     Bool = 9,
     Float16 = 10,
+    Float64 = 11,
     BFloat16 = 16,
 }
 

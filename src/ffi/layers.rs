@@ -10,6 +10,7 @@ use crate::score::LayerScore;
 
 /// What one of several layers that are scored together says of a window. Its size never changes.
 #[repr(C)]
+#[derive(Clone, Copy, Default)]
 pub struct longattn_layer_score {
     /// The layer of the model, 0 for the first.
     pub layer: u64,
@@ -25,7 +26,7 @@ pub struct longattn_layer_score {
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn longattn_scorer_layer_count(scorer: *const longattn_scorer) -> usize {
     // SAFETY: the header asks for NULL or a live scorer.
-    unsafe { get(scorer, 0, |scorer| layers(&scorer.0).len()) }
+    unsafe { get(scorer, 0, |scorer| layers_of(&scorer.0).len()) }
 }
 
 /// Scores one window by several layers in one pass, until `cancel`, unless NULL, is asked to stop.
@@ -57,7 +58,7 @@ pub unsafe extern "C" fn longattn_scorer_score_layers(
                 Output::optional(score, "score")?,
             )
         };
-        let layers = self::layers(&scorer.0);
+        let layers = layers_of(&scorer.0);
         check_layers(layers, layer_capacity)?;
         let score = scorer.0.score(input, &token_of(cancel))?;
         layers_output.set(layers.iter().zip(score.layers(layers.len())).map(Into::into));
@@ -68,11 +69,12 @@ pub unsafe extern "C" fn longattn_scorer_score_layers(
     unsafe { guard(error, call) }
 }
 
-fn layers(scorer: &Scorer) -> &[usize] {
+/// The layers that the package says its scores are of.
+pub fn layers_of(scorer: &Scorer) -> &[usize] {
     scorer.description().metadata.as_ref().map_or(&[], |metadata| &metadata.layers)
 }
 
-fn check_layers(layers: &[usize], capacity: usize) -> Result<()> {
+pub fn check_layers(layers: &[usize], capacity: usize) -> Result<()> {
     if layers.is_empty() {
         let message = "the model does not tell which layers it scores: export its checkpoint with `longattn export`";
         return Err(Error::new(ErrorKind::Unsupported, message));

@@ -8,7 +8,10 @@
 mod argument;
 mod calibration;
 mod cancel;
+#[cfg(feature = "cli")]
+mod command;
 mod config;
+mod details;
 mod error;
 mod job;
 mod layers;

@@ -42,13 +42,16 @@ pub struct longattn_score {
     /// Tokens at the end of the window past the positions that the model was trained for, whose attention is a guess; 0 where
     /// there are none, and where the model does not tell.
     pub untrained_tokens: u64,
+    /// Far square mass: the mean over heads of the squares of far weights, summed over a token's and averaged over tokens; from
+    /// 0 to `dependency_strength`, larger is more concentrated. 0 by a library before it had this name.
+    pub far_square_mass: f64,
     /// 0 until a later version gives it a meaning.
-    pub reserved: [u64; 3],
+    pub reserved: [u64; 2],
 }
 
 /// What one head says of a window.
 #[repr(C)]
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Default)]
 pub struct longattn_head_score {
     /// Mean share of a token's attention that reaches far back, from 0 to 1.
     pub proportion: f64,
@@ -84,7 +87,8 @@ impl From<&Score> for longattn_score {
             dependency_strength_error: score.dependency_strength_error,
             distribution_uniformity_error: score.distribution_uniformity_error,
             untrained_tokens: score.untrained_tokens as u64,
-            reserved: [0; 3],
+            far_square_mass: score.far_square_mass(),
+            reserved: [0; 2],
         }
     }
 }
@@ -123,12 +127,10 @@ impl ScoreOutput {
 
     /// Refuses a buffer that is too small for `heads`.
     pub fn check_heads(&self, heads: usize) -> Result<()> {
-        let capacity = self.heads.capacity();
-        if capacity == 0 || capacity >= heads {
-            return Ok(());
+        match self.heads.capacity() {
+            0 => Ok(()),
+            capacity => check_heads(capacity, heads),
         }
-        let message = format!("head_capacity is {capacity}, and the window has {heads} heads");
-        Err(Error::new(ErrorKind::InvalidArgument, message))
     }
 
     pub fn set(self, score: &Score) -> Result<()> {
@@ -137,6 +139,15 @@ impl ScoreOutput {
         self.heads.set(score.heads.iter().map(Into::into));
         Ok(())
     }
+}
+
+/// Refuses a capacity that is too small for the heads of a window.
+pub fn check_heads(capacity: usize, heads: usize) -> Result<()> {
+    if capacity >= heads {
+        return Ok(());
+    }
+    let message = format!("head_capacity is {capacity}, and the window has {heads} heads");
+    Err(Error::new(ErrorKind::InvalidArgument, message))
 }
 
 /// Scores a window from the attention map of your own inference: `map` is `[heads, length, length]` in row-major order,

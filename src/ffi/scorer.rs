@@ -1,11 +1,11 @@
 use std::ffi::{c_char, c_void};
-use std::num::NonZeroUsize;
 use std::path::Path;
 use std::sync::Arc;
 
 use super::argument::{Output, array, optional, reference, text};
 use super::cancel::{longattn_cancel, token_of};
 use super::config::longattn_config;
+use super::details::{DetailsOutput, check_profile, longattn_details};
 use super::error::{Status, longattn_error};
 use super::score::{ScoreOutput, longattn_distance_profile, longattn_head_score, longattn_score};
 use super::text::longattn_text;
@@ -303,7 +303,9 @@ pub unsafe extern "C" fn longattn_scorer_score_many(
     error: *mut *mut longattn_error,
 ) -> Status {
     // SAFETY: the header asks for what `score_many` asks for.
-    unsafe { score_many(scorer, None, inputs, count, cancel, progress, user_data, results, error) }
+    unsafe {
+        score_many(scorer, &longattn_details::default(), inputs, count, cancel, progress, user_data, results, error)
+    }
 }
 
 /// Scores many windows as longattn_scorer_score_many() does, but on about `rows` rows of attention, at least 320, or on all
@@ -321,9 +323,30 @@ pub unsafe extern "C" fn longattn_scorer_score_many_on(
     results: *mut longattn_result,
     error: *mut *mut longattn_error,
 ) -> Status {
-    let rows = NonZeroUsize::new(rows).map_or(Rows::All, Rows::Sample);
+    let details = longattn_details::on_rows(rows);
     // SAFETY: the header asks for what `score_many` asks for.
-    unsafe { score_many(scorer, Some(rows), inputs, count, cancel, progress, user_data, results, error) }
+    unsafe { score_many(scorer, &details, inputs, count, cancel, progress, user_data, results, error) }
+}
+
+/// Scores many windows as longattn_scorer_score_many() does, on as many rows as `details` says, and tells what it asks for
+/// beside their scores.
+///
+/// LONGATTN_STATUS_INVALID_ARGUMENT where a buffer is too small, LONGATTN_STATUS_UNSUPPORTED for layers of a model that does not
+/// tell them, LONGATTN_STATUS_INVALID_SETTING for profiles where the setting profile was false.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn longattn_scorer_score_many_details(
+    scorer: *const longattn_scorer,
+    details: *const longattn_details,
+    inputs: *const longattn_input,
+    count: usize,
+    cancel: *const longattn_cancel,
+    progress: longattn_progress,
+    user_data: *mut c_void,
+    results: *mut longattn_result,
+    error: *mut *mut longattn_error,
+) -> Status {
+    // SAFETY: the header asks for NULL, which `score_many` refuses, or live details, and for what that asks for.
+    unsafe { score_many(scorer, details, inputs, count, cancel, progress, user_data, results, error) }
 }
 
 /// Frees the errors of results and sets them to NULL; the array stays the caller's. NULL is left alone.
@@ -389,14 +412,12 @@ pub unsafe extern "C" fn longattn_scorer_cut(
     unsafe { guard(error, call) }
 }
 
-/// Scores many windows on these rows, or on those of the setting.
-///
 /// # Safety
 /// The pointers are NULL, or valid for reads or writes of what the lengths say; `progress` may be called from any thread.
 #[allow(clippy::too_many_arguments)] // They are those of the C functions.
 unsafe fn score_many(
     scorer: *const longattn_scorer,
-    rows: Option<Rows>,
+    details: *const longattn_details,
     inputs: *const longattn_input,
     count: usize,
     cancel: *const longattn_cancel,
@@ -414,17 +435,21 @@ unsafe fn score_many(
     };
     let call = || {
         // SAFETY: the header asks for live handles, memory that holds what the lengths say, and places to write to.
-        let (scorer, inputs, cancel, output) = unsafe {
+        let (scorer, details, inputs, cancel, output) = unsafe {
             (
                 reference(scorer, "scorer")?,
+                reference(details, "details")?,
                 array(inputs, count, "inputs")?,
                 optional(cancel, "cancel")?,
                 Output::many(results, count, "results")?,
             )
         };
+        // SAFETY: the header asks for buffers that hold so much of as many windows.
+        let details_output = unsafe { DetailsOutput::new(details, count, &scorer.0) }?;
         // SAFETY: the header asks for memory that holds what the lengths say.
         let inputs: Vec<_> = inputs.iter().map(|input| unsafe { input_of(input) }).collect();
-        let results = score_valid(&scorer.0, rows.unwrap_or(scorer.0.config().rows), inputs, &token_of(cancel), tell);
+        let results = score_valid(&scorer.0, details.rows(scorer.0.config().rows), inputs, &token_of(cancel), tell);
+        details_output.set(&results)?;
         output.set(results.into_iter().map(Into::into));
         Ok(())
     };
@@ -446,15 +471,6 @@ pub unsafe fn input_of<'a>(input: &longattn_input) -> Result<Input<'a>> {
         }
         array(ids, id_count, "ids").map(Input::Tokens)
     }
-}
-
-/// Refuses a scorer whose scores have no distance profile, before it computes one.
-fn check_profile(scorer: &Scorer) -> Result<()> {
-    if scorer.config().profile {
-        return Ok(());
-    }
-    let message = "the scorer gives no distance profile: open it with the setting profile at true";
-    Err(Error::new(ErrorKind::InvalidSetting, message))
 }
 
 /// Scores the inputs that are valid, and gives the errors of the others in their places.

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::num::{NonZeroU64, NonZeroUsize};
 
-use super::batches::is_fatal;
+use super::batches::{Measured, is_fatal};
 use super::entry::{self, Entry};
 use super::keeping::{Keeping, Kept, asked};
 use super::ledger::Ledger;
@@ -47,8 +47,9 @@ pub(super) fn rows_of(rounds: &Rounds, round: u8) -> Rows {
 /// Refuses models whose rows cannot be computed one by one.
 pub(super) fn check_contract(scorer: &Scorer) -> Result<()> {
     match scorer.description().contract {
-        Contract::QueryKey => Ok(()),
-        contract @ (Contract::Attentions | Contract::Statistics) => {
+        Some(Contract::QueryKey) => Ok(()),
+        None => Err(Error::new(ErrorKind::Unsupported, "adaptive scores need a model: leave adaptive out")),
+        Some(contract @ (Contract::Attentions | Contract::Statistics)) => {
             let message = format!(
                 "adaptive scores save nothing with a model of the contract {}, which computes all rows in any case: leave \
                  them out, or export the checkpoint with --contract query-key",
@@ -174,13 +175,15 @@ impl Refining<'_> {
             match score {
                 Ok(score) => {
                     let earlier: entry::Window = self.window(table.windows[*ordinal].entry)?;
-                    let row = WindowRow::unwritten(&score);
                     let has_tokens = score.rows < score.token_count;
+                    let columns = earlier.score.columns.clone();
+                    let measured = Measured { token_count: score.token_count, score: Some(score), columns };
+                    let row = WindowRow::unwritten(&measured);
                     if has_tokens {
                         entries.push(Entry::Tokens(entry::Tokens { ids }));
                         scored.push(None);
                     }
-                    let score = ScoreFields::new(&score, self.kept.per_head);
+                    let score = ScoreFields::new(&measured, self.kept.per_head);
                     entries.push(Entry::Window(entry::Window { asked: asked(rows), has_tokens, score, ..earlier }));
                     scored.push(Some((*ordinal, row)));
                 }

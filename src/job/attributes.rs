@@ -1,15 +1,18 @@
 //! Scores as attributes of documents, laid out as the Dolma tools do: file by file and row by row beside the documents.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::ops::Range;
 use std::path::{Component, Path, PathBuf};
 
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 use super::directory::ResultDirectory;
-use super::selection::{Journals, changed, scored_window};
+use super::journals::{Journals, scored_window};
 use super::table::{DocumentRow, Table};
+use super::texts::changed;
 use crate::cancel::Cancel;
+use crate::choice::Choice;
 use crate::corpus::{Corpus, InputFile, Output, Record, Reject};
 use crate::error::{Error, Result};
 
@@ -84,27 +87,37 @@ impl Scores<'_> {
         Ok(Ok(()))
     }
 
-    /// Dependency strength and distribution uniformity of the windows of a document.
-    fn spans(&self, record: &Record, windows: Range<usize>) -> Result<[Spans; 2]> {
+    /// Dependency strength, distribution uniformity and the columns of the windows of a document.
+    fn spans(&self, record: &Record, windows: Range<usize>) -> Result<BTreeMap<&'static str, Spans>> {
         let text = record.text.as_deref().unwrap_or_default();
         let characters = |byte: u64| text.char_indices().take_while(|(index, _)| (*index as u64) < byte).count();
-        let mut spans = <[Spans; 2]>::default();
+        let mut spans: BTreeMap<_, Spans> = BTreeMap::new();
         for ordinal in windows {
             let window = scored_window(self.table, self.corpus, ordinal, &self.journals.entry(self.table, ordinal)?)?;
             let (start, end) = (characters(window.byte_start), characters(window.byte_end));
-            spans[0].push((start, end, window.score.dependency_strength));
-            spans[1].push((start, end, window.score.distribution_uniformity));
+            let attention = window.score.attention.map(|attention| {
+                [
+                    ("dependency_strength", attention.dependency_strength),
+                    ("distribution_uniformity", attention.distribution_uniformity),
+                ]
+            });
+            let columns = window.score.columns.0.into_iter().map(|(column, number)| (column.name(), number));
+            for (quantity, number) in attention.into_iter().flatten().chain(columns) {
+                spans.entry(quantity).or_default().push((start, end, number));
+            }
         }
         Ok(spans)
     }
 
     /// A row as the Dolma tools know it.
-    fn row(&self, id: Option<&str>, [strength, uniformity]: [Spans; 2]) -> Value {
-        let key = |quantity: &str| format!("{}__{quantity}", self.name);
-        json!({
-            "id": id,
-            "attributes": {key("dependency_strength"): strength, key("distribution_uniformity"): uniformity},
-        })
+    fn row(&self, id: Option<&str>, mut spans: BTreeMap<&'static str, Spans>) -> Value {
+        // A document without windows has them too, and none there.
+        for quantity in ["dependency_strength", "distribution_uniformity"] {
+            spans.entry(quantity).or_default();
+        }
+        let attributes: Map<_, _> =
+            spans.into_iter().map(|(quantity, spans)| (format!("{}__{quantity}", self.name), json!(spans))).collect();
+        json!({"id": id, "attributes": attributes})
     }
 
     /// Beside the documents where they are in a folder of that name, else in the result directory.

@@ -1,9 +1,12 @@
 //! Scoring what was read, batch by batch.
 
+use std::collections::BTreeSet;
 use std::ops::ControlFlow;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, sync_channel};
 use std::thread;
 use std::time::{Duration, Instant};
+
+use rayon::prelude::*;
 
 use super::observer::{Observer, Progress};
 use super::reading::{Content, Item, Reading, Unit};
@@ -12,6 +15,7 @@ use crate::cancel::Cancel;
 use crate::config::Rows;
 use crate::error::{Error, ErrorKind, FATAL, Result};
 use crate::model::{self, Input, Scorer};
+use crate::rivals::{Column, Columns, columns};
 use crate::score::Score;
 
 /// Tokens that are scored in one go, at most: enough to keep all cores busy with short windows.
@@ -29,8 +33,17 @@ const PATIENCE: Duration = Duration::from_millis(200);
 /// Batches of documents that reading may run ahead.
 const BATCHES_AHEAD: usize = 2;
 
-/// The scores of the windows of a batch that had none, in its order.
-pub(super) type Scores = std::vec::IntoIter<Result<Score>>;
+/// What was measured on a window.
+pub(super) struct Measured {
+    /// Those that were scored, special ones included; without a model, those of the window.
+    pub token_count: usize,
+    /// None without a model.
+    pub score: Option<Score>,
+    pub columns: Columns,
+}
+
+/// What was measured on the windows of a batch that had no scores, in its order.
+pub(super) type Scores = std::vec::IntoIter<Result<Measured>>;
 
 /// Takes what was read, in the order of the corpus, with its scores.
 pub(super) trait Sink {
@@ -81,6 +94,8 @@ fn receive(
 pub(super) struct Batches<'a> {
     scorer: &'a Scorer,
     rows: Rows,
+    columns: &'a BTreeSet<Column>,
+    pool: &'a rayon::ThreadPool,
     observer: &'a dyn Observer,
     cancel: &'a Cancel,
     progress: Progress,
@@ -97,6 +112,8 @@ impl<'a> Batches<'a> {
         Self {
             scorer,
             rows,
+            columns: &reading.config.columns,
+            pool: reading.pool,
             observer,
             cancel: reading.cancel,
             progress: Progress { total: reading.corpus.total_bytes(), ..Progress::default() },
@@ -130,7 +147,7 @@ impl<'a> Batches<'a> {
     }
 
     fn add(&mut self, item: Item, sink: &mut dyn Sink) -> Result<ControlFlow<()>> {
-        self.tokens += unscored(&item).map(<[u32]>::len).sum::<usize>();
+        self.tokens += unscored(&item).map(|window| window.ids.len()).sum::<usize>();
         self.items.push(item);
         let is_full = self.tokens >= self.most_tokens || self.items.len() >= BATCH_ITEMS;
         if is_full { self.score(sink) } else { Ok(ControlFlow::Continue(())) }
@@ -160,19 +177,24 @@ impl<'a> Batches<'a> {
         })
     }
 
-    fn scores(&mut self, items: &[Item]) -> Vec<Result<Score>> {
-        let inputs: Vec<_> = items.iter().flat_map(unscored).map(Input::Tokens).collect();
-        if inputs.is_empty() {
+    fn scores(&mut self, items: &[Item]) -> Vec<Result<Measured>> {
+        let windows: Vec<_> = items.iter().flat_map(unscored).collect();
+        if windows.is_empty() {
             return Vec::new();
         }
         let begun = Instant::now();
-        let before = self.progress;
-        let tell = |scored: model::Progress| {
-            let (windows, tokens) = (before.windows + scored.windows as u64, before.tokens + scored.tokens);
-            self.observer.progress(&Progress { windows, tokens, ..before });
+        let columns: Vec<_> = self.pool.install(|| {
+            let of_window = |window: &Unscored| columns(self.columns, window.text, window.ids);
+            windows.par_iter().with_max_len(1).map(of_window).collect()
+        });
+        let measured = |(columns, score): (Columns, Result<Option<Score>>), ids: &[u32]| {
+            let score = score?;
+            let token_count = score.as_ref().map_or(ids.len(), |score| score.token_count);
+            Ok(Measured { token_count, score, columns })
         };
-        let scores = self.scorer.score_many_on(self.rows, &inputs, self.cancel, tell);
-        let tokens: u64 = scores.iter().flatten().map(|score| score.token_count as u64).sum();
+        let scores = columns.into_iter().zip(self.attention_scores(&windows));
+        let scores: Vec<_> = scores.zip(&windows).map(|(found, window)| measured(found, window.ids)).collect();
+        let tokens: u64 = scores.iter().flatten().map(|measured| measured.token_count as u64).sum();
         self.progress.windows += scores.len() as u64;
         self.progress.tokens += tokens;
         self.throughput.scoring.seconds += begun.elapsed().as_secs_f64();
@@ -180,6 +202,21 @@ impl<'a> Batches<'a> {
         let rate = tokens as f64 / begun.elapsed().as_secs_f64().max(1e-6);
         self.most_tokens = ((rate * BATCH_TIME.as_secs_f64()) as usize).clamp(1, BATCH_TOKENS);
         scores
+    }
+
+    /// What the model says of windows, where there is one.
+    fn attention_scores(&self, windows: &[Unscored]) -> Vec<Result<Option<Score>>> {
+        if !self.scorer.has_model() {
+            return windows.iter().map(|_| Ok(None)).collect();
+        }
+        let inputs: Vec<_> = windows.iter().map(|window| Input::Tokens(window.ids)).collect();
+        let before = self.progress;
+        let tell = |scored: model::Progress| {
+            let (windows, tokens) = (before.windows + scored.windows as u64, before.tokens + scored.tokens);
+            self.observer.progress(&Progress { windows, tokens, ..before });
+        };
+        let scores = self.scorer.score_many_on(self.rows, &inputs, self.cancel, tell);
+        scores.into_iter().map(|score| score.map(Some)).collect()
     }
 }
 
@@ -190,14 +227,24 @@ pub(super) fn is_fatal(error: &Error, unit: Unit) -> bool {
     FATAL.contains(&error.kind()) && !is_of_one_record
 }
 
-/// The token ids of an item's windows that have no score.
-fn unscored(item: &Item) -> impl Iterator<Item = &[u32]> {
-    let windows = match item {
-        Item::Document(document) => document.windows.as_slice(),
-        _ => &[],
+/// A window that has no score.
+struct Unscored<'a> {
+    ids: &'a [u32],
+    /// None where its record has token ids alone.
+    text: Option<&'a str>,
+}
+
+/// The windows of an item that have no score.
+fn unscored(item: &Item) -> impl Iterator<Item = Unscored<'_>> {
+    let (windows, text) = match item {
+        Item::Document(document) => (document.windows.as_slice(), document.record.text.as_deref()),
+        _ => (&[][..], None),
     };
-    windows.iter().filter_map(|window| match &window.content {
-        Content::Tokens { ids, .. } => Some(ids.as_slice()),
+    windows.iter().filter_map(move |window| match &window.content {
+        Content::Tokens { ids, bytes, .. } => {
+            let text = text.and_then(|text| text.get(bytes.start as usize..bytes.end as usize));
+            Some(Unscored { ids, text: text.filter(|text| !text.is_empty()) })
+        }
         Content::Known(_) => None,
     })
 }

@@ -5,7 +5,7 @@ use std::ops::Range;
 
 use serde::{Deserialize, Serialize};
 
-use super::lines::ScoreFields;
+use super::lines::{Gain, ScoreFields};
 use crate::corpus::{InputFile, Place, Reject};
 use crate::digest::{Digest, Stamp};
 use crate::report::ModelSummary;
@@ -141,7 +141,7 @@ pub(super) struct Window {
     pub token_start: u64,
     pub bytes: Range<u64>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub information_gain: Option<f64>,
+    pub gain: Option<Gain>,
     pub score: ScoreFields,
 }
 

@@ -28,8 +28,8 @@ pub(super) const SCORE_SETTINGS: [&str; 10] = [
 ];
 
 /// The settings of a job that its results depend on.
-const JOB_SETTINGS: [&str; 7] =
-    ["adaptive", "per_head", "text_field", "id_field", "category_field", "ids_from_place", "document_limit"];
+const JOB_SETTINGS: [&str; 8] =
+    ["columns", "adaptive", "per_head", "text_field", "id_field", "category_field", "ids_from_place", "document_limit"];
 
 /// What the scores of a scorer depend on, beside their inputs, as JSON: texts are equal where scores are.
 ///

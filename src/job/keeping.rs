@@ -3,10 +3,10 @@
 use std::num::NonZeroU64;
 use std::ops::{ControlFlow, Range};
 
-use super::batches::{Scores, Sink, is_fatal};
+use super::batches::{Measured, Scores, Sink, is_fatal};
 use super::entry::{self, End, Entry, RejectKind, Rejected, Text};
 use super::ledger::Ledger;
-use super::lines::{ScoreFields, window_id};
+use super::lines::{Gain, ScoreFields, window_id};
 use super::observer::Observer;
 use super::pilot::Pilot;
 use super::reading::{Content, Document, Item, Unit, Window};
@@ -17,8 +17,8 @@ use crate::config::{Config, OnError, Rows};
 use crate::corpus::{Corpus, Journal, RawObject, Record, Reject, Rejects};
 use crate::digest::{Digest, Stamp};
 use crate::error::{Error, ErrorKind, Result};
-use crate::model::Scorer;
-use crate::score::Score;
+use crate::model::{ContextLosses, Scorer};
+use crate::rivals::{information_gain, longfilter_score};
 use crate::select::Rounds;
 
 /// What is kept of windows beside their scores.
@@ -233,10 +233,11 @@ impl JournalSink<'_> {
     }
 
     /// Takes in the score of a window.
-    fn window(&mut self, record: &Record, window: ScoredNow, score: &Score) -> Result<()> {
+    fn window(&mut self, record: &Record, window: ScoredNow, measured: &Measured) -> Result<()> {
         let ScoredNow { text, number, rows, ids, token_start, bytes } = window;
-        let information_gain = information_gain(self.scorer, self.kept, &ids, self.keeping.cancel)?;
-        let has_tokens = self.kept.tokens && score.rows < score.token_count;
+        let gain = gain(self.scorer, self.kept, &ids, self.keeping.cancel)?;
+        let is_estimate = measured.score.as_ref().is_some_and(|score| score.rows < score.token_count);
+        let has_tokens = self.kept.tokens && is_estimate;
         if has_tokens {
             self.found.unwritten.entries.push(Entry::Tokens(entry::Tokens { ids }));
         }
@@ -247,12 +248,12 @@ impl JournalSink<'_> {
             has_tokens,
             token_start,
             bytes,
-            information_gain,
-            score: ScoreFields::new(score, self.kept.per_head),
+            gain,
+            score: ScoreFields::new(measured, self.kept.per_head),
         }));
-        self.found.summary.tokens_scored += score.token_count as u64;
+        self.found.summary.tokens_scored += measured.token_count as u64;
         self.found.unwritten.windows.push(self.found.table.windows.len());
-        self.add(&record.id, &record.category, number, &WindowRow::unwritten(score))
+        self.add(&record.id, &record.category, number, &WindowRow::unwritten(measured))
     }
 
     /// Writes what was met since the last call to the journal, and then the rejects to their file.
@@ -364,17 +365,21 @@ pub(super) fn asked(rows: Rows) -> u32 {
     }
 }
 
-/// The information gain of a window; `None` where it was not asked for, and for windows that are too short to have one.
-pub(super) fn information_gain(scorer: &Scorer, kept: Kept, ids: &[u32], cancel: &Cancel) -> Result<Option<f64>> {
+/// The gain of a window; `None` where it was not asked for, and for windows that are too short to have one.
+pub(super) fn gain(scorer: &Scorer, kept: Kept, ids: &[u32], cancel: &Cancel) -> Result<Option<Gain>> {
     if !kept.gain {
         return Ok(None);
     }
-    match scorer.information_gain(ids, cancel) {
-        Ok(gain) if !gain.is_finite() => {
+    let ContextLosses { whole, short } = match scorer.context_losses(ids, cancel) {
+        Err(error) if error.kind() == ErrorKind::TooShort => return Ok(None),
+        losses => losses?,
+    };
+    let gains = information_gain(&whole, &short).zip(longfilter_score(&whole, &short));
+    match gains {
+        Some((gain, score)) if !(gain + score).is_finite() => {
             Err(Error::new(ErrorKind::NonFinite, "the information gain is NaN or infinite"))
         }
-        Err(error) if error.kind() == ErrorKind::TooShort => Ok(None),
-        gain => gain.map(Some),
+        gains => Ok(gains.map(|(information_gain, longfilter_score)| Gain { information_gain, longfilter_score })),
     }
 }
 
@@ -390,7 +395,7 @@ pub(super) fn carried(record: &Record) -> Result<RawObject> {
         carried.set("content", text)?;
     }
     carried.append(record.fields.clone());
-    for name in ["id", "category"].into_iter().chain(ScoreFields::NAMES) {
+    for name in ["id", "category"].into_iter().chain(ScoreFields::names()) {
         carried.remove(name);
     }
     Ok(carried)

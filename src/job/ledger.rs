@@ -107,9 +107,11 @@ struct WindowLine {
 #[derive(Deserialize)]
 struct ScoreLine {
     token_count: u64,
-    min_distance: u64,
-    sink_tokens: u64,
+    min_distance: Option<usize>,
+    sink_tokens: Option<usize>,
+    #[serde(default)]
     dependency_strength: f64,
+    #[serde(default)]
     distribution_uniformity: f64,
     rows: Option<u64>,
     #[serde(default)]
@@ -182,7 +184,10 @@ impl Ledger {
             tokens: tokens.filter(|_| has_tokens),
             token_count: score.token_count as u32,
             rows: score.rows.unwrap_or(score.token_count) as u32,
-            far: FarRegion { min_distance: score.min_distance as usize, sink_tokens: score.sink_tokens as usize },
+            far: score
+                .min_distance
+                .zip(score.sink_tokens)
+                .map(|(min_distance, sink_tokens)| FarRegion { min_distance, sink_tokens }),
             dependency_strength: score.dependency_strength,
             distribution_uniformity: score.distribution_uniformity,
             dependency_strength_error: score.dependency_strength_error,

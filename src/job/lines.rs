@@ -2,7 +2,10 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::batches::Measured;
+use crate::choice::Choice;
 use crate::corpus::RawObject;
+use crate::rivals::{Column, Columns};
 use crate::score::Score;
 
 /// A window as `windows` writes it.
@@ -23,10 +26,22 @@ pub struct WindowLine<'a> {
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct ScoreFields {
     pub token_count: u64,
+    /// None without a model.
+    #[serde(flatten)]
+    pub attention: Option<AttentionFields>,
+    /// Those that were asked for.
+    #[serde(flatten)]
+    pub columns: Columns,
+}
+
+/// What the attention of a model says of a window.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct AttentionFields {
     pub min_distance: u64,
     pub sink_tokens: u64,
     pub dependency_strength: f64,
     pub distribution_uniformity: f64,
+    pub far_square_mass: f64,
     /// Of an estimate alone.
     #[serde(flatten)]
     pub estimate: Option<EstimateFields>,
@@ -60,13 +75,18 @@ impl EstimateFields {
 }
 
 impl ScoreFields {
-    /// The names of all fields that a score may have, the information gain included.
-    pub(super) const NAMES: [&str; 13] = [
+    /// The names of all fields that a score may have, those of losses included.
+    pub(super) fn names() -> impl Iterator<Item = &'static str> {
+        Self::NAMES.into_iter().chain(Column::NAMES.iter().map(|row| row.0))
+    }
+
+    const NAMES: [&str; 15] = [
         "token_count",
         "min_distance",
         "sink_tokens",
         "dependency_strength",
         "distribution_uniformity",
+        "far_square_mass",
         "rows",
         "dependency_strength_error",
         "distribution_uniformity_error",
@@ -75,17 +95,28 @@ impl ScoreFields {
         "distance_profile",
         "head_distance_profiles",
         "information_gain",
+        "longfilter_score",
     ];
 
-    pub fn new(score: &Score, per_head: bool) -> Self {
+    pub(super) fn new(measured: &Measured, per_head: bool) -> Self {
+        Self {
+            token_count: measured.token_count as u64,
+            attention: measured.score.as_ref().map(|score| AttentionFields::new(score, per_head)),
+            columns: measured.columns.clone(),
+        }
+    }
+}
+
+impl AttentionFields {
+    fn new(score: &Score, per_head: bool) -> Self {
         let heads = if per_head { score.heads.as_slice() } else { &[] };
         let profile = score.profile.as_ref();
         Self {
-            token_count: score.token_count as u64,
             min_distance: score.far.min_distance as u64,
             sink_tokens: score.far.sink_tokens as u64,
             dependency_strength: score.dependency_strength,
             distribution_uniformity: score.distribution_uniformity,
+            far_square_mass: score.far_square_mass(),
             estimate: EstimateFields::new(score),
             head_proportions: heads.iter().map(|head| head.proportion).collect(),
             head_variances: heads.iter().map(|head| head.variance).collect(),
@@ -114,8 +145,9 @@ pub struct ScoredWindow {
 pub(super) struct SelectedWindow<'a> {
     #[serde(flatten)]
     pub window: &'a ScoredWindow,
-    /// Its long-distance dependency score, Eq. 8.
-    pub lds: f64,
+    /// Its long-distance dependency score, Eq. 8; none without a model.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub lds: Option<f64>,
     pub content: &'a str,
     /// The other fields of its document, where they are kept.
     #[serde(skip_serializing_if = "RawObject::is_empty")]
@@ -134,12 +166,29 @@ pub(super) struct ScoredRecord<'a> {
     pub score: &'a ScoreFields,
     /// Where it was asked for; null in windows too short to have one.
     #[serde(flatten)]
-    pub gain: Option<Gain>,
+    pub gain: Option<GainFields>,
 }
 
 #[derive(Serialize)]
+pub(super) struct GainFields {
+    information_gain: Option<f64>,
+    longfilter_score: Option<f64>,
+}
+
+impl From<Option<Gain>> for GainFields {
+    fn from(gain: Option<Gain>) -> Self {
+        Self {
+            information_gain: gain.map(|gain| gain.information_gain),
+            longfilter_score: gain.map(|gain| gain.longfilter_score),
+        }
+    }
+}
+
+/// What the losses of a window's tokens say of it, in nats a token.
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
 pub(super) struct Gain {
-    pub information_gain: Option<f64>,
+    pub information_gain: f64,
+    pub longfilter_score: f64,
 }
 
 /// A window's name: its document's, and its number among the document's windows.

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use prometheus::{GaugeVec, Opts, Registry, TextEncoder};
 
-use super::observer::{Observer, Progress, Stage};
+use super::observer::{Observer, Progress};
 use super::summary::Summary;
 use crate::corpus::{Reject, write_whole};
 use crate::error::{Error, ErrorKind, Result};
@@ -55,9 +55,7 @@ type Family<'a> = (&'a str, &'a str, &'a str, Vec<(&'a str, f64)>);
 /// Writes what a job has found, whole or not at all.
 pub(super) fn write(path: &Path, summary: &Summary) -> Result<()> {
     let counts = &summary.counts;
-    let work = &summary.throughput;
-    let stages =
-        [("reading", work.reading), ("scoring", work.scoring), ("refining", work.refining), ("writing", work.writing)];
+    let stages = summary.throughput.stages();
     write_text(
         path,
         &[
@@ -98,13 +96,13 @@ pub(super) fn write(path: &Path, summary: &Summary) -> Result<()> {
                 "longattn_stage_seconds",
                 "Time that the stages of the last call took.",
                 "stage",
-                stages.iter().map(|(name, work)| (*name, work.seconds)).collect(),
+                stages.iter().map(|(stage, _, work)| (stage.name(), work.seconds)).collect(),
             ),
             (
                 "longattn_stage_amount",
                 "What went through the stages: bytes read, tokens scored or refined, windows written.",
                 "stage",
-                stages.iter().map(|(name, work)| (*name, work.amount as f64)).collect(),
+                stages.iter().map(|(stage, _, work)| (stage.name(), work.amount as f64)).collect(),
             ),
             ("longattn_running", "1 while the job is at work.", "job", vec![("run", 0.0)]),
         ],
@@ -112,12 +110,7 @@ pub(super) fn write(path: &Path, summary: &Summary) -> Result<()> {
 }
 
 fn of_progress(progress: &Progress) -> Vec<Family<'static>> {
-    let stage = match progress.stage {
-        Stage::Reading => "reading",
-        Stage::Refining => "refining",
-        Stage::Scoring => "scoring",
-        Stage::Writing => "writing",
-    };
+    let stage = progress.stage.name();
     let total = progress.total.map_or(f64::NAN, |total| total as f64);
     vec![
         ("longattn_windows", "Windows scored in this call.", "outcome", vec![("scored", progress.windows as f64)]),

@@ -10,7 +10,7 @@
 //! | `selected.jsonl` | the selected windows with their texts, in another format or several files where the settings say so |
 //! | `scores.jsonl` | the scores of all windows, in the same way |
 //! | `rejects.jsonl` | what could not be used, with its reason; written as it is met |
-//! | `report.html`, `chart.svg` | the report |
+//! | `report.html`, `chart.svg` | the report, of jobs with a model |
 //! | `summary.json` | what became of everything, with settings, versions and throughput |
 //! | `job.json` | what the scores depend on |
 //! | `journal.jsonl` | everything that was done, for later calls |
@@ -24,6 +24,7 @@ mod calibration;
 mod directory;
 mod entry;
 mod identity;
+mod journals;
 mod keeping;
 mod ledger;
 mod lines;
@@ -39,6 +40,7 @@ mod score_line;
 mod selection;
 mod summary;
 mod table;
+mod texts;
 mod windows;
 
 use std::fs::{self, File};
@@ -58,24 +60,28 @@ use crate::digest::{Hasher, Stamp};
 use crate::error::{Error, ErrorKind, Result};
 use crate::model::{Description, Scorer};
 use crate::report::ModelSummary;
+use crate::rivals::Column;
+use crate::select::Filter;
 
 use adaptive::Refining;
 use batches::Batches;
 use entry::{Entry, Finished, Worked, Written};
 use identity::{Identity, SCORE_SETTINGS};
+use journals::Journals;
 use keeping::{Found, JournalSink, Keeping, Kept, Rejecting, asked};
 use ledger::Ledger;
 use metrics::Metered;
 use outputs::Work;
 use pilot::Pilot;
 use reading::{Reading, Unit};
-use selection::{Cutting, Journals, Texts};
+use selection::Cutting;
 use table::Table;
+use texts::Texts;
 
 pub use calibration::{Calibrated, CalibratedCategory, CalibrationJob};
 pub use directory::ResultDirectory;
 pub use identity::score_identity;
-pub use lines::{EstimateFields, ScoreFields, ScoredWindow, WindowLine, window_id};
+pub use lines::{AttentionFields, EstimateFields, ScoreFields, ScoredWindow, WindowLine, window_id};
 pub use observer::{Observer, Progress, Stage};
 pub use records::{RecordJob, score_records};
 pub use results::Results;
@@ -198,6 +204,10 @@ impl Job {
             adaptive::check_contract(&scorer)?;
             check_adaptive(config)?;
         }
+        check_columns(&scorer, config)?;
+        if config.shard.is_none() {
+            check_ranking(&scorer, config)?;
+        }
         config.method()?;
         let rows = first_rows(&scorer, config);
         let identity = Identity::new("windows", &scorer, config, rows_text(rows))?;
@@ -212,7 +222,7 @@ impl Job {
         task: impl FnOnce(&ResultDirectory) -> Task,
         identity: &Identity,
     ) -> Result<Self> {
-        let mut config = config.clone();
+        let mut config = config.clone().with_alpha_of(scored_layers(&scorer));
         for key in SCORE_SETTINGS.iter().chain(&["rows", "instruction_set"]) {
             config.set(key, &scorer.config().get(key)?)?;
         }
@@ -351,8 +361,9 @@ impl Job {
             let message = format!("shard {shard} cannot be selected from alone: select from the results of all shards");
             return Err(Error::new(ErrorKind::InvalidArgument, message));
         }
-        let config = &self.config.with_selection_of(config);
+        let config = &self.config.with_selection_of(config).with_alpha_of(scored_layers(&self.scorer));
         config.method()?;
+        check_ranking(&self.scorer, config)?;
         if config.adaptive {
             check_adaptive(config)?;
         }
@@ -497,15 +508,50 @@ fn kept_in(directory: &ResultDirectory, error: Error) -> Error {
 
 /// Refuses settings by which nobody can tell which windows are in doubt.
 fn check_adaptive(config: &Config) -> Result<()> {
+    if config.shard.is_some() {
+        let message = "adaptive and shard cannot be set together, since a window is in doubt or not by the scores of all \
+                       shards, after each round anew: leave adaptive out, and estimate all scores with rows";
+        return Err(Error::new(ErrorKind::InvalidSetting, message));
+    }
     let settings = [
-        ("shard", config.shard.is_some()),
         ("filter", config.filter.is_some()),
+        ("by", config.by.is_some()),
         ("max_per_document", config.max_per_document.is_some()),
         ("total_token_budget", config.total_token_budget.is_some()),
     ];
     let Some((name, _)) = settings.into_iter().find(|(_, is_set)| *is_set) else { return Ok(()) };
     let message = format!("adaptive and {name} cannot be set together: leave one out");
     Err(Error::new(ErrorKind::InvalidSetting, message))
+}
+
+/// Refuses a job that would give windows no numbers.
+fn check_columns(scorer: &Scorer, config: &Config) -> Result<()> {
+    if scorer.has_model() || !config.columns.is_empty() {
+        return Ok(());
+    }
+    let names: Vec<_> = Column::NAMES.iter().map(|row| row.0).collect();
+    let names = names.join(", ");
+    let message = format!("without a model windows have columns alone: set columns to some of {names}");
+    Err(Error::new(ErrorKind::InvalidSetting, message))
+}
+
+/// Refuses a selection by what windows do not have.
+fn check_ranking(scorer: &Scorer, config: &Config) -> Result<()> {
+    let mut asked = config.by.iter().map(String::as_str).chain(config.filter.iter().flat_map(Filter::columns));
+    let is_missing = |name: &&str| Column::named(name).is_some_and(|column| !config.columns.contains(&column));
+    let message = match asked.find(is_missing) {
+        Some(name) => format!("{name} is asked for and not scored: name it in columns, too"),
+        None if !scorer.has_model() && config.by.is_none() => NO_RANKING.to_owned(),
+        None => return Ok(()),
+    };
+    Err(Error::new(ErrorKind::InvalidSetting, message))
+}
+
+const NO_RANKING: &str = "windows scored without a model have no long-distance dependency score: set by to a column";
+
+/// The layers that a model scores, where it tells.
+fn scored_layers(scorer: &Scorer) -> &[usize] {
+    scorer.description().metadata.as_ref().map_or(&[], |metadata| &metadata.layers)
 }
 
 /// The rows of the first scores of a job.
@@ -668,7 +714,7 @@ fn model_summary(description: &Description) -> ModelSummary {
         },
         None => ModelSummary {
             name: description.model.display().to_string(),
-            architecture: description.contract.name().to_owned(),
+            architecture: description.contract.map_or("no model", Choice::name).to_owned(),
             layers: Vec::new(),
             heads: description.heads.unwrap_or_default(),
         },

@@ -32,6 +32,18 @@ pub enum Stage {
     Writing,
 }
 
+impl Stage {
+    /// The stage in a word.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Reading => "reading",
+            Self::Refining => "refining",
+            Self::Scoring => "scoring",
+            Self::Writing => "writing",
+        }
+    }
+}
+
 /// How far a job has come.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Progress {

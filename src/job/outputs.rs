@@ -8,8 +8,10 @@ use serde_json::value::to_raw_value;
 use serde_json::{Map, Value, json};
 
 use super::identity::Identity;
+use super::journals::{Journals, scored_window};
 use super::metrics;
-use super::selection::{CategorySelection, Cutting, Journals, scored_window};
+use super::observer::Stage;
+use super::selection::{CategorySelection, Cutting};
 use super::summary::{Counts, StageWork, Summary, Throughput};
 use super::table::Table;
 use super::{CHART, IDENTITY, REJECTS, REPORT, ResultDirectory, SUMMARY};
@@ -33,8 +35,11 @@ pub(super) struct Work<'a> {
 }
 
 impl Work<'_> {
-    /// Writes the report and its chart.
+    /// Writes the report and its chart, which show attention: without it there are none.
     pub fn write_report(&self, directory: &ResultDirectory, cutting: &Cutting) -> Result<()> {
+        if !cutting.has_attention {
+            return directory.remove(&[REPORT, CHART]);
+        }
         let report = self.report(cutting);
         write_whole(directory.file(CHART), report::chart(&report.categories)?.as_bytes())?;
         write_whole(directory.file(REPORT), report.render()?.as_bytes())
@@ -110,7 +115,7 @@ impl Work<'_> {
             documents: DocumentCounts { windowed, too_short, rejected },
             rejects_file: (self.summary.rejects() > 0).then(|| REJECTS.to_owned()),
             categories: cutting.reports.clone(),
-            windows: Some(cutting.windows.clone()),
+            windows: cutting.windows.clone(),
             calls: self.summary.calls,
             scored_tokens: self.summary.tokens_scored,
             elapsed: Duration::from_secs_f64(self.summary.seconds),
@@ -120,18 +125,12 @@ impl Work<'_> {
 
 /// The stages that took any time, by name.
 fn stages(throughput: &Throughput) -> Value {
-    let Throughput { reading, scoring, refining, writing } = *throughput;
-    let stages = [
-        ("reading", "bytes", reading),
-        ("scoring", "tokens", scoring),
-        ("refining", "tokens", refining),
-        ("writing", "windows", writing),
-    ];
-    let stage = |(name, unit, work): (&str, &str, StageWork)| {
+    let stage = |(stage, unit, work): (Stage, &str, StageWork)| {
         let rate = work.amount as f64 / work.seconds.max(1e-9);
-        (name.to_owned(), json!({"seconds": work.seconds, unit: work.amount, format!("{unit}_per_second"): rate}))
+        let told = json!({"seconds": work.seconds, unit: work.amount, format!("{unit}_per_second"): rate});
+        (stage.name().to_owned(), told)
     };
-    Value::Object(stages.into_iter().filter(|(.., work)| work.seconds > 0.0).map(stage).collect())
+    Value::Object(throughput.stages().into_iter().filter(|(.., work)| work.seconds > 0.0).map(stage).collect())
 }
 
 /// Writes the scores of all windows in the order of the corpus.

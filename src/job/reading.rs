@@ -187,12 +187,12 @@ impl Reading<'_> {
                 return false;
             }
             let (batch, failure) = std::mem::take(&mut next);
-            let is_last = batch.is_empty() || failure.is_some();
+            let (is_empty, is_last) = (batch.is_empty(), batch.is_empty() || failure.is_some());
             let read = before + documents.consumed_bytes();
             let read_on = || if is_last { Batch::default() } else { next_batch(&mut documents, bytes) };
             let prepared;
-            (prepared, next) = self.pool.join(|| self.prepare(file, &batch, read, seen), read_on);
-            if !batch.is_empty() && items.send(prepared).is_err() {
+            (prepared, next) = self.pool.join(|| self.prepare(file, batch, read, seen), read_on);
+            if !is_empty && items.send(prepared).is_err() {
                 return false;
             }
             if self.cancel.is_cancelled() {
@@ -221,11 +221,12 @@ impl Reading<'_> {
     }
 
     /// Parses and tokenises some documents of a file.
-    fn prepare(&self, file: usize, batch: &[RawDocument], read: u64, seen: &mut Seen) -> Vec<Item> {
-        let parse = |raw: &RawDocument| -> Parsed {
-            (self.corpus.record(file, raw), Raw { line: raw.line, offset: raw.offset, read })
+    fn prepare(&self, file: usize, batch: Vec<RawDocument>, read: u64, seen: &mut Seen) -> Vec<Item> {
+        // A document may be large: what was read of it goes before it is tokenised.
+        let parse = |raw: RawDocument| -> Parsed {
+            (self.corpus.record(file, &raw), Raw { line: raw.line, offset: raw.offset, read })
         };
-        let mut parsed: Vec<Parsed> = self.pool.install(|| batch.par_iter().map(parse).collect());
+        let mut parsed: Vec<Parsed> = self.pool.install(|| batch.into_par_iter().map(parse).collect());
         let mut duplicates = vec![false; parsed.len()];
         for ((record, raw), is_duplicate) in parsed.iter_mut().zip(&mut duplicates) {
             let Ok(found) = record else { continue };
@@ -269,7 +270,7 @@ impl Reading<'_> {
         }
         let (tokens, windows) = match is_cut {
             true => self.windows_of_text(record.text.as_deref().unwrap_or_default(), text),
-            false => Ok(self.window_of_ids(record.token_ids.clone().unwrap_or_default(), text)),
+            false => Ok(self.window_of_ids(record.token_ids.clone().unwrap_or_default(), 0..0, text)),
         }
         .map_err(|error| reject(&record, error.to_string()))?;
         Ok(document(tokens, windows, record))
@@ -294,7 +295,9 @@ impl Reading<'_> {
     fn windows_of_text(&self, text: &str, digest: Text) -> Result<(u64, Vec<Window>)> {
         let tokens = (self.tokenize)(text)?;
         if self.unit == Unit::Record {
-            return Ok(self.window_of_ids(tokens.ids().to_vec(), digest));
+            let end = tokens.ids().len().min(self.config.window.get());
+            let bytes = tokens.bytes(&(0..end));
+            return Ok(self.window_of_ids(tokens.ids().to_vec(), bytes.start as u64..bytes.end as u64, digest));
         }
         let cut = windows(&tokens, self.config.window);
         let window = |window: crate::window::Window| {
@@ -312,12 +315,13 @@ impl Reading<'_> {
         Ok((tokens.ids().len() as u64, cut.into_iter().map(window).collect()))
     }
 
-    fn window_of_ids(&self, mut ids: Vec<u32>, digest: Text) -> (u64, Vec<Window>) {
+    /// `bytes` are those of its text, none where it has none.
+    fn window_of_ids(&self, mut ids: Vec<u32>, bytes: Range<u64>, digest: Text) -> (u64, Vec<Window>) {
         let tokens = ids.len() as u64;
         ids.truncate(self.config.window.get());
         let content = match self.known_window(digest, 0) {
             Some(row) => Content::Known(row),
-            None => Content::Tokens { ids, token_start: 0, bytes: 0..0 },
+            None => Content::Tokens { ids, token_start: 0, bytes },
         };
         (tokens, vec![Window { number: 0, content }])
     }

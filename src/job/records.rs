@@ -9,13 +9,13 @@ use super::adaptive::changed_journal;
 use super::batches::{Batches, Scores, Sink, is_fatal};
 use super::entry::{Entry, RejectKind, Window as WindowEntry};
 use super::identity::Identity;
-use super::keeping::{Kept, Rejecting, asked, carried, information_gain};
+use super::keeping::{Kept, Rejecting, asked, carried, gain};
 use super::ledger::Ledger;
-use super::lines::{Gain, ScoreFields, ScoredRecord};
+use super::lines::{ScoreFields, ScoredRecord};
 use super::observer::Observer;
 use super::reading::{Content, Document, Item, Reading, Unit, reject};
 use super::summary::{EarlySigns, Summary};
-use super::{Job, Task, open_corpus, reading_pool, rows_text};
+use super::{Job, Task, check_columns, open_corpus, reading_pool, rows_text};
 use crate::cancel::Cancel;
 use crate::config::{Config, EarlierResults, Rows};
 use crate::corpus::{Output, RawObject, Rejects, check_writable, written_at};
@@ -45,6 +45,7 @@ impl RecordJob {
         config: &Config,
     ) -> Result<Self> {
         let kept = kept(&scorer, config)?;
+        check_columns(&scorer, config)?;
         check_writable(output)?;
         let directory = directory_of(output);
         check_earlier(output, &directory, config)?;
@@ -81,13 +82,13 @@ impl RecordJob {
             };
             let fields = document.and_then(|document| document.fields);
             let fields = fields.map(|fields| RawObject::parse(&fields).map_err(|_| changed())).transpose()?;
-            let WindowEntry { score, information_gain, .. } = window;
+            let WindowEntry { score, gain, .. } = window;
             _ = output.write(&ScoredRecord {
                 id: candidate.id,
                 category: candidate.category,
                 fields: fields.as_ref(),
                 score: &score,
-                gain: self.gain.then_some(Gain { information_gain }),
+                gain: self.gain.then(|| gain.into()),
             })?;
         }
         _ = output.finish()?;
@@ -141,6 +142,7 @@ pub fn score_records<P: AsRef<Path>>(
     cancel: &Cancel,
 ) -> Result<(Summary, ControlFlow<()>)> {
     let kept = kept(scorer, config)?;
+    check_columns(scorer, config)?;
     let config = Config { window: scorer.config().window, ..config.clone() };
     let inputs: Vec<_> = inputs.iter().map(|input| input.as_ref().to_owned()).collect();
     let corpus = open_corpus(&inputs, None, &config)?;
@@ -218,10 +220,9 @@ impl StreamSink<'_> {
         self.summary.counts.windowed += 1;
         for window in windows {
             let Content::Tokens { ids, .. } = window.content else { continue };
-            let score = scores.next().expect("a score for every window");
-            let scored =
-                score.and_then(|score| Ok((information_gain(self.scorer, self.kept, &ids, self.cancel)?, score)));
-            let (information_gain, score) = match scored {
+            let measured = scores.next().expect("a score for every window");
+            let scored = measured.and_then(|measured| Ok((gain(self.scorer, self.kept, &ids, self.cancel)?, measured)));
+            let (gain, measured) = match scored {
                 Ok(scored) => scored,
                 Err(error) if is_fatal(&error, Unit::Record) => return Err(error),
                 Err(error) => {
@@ -231,14 +232,14 @@ impl StreamSink<'_> {
                 }
             };
             self.summary.windows += 1;
-            self.summary.tokens_scored += score.token_count as u64;
+            self.summary.tokens_scored += measured.token_count as u64;
             let fields = if self.kept.fields { Some(carried(&record)?) } else { None };
             let line = ScoredRecord {
                 id: &record.id,
                 category: &record.category,
                 fields: fields.as_ref(),
-                score: &ScoreFields::new(&score, self.kept.per_head),
-                gain: self.kept.gain.then_some(Gain { information_gain }),
+                score: &ScoreFields::new(&measured, self.kept.per_head),
+                gain: self.kept.gain.then(|| gain.into()),
             };
             self.has_gone |= self.output.write(&line)?.is_break();
         }

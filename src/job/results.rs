@@ -12,14 +12,16 @@ use super::adaptive::changed_journal;
 use super::directory::table_name;
 use super::entry::{Begin, Entry, Finished, RejectKind, Rejected};
 use super::identity::Identity;
+use super::journals::Journals;
 use super::keeping::asked;
 use super::ledger::{Known, Ledger};
 use super::observer::Observer;
 use super::outputs::{Work, write_scores};
 use super::reading::duplicate;
-use super::selection::{Journals, Texts, cut};
+use super::selection::cut;
 use super::summary::{Counts, StageWork, Summary};
 use super::table::{DocumentRow, Mark, Table};
+use super::texts::Texts;
 use super::{
     IDENTITY, JOURNAL, OUTPUTS, REJECTS, RESULTS, ResultDirectory, SCORES, SELECTED, Selection, TABLES, attributes,
     keep_standard_input, open_corpus,
@@ -124,7 +126,8 @@ impl Results {
     }
 
     /// Selects by the settings of the cut in `config`, and writes what [`Job::run`](super::Job::run) would have written into
-    /// a directory, which is made where it is missing: the same bytes, but for the time that the work took.
+    /// a directory, which is made where it is missing: the same bytes, but for the time that the work took. Selected windows
+    /// carry their documents' other fields where `config` or the jobs were told to keep them.
     ///
     /// # Errors
     /// [`ErrorKind::InvalidArgument`] where the directory holds something else than an earlier selection;
@@ -157,14 +160,15 @@ impl Results {
         observer: &dyn Observer,
         cancel: &Cancel,
     ) -> Result<Selection> {
-        let Config { output_format, output_shard_size, attributes, keep_fields, .. } = config.clone();
-        let keeping = self.corpus.clone().with_every_field(keep_fields);
-        let config = self.config.with_selection_of(config);
-        let config = &Config { output_format, output_shard_size, attributes, ..config };
+        let Config { output_format, output_shard_size, attributes, .. } = config.clone();
+        let keep_fields = config.keep_fields || self.config.keep_fields;
+        let corpus = &self.corpus.clone().with_every_field(keep_fields);
+        let config = self.config.with_selection_of(config).with_alpha_of(&self.model.layers);
+        let config = &Config { output_format, output_shard_size, attributes, keep_fields, ..config };
         config.method()?;
         let directory = self.begin(directory)?;
         self.write_rejects(&directory)?;
-        let (table, corpus) = (&self.table, &self.corpus);
+        let table = &self.table;
         if table.windows.is_empty() && self.summary.rejects() > 0 {
             let message = format!("not one window could be scored: see {}", directory.file(REJECTS).display());
             return Err(Error::new(ErrorKind::InvalidRecord, message));
@@ -185,7 +189,7 @@ impl Results {
             tokens_selected: cutting.tokens(table),
             ..self.summary
         };
-        let texts = Texts { table, corpus: &keeping, journals: &journals, observer, cancel };
+        let texts = Texts { table, corpus, journals: &journals, observer, cancel };
         let written = cutting.write(&texts, path, layout)?;
         summary.throughput.writing = StageWork::since(begun, summary.windows_selected);
         let work = Work { inputs: &self.inputs, config, model: self.model.clone(), summary: &summary };

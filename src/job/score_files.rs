@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 
 use tempfile::NamedTempFile;
 
-use super::score_line::{Object, ScoreLine};
+use super::score_line::{Needs, Object, ScoreLine};
 use super::selection::explain;
 use crate::config::Config;
 use crate::corpus::{Corpus, Fields, InputFile, Output, Place, RawLines, Reject, Rejects, STANDARD_STREAM};
@@ -52,10 +52,13 @@ pub fn select_files(
     rejects: &mut Rejects,
 ) -> Result<FileSelection> {
     let method = config.method()?;
-    let asked = Asked { token_counts: method.needs_token_counts(), filter: config.filter.as_ref() };
+    let needs = Needs { token_counts: method.needs_token_counts(), attention: config.by.is_none() };
+    let asked = Asked { needs, filter: config.filter.as_ref(), by: config.by.as_deref() };
     let scores = Scores::read(inputs, asked, rejects)?;
-    let explanation =
-        config.explain.as_ref().map(|id| explain(&scores.without_duplicates(), id, &method)).transpose()?;
+    let explanation = match &config.explain {
+        Some(id) => Some(explain(&scores.without_duplicates()?, id, &method)?),
+        None => None,
+    };
     let selection = scores.select(&method)?;
     let written = match windows {
         [] => scores.write(&selection, rejects, |_, line| output.write(&line))?,
@@ -70,8 +73,10 @@ pub fn select_files(
 /// What a selection asks of lines.
 #[derive(Clone, Copy)]
 struct Asked<'a> {
-    token_counts: bool,
+    needs: Needs,
     filter: Option<&'a Filter>,
+    /// The column to rank by.
+    by: Option<&'a str>,
 }
 
 /// A file of lines that can be read twice.
@@ -116,8 +121,10 @@ fn spool_error(cause: io::Error) -> Error {
 struct Scores {
     inputs: Vec<Input>,
     selector: Selector,
+    /// The column that ranks and the number of each window there, where one does.
+    by: Option<(String, Vec<f64>)>,
     runs: Vec<Run>,
-    /// Windows that the filter left out.
+    /// Windows that the filter left out, and those without a number to rank by.
     filtered: u64,
     /// Whether any window has numbers in all columns of the filter.
     has_columns: bool,
@@ -149,7 +156,9 @@ impl Scores {
     fn read(paths: &[PathBuf], asked: Asked, rejects: &mut Rejects) -> Result<Self> {
         let files = Corpus::open(paths, Fields::default(), &[])?.files().to_vec();
         let (inputs, selector, runs) = (Vec::new(), Selector::default(), Vec::new());
-        let mut scores = Self { inputs, selector, runs, filtered: 0, has_columns: asked.filter.is_none() };
+        let by = asked.by.map(|by| (by.to_owned(), Vec::new()));
+        let has_columns = asked.filter.is_none() && by.is_none();
+        let mut scores = Self { inputs, selector, by, runs, filtered: 0, has_columns };
         for file in files {
             let is_named = paths.contains(&file.path);
             if !is_named && !file.has_records() {
@@ -161,14 +170,15 @@ impl Scores {
             scores.inputs.push(Input::new(file)?);
             if let Err(reason) = scores.read_last(asked, rejects)? {
                 scores.selector.truncate(windows);
+                scores.by.iter_mut().for_each(|(_, numbers)| numbers.truncate(windows));
                 scores.runs.truncate(runs);
                 scores.filtered = filtered;
                 rejects.write(&whole_file(&path, reason))?;
             }
         }
         if !scores.has_columns && (scores.filtered > 0 || !scores.selector.is_empty()) {
-            let columns: Vec<_> = asked.filter.into_iter().flat_map(Filter::columns).collect();
-            let message = format!("the filter asks for {}, and no window has numbers there", columns.join(", "));
+            let columns: Vec<_> = asked.filter.into_iter().flat_map(Filter::columns).chain(asked.by).collect();
+            let message = format!("what is asked for is {}, and no window has numbers there", columns.join(", "));
             return Err(Error::new(ErrorKind::InvalidSetting, message));
         }
         Ok(scores)
@@ -189,16 +199,28 @@ impl Scores {
                 Err(error) => return Ok(Err(error.to_string())),
             }
             let added = lines.parse::<ScoreLine>().and_then(|line| {
-                let candidate = line.candidate(&input.file.category, asked.token_counts)?;
-                if let Some(filter) = asked.filter {
+                let candidate = line.candidate(&input.file.category, asked.needs)?;
+                if asked.filter.is_some() || asked.by.is_some() {
                     let object = lines.parse::<Object>()?;
-                    let column = |name: &str| Ok(candidate.column(name).or_else(|| object.number(name)));
-                    let holds = filter.holds::<String>(column)?;
-                    self.has_columns |= holds.is_some();
-                    if holds != Some(true) {
+                    let column = |name: &str| {
+                        let known = line.has_attention().then(|| candidate.column(name)).flatten();
+                        known.or_else(|| object.number(name))
+                    };
+                    let holds = match asked.filter {
+                        Some(filter) => filter.holds::<String>(|name| Ok(column(name)))?,
+                        None => Some(true),
+                    };
+                    let number = asked.by.map(column);
+                    self.has_columns |= holds.is_some() && number != Some(None);
+                    if holds != Some(true) || number == Some(None) {
                         self.filtered += 1;
                         return Ok(false);
                     }
+                    self.selector.add(candidate.as_str()).map_err(|error| error.to_string())?;
+                    if let (Some((_, numbers)), Some(Some(number))) = (&mut self.by, number) {
+                        numbers.push(number);
+                    }
+                    return Ok(true);
                 }
                 self.selector.add(candidate.as_str()).map(|()| true).map_err(|error| error.to_string())
             });
@@ -218,15 +240,22 @@ impl Scores {
         }
     }
 
-    fn without_duplicates(&self) -> Sorted<'_> {
+    fn without_duplicates(&self) -> Result<Sorted<'_>> {
         let mut sorted = self.selector.sorted();
         sorted.remove_duplicates();
-        sorted
+        self.rank(&mut sorted)?;
+        Ok(sorted)
+    }
+
+    fn rank(&self, sorted: &mut Sorted) -> Result<()> {
+        let Some((column, numbers)) = &self.by else { return Ok(()) };
+        sorted.rank_by(column, |ordinal| Ok(Some(numbers[ordinal]))).map(drop)
     }
 
     fn select(&self, method: &Method) -> Result<Fates> {
         let mut sorted = self.selector.sorted();
         let duplicates = sorted.remove_duplicates();
+        self.rank(&mut sorted)?;
         let windows = self.selector.len() - duplicates.len();
         let duplicates = duplicates.into_iter().map(|twins| (twins.ordinal, Fate::Duplicate(twins.first)));
         let mut fates: Vec<_> = duplicates.collect();
@@ -285,7 +314,9 @@ impl Scores {
                         .map_err(|reject| Error::new(ErrorKind::InvalidRecord, reject.to_string()))?;
                     object.insert_missing("id", candidate.id);
                     object.insert_missing("category", candidate.category);
-                    object.insert("lds", score);
+                    if lines.parse::<ScoreLine>().is_ok_and(|line| line.has_attention()) {
+                        object.insert("lds", score);
+                    }
                     if write(*ordinal, object)?.is_break() {
                         break;
                     }
@@ -299,7 +330,7 @@ impl Scores {
     /// Whether a line still is the one that a window was read from.
     fn is_same(&self, ordinal: usize, lines: &RawLines, input: usize) -> bool {
         let candidate = lines.parse::<ScoreLine>().and_then(|line| {
-            let found = line.candidate(&self.inputs[input].file.category, false)?;
+            let found = line.candidate(&self.inputs[input].file.category, Needs::default())?;
             Ok(found.as_str() == self.selector.candidate(ordinal))
         });
         candidate.unwrap_or(false)

@@ -28,9 +28,17 @@ pub struct ScoreLine<'a> {
     variance: Option<Mean>,
 }
 
+/// What a window must have.
+#[derive(Clone, Copy, Default)]
+pub struct Needs {
+    pub token_counts: bool,
+    /// Else dependency strength and uniformity may be missing, and count as 0.
+    pub attention: bool,
+}
+
 impl<'a> ScoreLine<'a> {
     /// The line's window, or the reason why it has none. `category` is that of a line that names none.
-    pub fn candidate(&self, category: &'a str, needs_tokens: bool) -> Result<Candidate<Cow<'a, str>>, String> {
+    pub fn candidate(&self, category: &'a str, needs: Needs) -> Result<Candidate<Cow<'a, str>>, String> {
         let (strength, uniformity) = match self.is_of_released_code() {
             true => (self.first_layer_proportion_score, self.variance.map(|Mean(variance)| Mean(-variance))),
             false => (self.dependency_strength, self.distribution_uniformity),
@@ -40,9 +48,10 @@ impl<'a> ScoreLine<'a> {
             false => ["dependency_strength", "distribution_uniformity"],
         };
         let missing = |name| format!("no field `{name}`: these are no scores; make them with `longattn score`");
-        let Mean(dependency_strength) = strength.ok_or_else(|| missing(names[0]))?;
-        let Mean(distribution_uniformity) = uniformity.ok_or_else(|| missing(names[1]))?;
-        if self.token_count.is_none() && needs_tokens {
+        let default = (!needs.attention).then_some(Mean(0.0));
+        let Mean(dependency_strength) = strength.or(default).ok_or_else(|| missing(names[0]))?;
+        let Mean(distribution_uniformity) = uniformity.or(default).ok_or_else(|| missing(names[1]))?;
+        if self.token_count.is_none() && needs.token_counts {
             return Err("no field `token_count`, which a budget of tokens needs".to_owned());
         }
         let (category, id) = self.name(category)?;
@@ -55,6 +64,11 @@ impl<'a> ScoreLine<'a> {
             dependency_strength,
             distribution_uniformity,
         })
+    }
+
+    /// Whether the attention of a model is in the line.
+    pub fn has_attention(&self) -> bool {
+        self.dependency_strength.is_some() || self.is_of_released_code()
     }
 
     /// The window's category and id. `category` is that of a line that names none.

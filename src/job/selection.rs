@@ -1,29 +1,25 @@
 //! The cut: ranking, the texts of what was selected, and the report.
 
-use std::collections::HashMap;
+use std::collections::HashSet;
 use std::ops::ControlFlow;
 use std::path::Path;
 
 use serde_json::Value;
-use serde_json::value::RawValue;
 
+use super::NO_RANKING;
 use super::adaptive::changed_journal;
-use super::entry::{Entry, Text};
-use super::lines::{ScoredWindow, SelectedWindow};
-use super::observer::{Observer, Progress, Stage};
+use super::entry::Entry;
+use super::journals::Journals;
 use super::table::Table;
-use crate::cancel::Cancel;
+use super::texts::{Texts, Wanted};
 use crate::config::Config;
-use crate::corpus::{Corpus, Journal, Layout, Output, RawDocuments, Record, Reject};
+use crate::corpus::{Corpus, Layout, Output};
 use crate::error::{Error, ErrorKind, Result};
-use crate::report::{CategoryReport, Example, WholeText, WindowPoint, Windows};
-use crate::select::{Filter, Method, Ranking, Sorted, Standing, document_of};
+use crate::report::{CategoryReport, Example, ExploredWindow, WindowPoint, Windows};
+use crate::select::{Method, Ranking, Sorted, Standing};
 
 /// Windows that are listed at either end of a category, and that the report shows on either side of the cut.
 const LISTED: usize = 3;
-
-/// Characters of the excerpts that the report shows.
-const SHOWN: usize = 250;
 
 /// What became of a category.
 #[derive(Clone, Debug, PartialEq)]
@@ -59,8 +55,8 @@ pub struct Listed {
 pub(super) struct Cutting {
     pub categories: Vec<CategorySelection>,
     pub reports: Vec<CategoryReport>,
-    /// What the report tries other cuts on.
-    pub windows: Windows,
+    /// What the report tries other cuts on; none where a column ranks.
+    pub windows: Option<Windows>,
     /// Of each category, the ordinals of the windows that its report shows, in their order there.
     shown: Vec<Vec<usize>>,
     /// The selected windows in the order of the corpus.
@@ -69,57 +65,82 @@ pub(super) struct Cutting {
     pub filtered: u64,
     /// Why the window that the settings name was selected or not.
     pub explanation: Option<String>,
+    /// Whether windows have more than columns.
+    pub has_attention: bool,
 }
 
 /// Ranks and cuts all windows by the settings of the cut.
 pub(super) fn cut(table: &Table, corpus: &Corpus, journals: &Journals, config: &Config) -> Result<Cutting> {
     let method = config.method()?;
     let mut sorted = table.selector.sorted();
-    let filtered = match &config.filter {
-        Some(filter) => filter_by_columns(&mut sorted, filter, table, journals)?,
+    let has_attention = table.windows.is_empty() || table.selector.candidate(0).far.is_some();
+    if !has_attention && config.by.is_none() {
+        return Err(Error::new(ErrorKind::InvalidSetting, NO_RANKING));
+    }
+    let mut numbers = Numbers { table, journals, read: None };
+    let mut filtered = match &config.filter {
+        Some(filter) => sorted.filter(filter, |ordinal, column| numbers.of(ordinal, column))?,
         None => 0,
     };
+    if let Some(by) = &config.by {
+        filtered += sorted.rank_by(by, |ordinal| numbers.of(ordinal, by))?;
+    }
     let (mut categories, mut reports, mut shown, mut selected) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
     let mut windows = Windows::new(&method);
     for ranking in sorted.rankings(&method) {
         let ranking = ranking?;
         let SummedUp { category, report, shown: shown_here } = sum_up(table, corpus, &ranking);
         windows.add(ranking.category, ranking.windows.len(), |rank| {
-            (table.selector.candidate(ranking.windows[rank].ordinal).id.to_owned(), point(table, &ranking, rank))
+            let ordinal = ranking.windows[rank].ordinal;
+            ExploredWindow {
+                id: table.selector.candidate(ordinal).id.to_owned(),
+                source: table.document(ordinal).file,
+                point: point(table, &ranking, rank),
+            }
         });
         categories.push(category);
         reports.push(report);
         shown.push(shown_here);
         selected.extend(ranking.selected().copied());
     }
+    windows.name_sources(|file| corpus.files()[file as usize].name.clone());
     selected.sort_unstable_by_key(|standing: &Standing| standing.ordinal);
     let explanation = match &config.explain {
         Some(id) => Some(explain(&sorted, id, &method)?),
         None => None,
     };
-    Ok(Cutting { categories, reports, windows, shown, selected, filtered: filtered as u64, explanation })
+    // What the report tries is cuts of the long-distance dependency score.
+    let windows = config.by.is_none().then_some(windows);
+    let filtered = filtered as u64;
+    Ok(Cutting { categories, reports, windows, shown, selected, filtered, explanation, has_attention })
 }
 
-/// Leaves out windows by columns that are in memory, or else in the journal.
-fn filter_by_columns(sorted: &mut Sorted, filter: &Filter, table: &Table, journals: &Journals) -> Result<usize> {
-    let mut read: Option<(usize, Value)> = None;
-    sorted.filter(filter, |ordinal, name| {
-        let candidate = table.selector.candidate(ordinal);
-        if let Some(number) = candidate.column(name) {
+/// The numbers of windows in columns that are in memory, or else in the journal.
+struct Numbers<'a> {
+    table: &'a Table,
+    journals: &'a Journals<'a>,
+    /// All columns of the window that was asked for last.
+    read: Option<(usize, Value)>,
+}
+
+impl Numbers<'_> {
+    fn of(&mut self, ordinal: usize, column: &str) -> Result<Option<f64>> {
+        let candidate = self.table.selector.candidate(ordinal);
+        // Without a model the numbers in memory stand for nothing.
+        if candidate.far.is_some()
+            && let Some(number) = candidate.column(column)
+        {
             return Ok(Some(number));
         }
-        let columns = match &read {
-            Some((last, columns)) if *last == ordinal => columns,
-            _ => {
-                let entry = journals.entry(table, ordinal)?;
-                let Ok(Entry::Window(window)) = serde_json::from_str(entry.get()) else {
-                    return Err(changed_journal(candidate.id));
-                };
-                &read.insert((ordinal, serde_json::to_value(window.score).unwrap_or_default())).1
-            }
-        };
-        Ok(columns.get(name).and_then(Value::as_f64))
-    })
+        if self.read.as_ref().is_none_or(|(last, _)| *last != ordinal) {
+            let entry = self.journals.entry(self.table, ordinal)?;
+            let Ok(Entry::Window(window)) = serde_json::from_str(entry.get()) else {
+                return Err(changed_journal(candidate.id));
+            };
+            self.read = Some((ordinal, serde_json::to_value(window.score).unwrap_or_default()));
+        }
+        Ok(self.read.as_ref().and_then(|(_, columns)| columns.get(column)).and_then(Value::as_f64))
+    }
 }
 
 /// Why a window was selected or not, in words.
@@ -137,7 +158,7 @@ struct SummedUp {
 }
 
 fn point(table: &Table, ranking: &Ranking, rank: usize) -> WindowPoint {
-    let Standing { ordinal, long_distance_dependency_score } = ranking.windows[rank];
+    let Standing { ordinal, long_distance_dependency_score, .. } = ranking.windows[rank];
     let candidate = table.selector.candidate(ordinal);
     WindowPoint {
         dependency_strength: candidate.dependency_strength,
@@ -200,39 +221,6 @@ fn next_to_cut(ranking: &Ranking) -> [Vec<usize>; 2] {
     [above, (end..ranking.windows.len()).take(LISTED).collect()]
 }
 
-/// The journals that the scores of windows stand in, each with the ordinal of its first window, in their order.
-pub(super) struct Journals<'a>(Vec<(usize, &'a Journal)>);
-
-impl<'a> Journals<'a> {
-    pub fn new(journals: impl IntoIterator<Item = (usize, &'a Journal)>) -> Self {
-        Self(journals.into_iter().collect())
-    }
-
-    fn of(&self, ordinal: usize) -> &'a Journal {
-        self.0[self.0.partition_point(|(first, _)| *first <= ordinal) - 1].1
-    }
-
-    /// What stands there of a window.
-    pub fn entry(&self, table: &Table, ordinal: usize) -> Result<Box<RawValue>> {
-        self.of(ordinal).read(table.windows[ordinal].entry)
-    }
-}
-
-impl<'a> From<&'a Journal> for Journals<'a> {
-    fn from(journal: &'a Journal) -> Self {
-        Self(vec![(0, journal)])
-    }
-}
-
-/// Where the texts of windows come from.
-pub(super) struct Texts<'a> {
-    pub table: &'a Table,
-    pub corpus: &'a Corpus,
-    pub journals: &'a Journals<'a>,
-    pub observer: &'a dyn Observer,
-    pub cancel: &'a Cancel,
-}
-
 impl Cutting {
     /// Tokens of the selected windows.
     pub fn tokens(&self, table: &Table) -> u64 {
@@ -248,99 +236,30 @@ impl Cutting {
     /// shows. [`ControlFlow::Break`] tells that whoever read standard output has gone.
     pub fn write(&mut self, texts: &Texts, path: &Path, layout: Layout) -> Result<ControlFlow<()>> {
         let mut output = Output::laid_out(path, layout)?;
-        let shown = self.shown.iter().flatten();
-        let mut shown: HashMap<usize, (String, WholeText)> =
-            shown.map(|ordinal| (*ordinal, Default::default())).collect();
-        let most_bytes = WholeText::MOST_BYTES / shown.len().max(1);
-        let mut wanted: Vec<(usize, Option<f64>)> = self
-            .selected
-            .iter()
-            .map(|standing| (standing.ordinal, Some(standing.long_distance_dependency_score)))
-            .collect();
-        wanted.extend(shown.keys().map(|ordinal| (*ordinal, None)));
-        // Selected ones come before the same window as one that is shown.
-        wanted.sort_unstable_by(|a, b| a.0.cmp(&b.0).then(b.1.is_some().cmp(&a.1.is_some())));
-        wanted.dedup_by_key(|window| window.0);
-        let total = Some(wanted.len() as u64);
-        let mut done = 0;
-        for windows in wanted.chunk_by(|a, b| texts.file(a.0) == texts.file(b.0)) {
-            let mut documents = texts.corpus.read(texts.file(windows[0].0) as usize).map_err(changed)?;
-            for windows in windows.chunk_by(|a, b| texts.is_one_document(a.0, b.0)) {
-                texts.cancel.check()?;
-                let record = texts.record(&mut documents, windows[0].0)?;
-                let text = record.text.as_deref().unwrap_or_default();
-                for (ordinal, score) in windows {
-                    let window = texts.window(*ordinal)?;
-                    let range = window.byte_start as usize..window.byte_end as usize;
-                    let content = text.get(range).ok_or_else(|| changed_journal(&window.id))?;
-                    if let Some(shown) = shown.get_mut(ordinal) {
-                        *shown = (content.chars().take(SHOWN).collect(), WholeText::of(content, most_bytes));
-                    }
-                    let Some(lds) = *score else { continue };
-                    let selected = SelectedWindow { window: &window, lds, content, fields: &record.fields };
-                    if output.write(&selected)?.is_break() {
-                        return Ok(ControlFlow::Break(()));
-                    }
-                }
-                done += windows.len() as u64;
-                texts.observer.progress(&Progress { stage: Stage::Writing, done, total, ..Progress::default() });
-            }
-        }
+        let shown: HashSet<usize> = self.shown.iter().flatten().copied().collect();
+        let Ok(shown) = texts.write(&self.wanted(&shown), shown.len(), &mut output)? else {
+            return Ok(ControlFlow::Break(()));
+        };
         for (ordinals, report) in self.shown.iter().zip(&mut self.reports) {
             report.set_texts(ordinals.iter().map(|ordinal| shown.get(ordinal).cloned().unwrap_or_default()));
         }
         output.finish()
     }
-}
 
-impl Texts<'_> {
-    fn file(&self, ordinal: usize) -> u32 {
-        self.table.document(ordinal).file
+    /// The windows whose texts are wanted, in the order of the corpus.
+    fn wanted(&self, shown: &HashSet<usize>) -> Vec<Wanted> {
+        let selected = self.selected.iter().map(|standing| Wanted {
+            ordinal: standing.ordinal,
+            is_selected: true,
+            lds: self.has_attention.then_some(standing.long_distance_dependency_score),
+            is_shown: shown.contains(&standing.ordinal),
+        });
+        let is_left =
+            |ordinal: &&usize| self.selected.binary_search_by_key(*ordinal, |standing| standing.ordinal).is_err();
+        let left = shown.iter().filter(is_left);
+        let left = left.map(|ordinal| Wanted { ordinal: *ordinal, is_selected: false, lds: None, is_shown: true });
+        let mut wanted: Vec<_> = selected.chain(left).collect();
+        wanted.sort_unstable_by_key(|wanted| wanted.ordinal);
+        wanted
     }
-
-    fn is_one_document(&self, a: usize, b: usize) -> bool {
-        self.table.windows[a].document == self.table.windows[b].document
-    }
-
-    /// The document of a window, whose text must be what it was.
-    fn record(&self, documents: &mut RawDocuments, ordinal: usize) -> Result<Record> {
-        let row = self.table.document(ordinal);
-        documents.skip_to(row.offset, row.line).map_err(changed)?;
-        let place = self.corpus.place(row.spot());
-        let gone = || Error::new(ErrorKind::InvalidRecord, format!("{place} {CHANGED}"));
-        let raw = documents.next().ok_or_else(gone)?.map_err(changed)?;
-        let record = self.corpus.record(row.file as usize, &raw).map_err(changed)?;
-        let text = Text::of(record.text.as_deref().unwrap_or_default());
-        if text == row.text { Ok(record) } else { Err(gone()) }
-    }
-
-    /// A window as it is written.
-    fn window(&self, ordinal: usize) -> Result<ScoredWindow> {
-        scored_window(self.table, self.corpus, ordinal, &self.journals.entry(self.table, ordinal)?)
-    }
-}
-
-/// A window as it is written, of which `entry` is what stands in the journal.
-pub(super) fn scored_window(table: &Table, corpus: &Corpus, ordinal: usize, entry: &RawValue) -> Result<ScoredWindow> {
-    let candidate = table.selector.candidate(ordinal);
-    let Ok(Entry::Window(window)) = serde_json::from_str(entry.get()) else {
-        return Err(changed_journal(candidate.id));
-    };
-    Ok(ScoredWindow {
-        id: candidate.id.to_owned(),
-        category: candidate.category.to_owned(),
-        document: document_of(candidate.id).to_owned(),
-        source: corpus.place(table.document(ordinal).spot()).to_string(),
-        token_start: window.token_start,
-        byte_start: window.bytes.start,
-        byte_end: window.bytes.end,
-        score: window.score,
-    })
-}
-
-const CHANGED: &str =
-    "is not what it was when its windows were scored: go on with --resume, which scores anew what has changed";
-
-pub(super) fn changed(reject: Reject) -> Error {
-    Error::new(ErrorKind::InvalidRecord, format!("{} {CHANGED} ({})", reject.place, reject.reason))
 }

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::time::Instant;
 
-use super::observer::Observer;
+use super::observer::{Observer, Stage};
 use crate::config::Config;
 use crate::corpus::{Corpus, Reject};
 
@@ -68,6 +68,18 @@ pub struct Throughput {
     pub refining: StageWork,
     /// Writing the scores and the selected texts; windows.
     pub writing: StageWork,
+}
+
+impl Throughput {
+    /// The stages, each with what its amount is counted in.
+    pub fn stages(&self) -> [(Stage, &'static str, StageWork); 4] {
+        [
+            (Stage::Reading, "bytes", self.reading),
+            (Stage::Scoring, "tokens", self.scoring),
+            (Stage::Refining, "tokens", self.refining),
+            (Stage::Writing, "windows", self.writing),
+        ]
+    }
 }
 
 /// What went through one stage.

@@ -2,12 +2,12 @@
 
 use std::num::NonZeroU64;
 
+use super::batches::Measured;
 use super::entry::Text;
 use super::lines::window_id;
 use crate::attention::FarRegion;
 use crate::corpus::Spot;
 use crate::error::Result;
-use crate::score::Score;
 use crate::select::{Candidate, Selector, StandardErrors};
 
 /// A document that has windows.
@@ -41,7 +41,8 @@ pub(super) struct WindowRow {
     pub token_count: u32,
     /// That were computed.
     pub rows: u32,
-    pub far: FarRegion,
+    /// None without a model, where there are columns alone and the numbers below are 0.
+    pub far: Option<FarRegion>,
     pub dependency_strength: f64,
     pub distribution_uniformity: f64,
     pub dependency_strength_error: f64,
@@ -50,17 +51,18 @@ pub(super) struct WindowRow {
 
 impl WindowRow {
     /// A score that is not in the journal yet.
-    pub fn unwritten(score: &Score) -> Self {
+    pub fn unwritten(measured: &Measured) -> Self {
+        let score = measured.score.as_ref();
         Self {
             entry: 0,
             tokens: None,
-            token_count: score.token_count as u32,
-            rows: score.rows as u32,
-            far: score.far,
-            dependency_strength: score.dependency_strength,
-            distribution_uniformity: score.distribution_uniformity,
-            dependency_strength_error: score.dependency_strength_error,
-            distribution_uniformity_error: score.distribution_uniformity_error,
+            token_count: measured.token_count as u32,
+            rows: score.map_or(0, |score| score.rows as u32),
+            far: score.map(|score| score.far),
+            dependency_strength: score.map_or(0.0, |score| score.dependency_strength),
+            distribution_uniformity: score.map_or(0.0, |score| score.distribution_uniformity),
+            dependency_strength_error: score.map_or(0.0, |score| score.dependency_strength_error),
+            distribution_uniformity_error: score.map_or(0.0, |score| score.distribution_uniformity_error),
         }
     }
 
@@ -70,7 +72,7 @@ impl WindowRow {
             id,
             category,
             token_count: u64::from(self.token_count),
-            far: Some(self.far),
+            far: self.far,
             dependency_strength: self.dependency_strength,
             distribution_uniformity: self.distribution_uniformity,
         }
@@ -86,7 +88,8 @@ impl WindowRow {
     /// Rows that were computed for this score, and those that an exact one takes. The first rows have nothing far behind
     /// them and are known without.
     fn computed_rows(&self) -> (u64, u64) {
-        let known = self.far.min_distance.saturating_add(self.far.sink_tokens).min(self.token_count as usize) as u64;
+        let Some(far) = self.far else { return (0, 0) };
+        let known = far.min_distance.saturating_add(far.sink_tokens).min(self.token_count as usize) as u64;
         (u64::from(self.rows).saturating_sub(known), u64::from(self.token_count) - known)
     }
 }

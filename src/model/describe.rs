@@ -12,7 +12,7 @@ impl Description {
     /// Everything known of the package as one JSON object.
     pub fn to_json(&self) -> Value {
         json!({
-            "contract": self.contract.name(),
+            "contract": self.contract.map(Choice::name),
             "heads": self.heads,
             "model": self.model.display().to_string(),
             "model_bytes": self.model_bytes,

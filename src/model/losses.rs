@@ -10,6 +10,7 @@ use super::session::{Graph, floats};
 use crate::cancel::Cancel;
 use crate::config::Config;
 use crate::error::{Error, ErrorKind, Result};
+use crate::rivals::{MIN_GAIN_TOKENS, SHORT_CONTEXT, STRIDE};
 
 pub(crate) const INPUT: &str = "input_ids";
 pub(crate) const OUTPUT: &str = "loss";
@@ -17,18 +18,17 @@ pub(crate) const OUTPUT: &str = "loss";
 /// The file of the graph, beside that of the scores.
 const FILE: &str = "loss.onnx";
 
-/// Tokens of a short context, of which the second half counts.
-const SHORT_CONTEXT: usize = 256;
-
-/// From one short context to the next.
-const STRIDE: usize = SHORT_CONTEXT / 2;
-
-/// Fewest tokens, special ones included, of a window that has an information gain: the first of its tokens that may gain
-/// from the whole window is the one behind a short context.
-pub const MIN_GAIN_TOKENS: usize = SHORT_CONTEXT + 1;
-
 /// Short contexts that are read at a time.
 const CONTEXTS_AT_A_TIME: usize = 8;
+
+/// The losses of the tokens of a window from the 256th on, with the whole window before them and with the last 128 to 255 tokens.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ContextLosses {
+    /// With the whole window before them.
+    pub whole: Vec<f32>,
+    /// Of the same tokens with a short context.
+    pub short: Vec<f32>,
+}
 
 /// What tells losses in an open package. Its graph is loaded when it is first asked.
 pub(super) struct Losses {
@@ -49,9 +49,9 @@ impl Losses {
         Ok(self.of_batch(window, cancel)?.into_raw_vec_and_offset().0)
     }
 
-    /// How much lower the losses are with the whole window before a token than with the `prefix` and the last 128 to 255
-    /// tokens, on average over the tokens from [`SHORT_CONTEXT`] on.
-    pub(super) fn information_gain(&self, ids: &[u32], prefix: &[u32], cancel: &Cancel) -> Result<f64> {
+    /// The losses of the tokens from [`SHORT_CONTEXT`] on, with the whole window before them and with the `prefix` and the last
+    /// 128 to 255 tokens.
+    pub(super) fn context_losses(&self, ids: &[u32], prefix: &[u32], cancel: &Cancel) -> Result<ContextLosses> {
         if ids.len() < MIN_GAIN_TOKENS {
             let message = format!(
                 "a window of {} tokens has no information gain: it takes {MIN_GAIN_TOKENS} at least, since the first \
@@ -60,18 +60,18 @@ impl Losses {
             );
             return Err(Error::new(ErrorKind::TooShort, message));
         }
-        let whole = self.of_window(ids, cancel)?;
+        // The loss of the token at `t` stands at `t - 1`.
+        let whole = self.of_window(ids, cancel)?.split_off(SHORT_CONTEXT - 1);
         let starts: Vec<_> = (STRIDE..ids.len() - STRIDE).step_by(STRIDE).collect();
-        let mut gain = 0.0;
+        let mut short = Vec::with_capacity(whole.len());
         for starts in starts.chunks(CONTEXTS_AT_A_TIME) {
-            let short = self.of_batch(contexts(ids, prefix, starts), cancel)?;
-            for (losses, start) in short.rows().into_iter().zip(starts) {
+            let batch = self.of_batch(contexts(ids, prefix, starts), cancel)?;
+            for (losses, start) in batch.rows().into_iter().zip(starts) {
                 let counted = start + STRIDE..ids.len().min(start + SHORT_CONTEXT);
-                // The loss of the token at `t` stands at `t - 1`.
-                gain += counted.map(|t| f64::from(losses[prefix.len() + t - start - 1] - whole[t - 1])).sum::<f64>();
+                short.extend(counted.map(|t| losses[prefix.len() + t - start - 1]));
             }
         }
-        Ok(gain / (ids.len() - SHORT_CONTEXT) as f64)
+        Ok(ContextLosses { whole, short })
     }
 
     /// The losses `[batch, length - 1]` of token ids `[batch, length]`.

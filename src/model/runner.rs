@@ -9,6 +9,7 @@ use std::time::Duration;
 use ort::session::{HasSelectedOutputs, OutputSelector, RunOptions, Session, SessionInputValue};
 use ort::value::DynValue;
 
+use super::operator::CurrentRun;
 use crate::cancel::Cancel;
 use crate::error::{Error, ErrorKind, Result};
 
@@ -20,8 +21,8 @@ pub(super) type Inputs = Vec<(String, SessionInputValue<'static>)>;
 
 /// A session on a thread of its own, which takes one run after the other.
 ///
-/// ONNX Runtime ends a run between two nodes of the graph, and a node of a long window may take seconds. A caller who
-/// cancels does not wait for that: it leaves, and the run ends on its thread.
+/// ONNX Runtime ends a run between two nodes of the graph, and a node of a long window that is none of ours may take seconds.
+/// A caller who cancels does not wait for that: it leaves, and the run ends on its thread.
 pub(super) struct Runner {
     runs: Option<Sender<Run>>,
     thread: Option<JoinHandle<()>>,
@@ -30,6 +31,7 @@ pub(super) struct Runner {
 struct Run {
     inputs: Inputs,
     outputs: Vec<String>,
+    cancel: Cancel,
     options: Arc<Options>,
     answer: SyncSender<ort::Result<Vec<Option<DynValue>>>>,
 }
@@ -42,9 +44,10 @@ struct Options(RunOptions<HasSelectedOutputs>);
 unsafe impl Sync for Options {}
 
 impl Runner {
-    pub(super) fn start(session: Session) -> std::io::Result<Self> {
+    pub(super) fn start(session: Session, current: CurrentRun) -> std::io::Result<Self> {
         let (runs, waiting) = channel();
-        let thread = thread::Builder::new().name("longattn-run".to_owned()).spawn(move || serve(session, &waiting))?;
+        let thread =
+            thread::Builder::new().name("longattn-run".to_owned()).spawn(move || serve(session, &current, &waiting))?;
         Ok(Self { runs: Some(runs), thread: Some(thread) })
     }
 
@@ -59,10 +62,15 @@ impl Runner {
         let options = Arc::new(Options(RunOptions::new().map_err(failed)?.with_outputs(selected)));
         let outputs = names.iter().copied().map(str::to_owned).collect();
         let (answer, result) = sync_channel(1);
-        let run = Run { inputs, outputs, options: options.clone(), answer };
+        let run = Run { inputs, outputs, cancel: cancel.clone(), options: options.clone(), answer };
         let runs = self.runs.as_ref().expect("runs are taken until the runner is dropped");
         runs.send(run).map_err(|_| thread_is_gone())?;
-        let values = wait(&result, &options, cancel)?.map_err(failed)?;
+        let values = wait(&result, &options, cancel)?;
+        if values.is_err() {
+            // An operator of ours that is cancelled fails.
+            cancel.check()?;
+        }
+        let values = values.map_err(failed)?;
         let missing = |name: &str| {
             let message = format!("ONNX Runtime did not give the output {name:?}");
             Error::new(ErrorKind::Runtime, message)
@@ -79,8 +87,9 @@ impl Drop for Runner {
     }
 }
 
-fn serve(mut session: Session, runs: &Receiver<Run>) {
-    for Run { inputs, outputs, options, answer } in runs {
+fn serve(mut session: Session, current: &CurrentRun, runs: &Receiver<Run>) {
+    for Run { inputs, outputs, cancel, options, answer } in runs {
+        current.begin(cancel);
         let inputs: Vec<(Cow<str>, _)> = inputs.into_iter().map(|(name, value)| (name.into(), value)).collect();
         let values = session.run_with_options::<_, 0>(inputs, &options.0);
         let values = values.map(|mut values| outputs.iter().map(|name| values.remove(name)).collect());

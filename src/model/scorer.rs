@@ -9,7 +9,7 @@ use rayon::{ThreadPool, ThreadPoolBuilder};
 
 use super::attentions::{self, Attentions};
 use super::layer::Layer;
-use super::losses::Losses;
+use super::losses::{ContextLosses, Losses};
 use super::metadata::{Contract, Metadata};
 use super::native::Placement;
 use super::package::PackageFiles;
@@ -24,8 +24,12 @@ use crate::config::{Config, Rows};
 use crate::digest::Digest;
 use crate::error::{Error, ErrorKind, Result};
 use crate::process::OfProcess;
+use crate::rivals::information_gain;
 use crate::score::{Score, check_length};
-use crate::tokenizer::{Tokenizer, Tokens};
+use crate::tokenizer::{Tokenizer, Tokens, words};
+
+/// The package of a scorer without a model, which cuts windows for scores that need none.
+pub const NO_MODEL: &str = "none";
 
 /// Sinks that are left out by default in layers after the first.
 const DEEP_SINK_TOKENS: usize = 4;
@@ -37,8 +41,8 @@ pub struct Description {
     pub model: PathBuf,
     /// Bytes of the ONNX file and its external weights.
     pub model_bytes: u64,
-    /// How the model gives its attention.
-    pub contract: Contract,
+    /// How the model gives its attention; `None` without a model.
+    pub contract: Option<Contract>,
     /// What the model says of itself; `None` for a bare model of another exporter. Where the setting `layer` chose one of its
     /// layers, that is the only one.
     pub metadata: Option<Metadata>,
@@ -113,13 +117,19 @@ impl SinkScores {
 /// An open scorer package. It may be used from many threads at once.
 pub struct Scorer {
     config: Config,
-    graph: Graph,
-    model: Model,
+    /// None without a model.
+    loaded: Option<Loaded>,
     losses: Option<Losses>,
     description: Description,
     tokenizer: Option<Tokenizer>,
     pool: OfProcess<ThreadPool>,
     position_warning: Once,
+}
+
+/// What scores windows.
+struct Loaded {
+    graph: Graph,
+    model: Model,
     files: PackageFiles,
 }
 
@@ -134,6 +144,9 @@ impl Scorer {
     /// Opens a scorer package directory, or a bare `model.onnx`, which scores token ids alone unless a
     /// `tokenizer.json` lies beside it. The settings are those of the moment.
     ///
+    /// [`NO_MODEL`] in place of a package opens a scorer without a model or ONNX Runtime, which cuts windows by the setting
+    /// `tokenizer` for the scores in [`rivals`](crate::rivals), and scores nothing itself.
+    ///
     /// # Errors
     /// [`ErrorKind::InvalidSetting`] for settings that contradict each other; [`ErrorKind::Runtime`] without ONNX Runtime,
     /// and where the execution provider cannot start or runs nothing of the model;
@@ -141,6 +154,13 @@ impl Scorer {
     /// [`ErrorKind::Unsupported`] for a package that is missing, damaged, or of a kind unknown here.
     pub fn open(package: &Path, config: &Config) -> Result<Self> {
         check_profile(config)?;
+        if package == Path::new(NO_MODEL) {
+            return Self::without_model(config);
+        }
+        if config.tokenizer.is_some() {
+            let message = format!("tokenizer is for jobs without a model, and {} has its own", package.display());
+            return Err(Error::new(ErrorKind::InvalidSetting, message));
+        }
         let model_file = model_file(package)?;
         let files = PackageFiles::of(package, &model_file)?;
         let tokenizer_file = model_file.with_file_name("tokenizer.json");
@@ -195,7 +215,7 @@ impl Scorer {
         let description = Description {
             model_bytes: model_bytes(&model_file),
             model: model_file,
-            contract,
+            contract: Some(contract),
             metadata,
             heads,
             inputs: graph.inputs.clone(),
@@ -204,6 +224,33 @@ impl Scorer {
             placement: graph.placement.clone(),
         };
         check_vocabulary(&description, tokenizer.as_ref())?;
+        Self::new(config, Some(Loaded { graph, model, files }), losses, description, tokenizer)
+    }
+
+    fn without_model(config: &Config) -> Result<Self> {
+        let open = |path: &PathBuf| Ok(Tokenizer::open(path)?.with_memory_limit(config.memory_limit));
+        let tokenizer = config.tokenizer.as_ref().map(open).transpose()?;
+        let description = Description {
+            model: NO_MODEL.into(),
+            model_bytes: 0,
+            contract: None,
+            metadata: None,
+            heads: None,
+            inputs: Vec::new(),
+            outputs: Vec::new(),
+            tokenizer_vocabulary: tokenizer.as_ref().map(Tokenizer::vocabulary_size),
+            placement: Placement::default(),
+        };
+        Self::new(config, None, None, description, tokenizer)
+    }
+
+    fn new(
+        config: &Config,
+        loaded: Option<Loaded>,
+        losses: Option<Losses>,
+        description: Description,
+        tokenizer: Option<Tokenizer>,
+    ) -> Result<Self> {
         let threads = config.threads.map_or(0, |threads| threads.get());
         let pool = ThreadPoolBuilder::new().num_threads(threads).thread_name(|index| format!("longattn-{index}"));
         let pool = pool.build().map_err(|cause| {
@@ -211,14 +258,23 @@ impl Scorer {
         })?;
         Ok(Self {
             config: config.clone(),
-            graph,
-            model,
+            loaded,
             losses,
             description,
             tokenizer,
             pool: OfProcess::new(pool),
             position_warning: Once::new(),
-            files,
+        })
+    }
+
+    /// Whether there is a model, without which no window has a score.
+    pub fn has_model(&self) -> bool {
+        self.loaded.is_some()
+    }
+
+    fn loaded(&self) -> Result<&Loaded> {
+        self.loaded.as_ref().ok_or_else(|| {
+            Error::new(ErrorKind::Unsupported, "without a model there is no attention to score: name a scorer package")
         })
     }
 
@@ -233,13 +289,19 @@ impl Scorer {
     }
 
     /// What all scores of this package depend on: SHA-256 over the names and contents of its files, weights and tokenizer
-    /// included.
+    /// included; without a model, of the tokenizer alone.
     ///
     /// # Errors
     /// [`ErrorKind::InvalidModel`] where a file has changed since the package was opened, [`ErrorKind::Io`] where one cannot
     /// be read.
     pub fn package_digest(&self) -> Result<Digest> {
-        self.files.digest()
+        match (&self.loaded, &self.config.tokenizer) {
+            (Some(loaded), _) => loaded.files.digest(),
+            (None, None) => Ok(Digest::of(NO_MODEL)),
+            (None, Some(path)) => {
+                Digest::of_file(path).map_err(|cause| Error::io(format!("read {}", path.display()), cause))
+            }
+        }
     }
 
     /// The instruction set that the streaming kernel uses; `auto` of the setting stands for one of them.
@@ -264,6 +326,9 @@ impl Scorer {
     /// [`ErrorKind::Unsupported`] where the package has no tokenizer, and those of [`Tokenizer::tokenize_until`].
     pub fn tokenize_until(&self, text: &str, cancel: &Cancel) -> Result<Tokens> {
         let Some(tokenizer) = &self.tokenizer else {
+            if !self.has_model() {
+                return Ok(words(text));
+            }
             let message = format!(
                 "{} has no tokenizer.json beside it: put the model's there, or give token ids",
                 self.description.model.display()
@@ -318,24 +383,25 @@ impl Scorer {
     /// Those of [`Scorer::score`], and [`ErrorKind::InvalidSetting`] where sinks leave nothing far in the window.
     pub fn score_sinks(&self, ids: &[u32], sink_tokens: &[usize], cancel: &Cancel) -> Result<SinkScores> {
         cancel.check()?;
+        let Loaded { graph, model, .. } = self.loaded()?;
         let ids = self.window(ids, self.config.window.get())?;
         self.check_sinks(sink_tokens, ids.len())?;
         let region = |sink_tokens: &usize| FarRegion { sink_tokens: *sink_tokens, ..self.far_region(ids.len()) };
         let regions: Vec<_> = sink_tokens.iter().map(region).collect();
         let domain = self.config.variance_domain;
-        let mut scores = self.pool.get()?.install(|| match &self.model {
+        let mut scores = self.pool.get()?.install(|| match model {
             Model::QueryKey(model) => SinkScores::measure(
-                || model.open(&self.graph, &ids, cancel),
+                || model.open(graph, &ids, cancel),
                 |window, far| model.score_window(window, far, domain, cancel),
                 &regions,
             ),
             Model::Attentions(model) => SinkScores::measure(
-                || model.map(&self.graph, &ids, cancel),
+                || model.map(graph, &ids, cancel),
                 |map, far| model.score_map(map, far, domain),
                 &regions,
             ),
             Model::Statistics(layer) => SinkScores::measure(
-                || statistics::scores(&self.graph, &ids, &regions, domain, *layer, cancel),
+                || statistics::scores(graph, &ids, &regions, domain, *layer, cancel),
                 |scores, far| Ok(scores.iter().find(|score| score.far == far).expect("a score of each region").clone()),
                 &regions,
             ),
@@ -425,9 +491,18 @@ impl Scorer {
     /// [`ErrorKind::Unsupported`] where the package has no `loss.onnx`, [`ErrorKind::TooShort`] below
     /// [`MIN_GAIN_TOKENS`](super::MIN_GAIN_TOKENS); those of [`Scorer::losses`].
     pub fn information_gain(&self, ids: &[u32], cancel: &Cancel) -> Result<f64> {
+        let ContextLosses { whole, short } = self.context_losses(ids, cancel)?;
+        Ok(information_gain(&whole, &short).expect("a window that is not too short has such tokens"))
+    }
+
+    /// The losses that [`Scorer::information_gain`] and [`longfilter_score`](crate::rivals::longfilter_score) compare.
+    ///
+    /// # Errors
+    /// Those of [`Scorer::information_gain`].
+    pub fn context_losses(&self, ids: &[u32], cancel: &Cancel) -> Result<ContextLosses> {
         let losses = self.telling_losses()?;
         let prefix = self.tokenizer.as_ref().map_or(&[][..], Tokenizer::prefix);
-        losses.information_gain(&self.framed(ids, self.config.window.get())?, prefix, cancel)
+        losses.context_losses(&self.framed(ids, self.config.window.get())?, prefix, cancel)
     }
 
     /// Checks that the package tells losses.
@@ -465,11 +540,11 @@ impl Scorer {
 
     fn memory_share(&self, input: &Input) -> f64 {
         let length = input.longest().min(self.config.window.get());
-        match &self.model {
-            Model::QueryKey(model) => model.memory_share(length),
-            Model::Attentions(attentions) => attentions.memory_share(length),
+        match self.loaded.as_ref().map(|loaded| &loaded.model) {
+            Some(Model::QueryKey(model)) => model.memory_share(length),
+            Some(Model::Attentions(attentions)) => attentions.memory_share(length),
             // The model scores one window after the other.
-            Model::Statistics(_) => 0.0,
+            Some(Model::Statistics(_)) | None => 0.0,
         }
     }
 
@@ -481,6 +556,7 @@ impl Scorer {
     /// # Errors
     /// Those of [`Scorer::score`].
     pub fn verify(&self, text: &str, cancel: &Cancel) -> Result<Verification> {
+        let Loaded { graph, model, .. } = self.loaded()?;
         let limits = self.description.metadata.as_ref().map(|metadata| {
             metadata.sliding_window.map_or(metadata.max_positions, |window| window.min(metadata.max_positions))
         });
@@ -488,25 +564,26 @@ impl Scorer {
         let ids = self.window(self.tokenize_until(text, cancel)?.ids(), window)?;
         let far = self.far_region(ids.len());
         let domain = self.config.variance_domain;
-        let comparisons = self.pool.get()?.install(|| match &self.model {
-            Model::QueryKey(model) => model.verify(&self.graph, &ids, far, domain, cancel),
-            Model::Attentions(model) => model.verify(&self.graph, &ids, far, domain, cancel),
+        let comparisons = self.pool.get()?.install(|| match model {
+            Model::QueryKey(model) => model.verify(graph, &ids, far, domain, cancel),
+            Model::Attentions(model) => model.verify(graph, &ids, far, domain, cancel),
             Model::Statistics(_) => {
-                statistics::verify(&self.graph, self.description.metadata.as_ref(), &ids, far, domain, cancel)
+                statistics::verify(graph, self.description.metadata.as_ref(), &ids, far, domain, cancel)
             }
         })?;
         Ok(Verification { token_count: ids.len(), comparisons })
     }
 
     fn score_ids(&self, rows: Rows, ids: &[u32], cancel: &Cancel) -> Result<Score> {
+        let Loaded { graph, model, .. } = self.loaded()?;
         let ids = self.window(ids, self.config.window.get())?;
         let far = self.far_region(ids.len());
         let domain = self.config.variance_domain;
-        let score = self.pool.get()?.install(|| match &self.model {
-            Model::QueryKey(model) => model.on(rows).score(&self.graph, &ids, far, domain, cancel),
-            Model::Attentions(model) => model.score(&self.graph, &ids, far, domain, cancel),
+        let score = self.pool.get()?.install(|| match model {
+            Model::QueryKey(model) => model.on(rows).score(graph, &ids, far, domain, cancel),
+            Model::Attentions(model) => model.score(graph, &ids, far, domain, cancel),
             Model::Statistics(layer) => {
-                Ok(statistics::scores(&self.graph, &ids, &[far], domain, *layer, cancel)?.swap_remove(0))
+                Ok(statistics::scores(graph, &ids, &[far], domain, *layer, cancel)?.swap_remove(0))
             }
         });
         let mut score = score.map_err(blame_weights)?;

@@ -45,7 +45,7 @@ pub(super) struct Graph {
 
 impl Graph {
     pub(super) fn open(path: &Path, config: &Config) -> Result<Self> {
-        let Started { session, placement, mapped } = start(path, config)?;
+        let Started { session, current, placement, mapped } = start(path, config)?;
         let inputs = ports(session.inputs())?;
         let outputs = ports(session.outputs())?;
         let blame = match config.execution_provider == ExecutionProvider::CPU {
@@ -53,7 +53,7 @@ impl Graph {
             false => format!("the execution provider {}", config.execution_provider.name()),
         };
         let properties = properties(&session);
-        let runner = Runner::start(session).map_err(|cause| Error::io("start a thread", cause))?;
+        let runner = Runner::start(session, current).map_err(|cause| Error::io("start a thread", cause))?;
         Ok(Self { runner: OfProcess::new(runner), mapped, properties, inputs, outputs, placement, blame })
     }
 

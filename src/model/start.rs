@@ -10,6 +10,7 @@ use ort::session::builder::{GraphOptimizationLevel, SessionBuilder};
 use ort::value::Tensor;
 
 use super::native::{Placement, REMEMBER_PLACEMENT};
+use super::operator::{CurrentRun, FAR_MASS, operators};
 use super::provider::{self, BuiltIn, ExecutionProvider, with_provider};
 use super::runtime::{Runtime, listening, runtime};
 use super::weights::{MappedFile, with_weights};
@@ -19,6 +20,8 @@ use crate::error::{Error, ErrorKind, Result};
 /// A session that has started.
 pub(super) struct Started {
     pub session: Session,
+    /// What its own operators see of the run that goes on.
+    pub current: CurrentRun,
     /// Where its nodes run, by provider; empty on the CPU and where ONNX Runtime does not tell.
     pub placement: Placement,
     /// Its files of weights, where they are not in memory.
@@ -36,6 +39,9 @@ pub(super) fn start(path: &Path, config: &Config) -> Result<Started> {
     let runtime = runtime(config.onnxruntime.as_deref())?;
     let builder = builder(&runtime, config);
     let (mut builder, provider) = builder.map_err(|cause| provider::cannot_start(&runtime, config, &cause))?;
+    let current = CurrentRun::default();
+    builder = with_operators(builder, config, &current)
+        .map_err(|cause| provider::cannot_start(&runtime, config, &cause.to_string()))?;
     let mut mapped = Vec::new();
     if config.weights_in_memory {
         builder = with_weights(builder, path)?;
@@ -45,11 +51,11 @@ pub(super) fn start(path: &Path, config: &Config) -> Result<Started> {
     let session = listening(|| builder.commit_from_file(path).map_err(|cause| cause.to_string()));
     let session = session.map_err(|cause| cannot_load(&runtime, path, config, &cause))?;
     if config.execution_provider == ExecutionProvider::CPU {
-        return Ok(Started { session, placement: Placement::new(), mapped });
+        return Ok(Started { session, current, placement: Placement::new(), mapped });
     }
     let placement = runtime.native.placement(&session).unwrap_or_default();
     check_placement(&placement, &provider, path, config)?;
-    Ok(Started { session, placement, mapped })
+    Ok(Started { session, current, placement, mapped })
 }
 
 /// What a session is made from, and ONNX Runtime's name of the provider that it computes with.
@@ -66,6 +72,10 @@ fn builder(runtime: &Runtime, config: &Config) -> Result<(SessionBuilder, String
     }
     let provider = provider::select(runtime, &mut builder, config)?;
     Ok((builder, provider))
+}
+
+fn with_operators(builder: SessionBuilder, config: &Config, run: &CurrentRun) -> ort::Result<SessionBuilder> {
+    Ok(builder.with_operators(operators(config, run)?)?)
 }
 
 /// Tells a damaged model from a provider that cannot start, and from one that cannot run this model.
@@ -134,7 +144,7 @@ fn run_small_graph(builder: &mut SessionBuilder) -> ort::Result<Array2<f32>> {
 }
 
 /// The operators in which nearly all of a model's time goes.
-const COSTLY: [&str; 5] = ["Attention", "GroupQueryAttention", "Loop", "MatMul", "Softmax"];
+const COSTLY: [&str; 6] = ["Attention", FAR_MASS, "GroupQueryAttention", "Loop", "MatMul", "Softmax"];
 
 /// Refuses a provider that left the whole model to the CPU, and warns where it left something costly.
 fn check_placement(placement: &Placement, provider: &str, path: &Path, config: &Config) -> Result<()> {
@@ -154,8 +164,12 @@ fn check_placement(placement: &Placement, provider: &str, path: &Path, config: &
     let left = placement.get(BuiltIn::Cpu.official_name()).into_iter().flatten();
     let left: Vec<_> = left.filter(|(operator, _)| COSTLY.contains(&operator.as_str())).collect();
     if !left.is_empty() {
-        let is_fused = left.iter().any(|(operator, _)| *operator == "GroupQueryAttention");
-        let advice = if is_fused { "; one exported with --attention standard has no GroupQueryAttention" } else { "" };
+        let is_fused = left.iter().any(|(operator, _)| [FAR_MASS, "GroupQueryAttention"].contains(&operator.as_str()));
+        let advice = if is_fused {
+            "; a package exported with --attention standard has neither FarMass nor GroupQueryAttention"
+        } else {
+            ""
+        };
         let left: Vec<_> = left.iter().map(|(operator, count)| format!("{operator} ({count})")).collect();
         log::warn!("the execution provider {name} leaves these nodes to the CPU: {}{advice}", left.join(", "));
     }

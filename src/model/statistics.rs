@@ -1,6 +1,6 @@
 //! The contract `statistics`: sums of each head's far attention, taken within the model.
 
-use ndarray::{Ix3, arr0};
+use ndarray::{ArrayD, Ix3, arr0};
 use ort::value::DynValue;
 
 use super::layer::Layer;
@@ -78,16 +78,24 @@ fn inputs(ids: &[u32], regions: &[FarRegion]) -> Result<Inputs> {
 /// The far mass of every head, layer by layer, for each of some settings.
 fn far_masses(values: &[DynValue; 2], settings: usize) -> Result<Vec<Vec<FarMass>>> {
     let [masses, square_masses] = [0, 1].map(|index| sums(OUTPUTS[index], &values[index], settings));
-    let of_setting = |(masses, square_masses): (Vec<f32>, Vec<f32>)| {
+    let of_setting = |(masses, square_masses): (Vec<f64>, Vec<f64>)| {
         let heads = masses.into_iter().zip(square_masses);
-        heads.map(|(mass, square_mass)| FarMass { mass: mass.into(), square_mass: square_mass.into() }).collect()
+        heads.map(|(mass, square_mass)| FarMass { mass, square_mass }).collect()
     };
     Ok(masses?.into_iter().zip(square_masses?).map(of_setting).collect())
 }
 
+/// Sums of the operator, or of a loop of standard operators, which is a float32's.
+fn doubles(value: &DynValue) -> Result<ArrayD<f64>> {
+    match value.try_extract_array::<f64>() {
+        Ok(array) => Ok(array.to_owned()),
+        Err(_) => Ok(floats(value)?.mapv(f64::from)),
+    }
+}
+
 /// An output `[settings, layers, heads]`, setting by setting.
-fn sums(output: &str, value: &DynValue, settings: usize) -> Result<Vec<Vec<f32>>> {
-    let array = floats(value)?;
+fn sums(output: &str, value: &DynValue, settings: usize) -> Result<Vec<Vec<f64>>> {
+    let array = doubles(value)?;
     let shape = array.shape().to_vec();
     let array = array.into_dimensionality::<Ix3>().ok().filter(|array| array.dim().0 == settings);
     let array = array.ok_or_else(|| {

@@ -74,8 +74,26 @@ pub struct Example {
     pub text: String,
     /// The text that the page opens; by default none.
     pub whole_text: WholeText,
+    /// The mean share of a token's attention that goes to the distances 0, 1, 2 to 3, 4 to 7 and so on; empty where it was
+    /// not measured.
+    pub distance_profile: Vec<f64>,
+    /// From how many tokens on attention is far.
+    pub min_distance: u64,
     /// The window's numbers.
     pub window: WindowPoint,
+}
+
+/// What there is to read of a window.
+#[derive(Clone, Debug, Default)]
+pub struct WindowText {
+    /// As [`Example::text`].
+    pub excerpt: String,
+    /// As [`Example::whole_text`].
+    pub whole_text: WholeText,
+    /// As [`Example::distance_profile`].
+    pub distance_profile: Vec<f64>,
+    /// As [`Example::min_distance`].
+    pub min_distance: u64,
 }
 
 impl CategoryReport {
@@ -110,9 +128,11 @@ impl CategoryReport {
 
     /// Gives the examples their texts, each with as much of the whole as has room: the best ones first, then the worst, those
     /// above the cut and those below, each in their order.
-    pub fn set_texts(&mut self, texts: impl IntoIterator<Item = (String, WholeText)>) {
-        for (example, (excerpt, whole_text)) in self.examples_mut().zip(texts) {
-            (example.text, example.whole_text) = (text::clean(&excerpt, EXCERPT_LENGTH), whole_text);
+    pub fn set_texts(&mut self, texts: impl IntoIterator<Item = WindowText>) {
+        for (example, text) in self.examples_mut().zip(texts) {
+            example.text = text::clean(&text.excerpt, EXCERPT_LENGTH);
+            example.whole_text = text.whole_text;
+            (example.distance_profile, example.min_distance) = (text.distance_profile, text.min_distance);
         }
     }
 
@@ -126,8 +146,7 @@ impl CategoryReport {
     }
 
     pub(super) fn is_finite(&self) -> bool {
-        self.spreads.is_none_or(|spreads| spreads.are_finite())
-            && self.examples().all(|example| example.window.is_finite())
+        self.spreads.is_none_or(|spreads| spreads.are_finite()) && self.examples().all(Example::is_finite)
     }
 }
 
@@ -146,12 +165,18 @@ fn shortened(mut examples: Vec<Example>) -> Vec<Example> {
 }
 
 impl Example {
+    fn is_finite(&self) -> bool {
+        self.window.is_finite() && self.distance_profile.iter().all(|share| share.is_finite())
+    }
+
     fn shortened(&self) -> Self {
         Self {
             id: text::clean(&self.id, PLACE_LENGTH),
             source: text::clean(&self.source, PLACE_LENGTH),
             text: text::clean(&self.text, EXCERPT_LENGTH),
             whole_text: self.whole_text.clone(),
+            distance_profile: self.distance_profile.clone(),
+            min_distance: self.min_distance,
             window: self.window,
         }
     }

@@ -20,9 +20,9 @@ use serde::{Deserialize, Serialize};
 use crate::calibrate::Calibration;
 use crate::error::{Error, ErrorKind, Result};
 
-pub use category::{CategoryReport, Example, WindowPoint};
+pub use category::{CategoryReport, Example, WindowPoint, WindowText};
 pub use whole_text::WholeText;
-pub use windows::Windows;
+pub use windows::{ExploredWindow, Windows};
 
 /// All that the page tells of one job. Sums and counts are taken from the windows, so they always balance.
 #[derive(Clone, Debug, Default)]
@@ -183,12 +183,23 @@ mod tests {
     fn with_windows(words: &str, counts: &[usize]) -> Report {
         let mut explored = Windows::new(&Method::new(Standardize::ZScore, 0.5, Cut::Ratio(0.25)));
         let categories = counts.iter().map(|&of| {
-            explored.add(words, of, |place| (format!("{words}{place}"), window(of - 1 - place, of)));
+            explored.add(words, of, |place| ExploredWindow {
+                id: format!("{words}{place}"),
+                source: place as u32,
+                point: window(of - 1 - place, of),
+            });
             let whole_text = WholeText::of(&words.repeat(100), 10_000);
-            let example = Example { id: words.to_owned(), text: words.to_owned(), whole_text, ..Example::default() };
+            let example = Example {
+                id: words.to_owned(),
+                text: words.to_owned(),
+                whole_text,
+                distance_profile: vec![1.0 / 3.0; 20],
+                ..Example::default()
+            };
             CategoryReport::new(words.to_owned(), &windows(of), vec![example], Vec::new())
         });
         let categories = categories.collect();
+        explored.name_sources(|_| words.to_owned());
         Report { categories, windows: Some(explored), ..report() }
     }
 

@@ -69,6 +69,9 @@ struct PackedText<'a> {
     shown: usize,
     characters: usize,
     text: String,
+    /// Shares of attention by distance, to five digits; empty where they were not measured.
+    distance_profile: Vec<f64>,
+    min_distance: u64,
 }
 
 /// A number of things and what became of them.
@@ -189,6 +192,8 @@ fn texts<'a>(categories: &[&'a CategoryReport]) -> Vec<PackedText<'a>> {
                 shown: *shown,
                 characters: *characters,
                 text: encode(compressed),
+                distance_profile: example.distance_profile.iter().map(|share| (share * 1e5).round() / 1e5).collect(),
+                min_distance: example.min_distance,
             });
         }
     }

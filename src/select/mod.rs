@@ -26,6 +26,18 @@ pub use forecast::{Forecast, Rounds, forecast};
 pub use ranking::{Duplicate, Ranking, Sorted, Standing, long_distance_dependency_scores};
 pub use selector::Selector;
 
+/// `α` as the paper has it.
+pub const PAPER_ALPHA: f64 = 0.5;
+
+/// `α` as measured for layers that see context: with the default model, attention that is concentrated goes with the information
+/// gain of a window, and evenness against it.
+const DEEP_ALPHA: f64 = -1.0;
+
+/// `α` for scores of some layers: the paper's for the first layer alone and where layers are not known.
+pub fn default_alpha(layers: &[usize]) -> f64 {
+    if layers.iter().any(|layer| *layer > 0) { DEEP_ALPHA } else { PAPER_ALPHA }
+}
+
 /// How dependency strength and distribution uniformity are brought to one scale within a category, `Std` of Eq. 8.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Standardize {

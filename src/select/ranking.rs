@@ -21,6 +21,8 @@ pub struct Sorted<'a> {
     pub(super) selector: &'a Selector,
     /// Of each category its name and the ordinals of its candidates in the order of their ids.
     pub(super) categories: Vec<(&'a str, Vec<usize>)>,
+    /// Of each candidate what it is ranked by; none for the long-distance dependency score.
+    by: Option<Vec<f64>>,
 }
 
 /// A candidate whose id another one of its category had before.
@@ -37,7 +39,7 @@ pub struct Duplicate {
 pub struct Ranking<'a> {
     /// The category.
     pub category: &'a str,
-    /// The highest score first, and equal ones by id.
+    /// The highest [`Standing::score`] first, and equal ones by id.
     pub windows: Vec<Standing>,
     /// The first so many make the cut, but for those that were passed over.
     pub end: usize,
@@ -53,6 +55,8 @@ pub struct Standing {
     pub ordinal: usize,
     /// `LDS = Std(DS) + α·Std(DU)`, Eq. 8, relative to the category.
     pub long_distance_dependency_score: f64,
+    /// What it is ranked and cut by: the same, or its number in the column of [`Sorted::rank_by`].
+    pub score: f64,
 }
 
 impl Ranking<'_> {
@@ -86,7 +90,7 @@ impl<'a> Sorted<'a> {
         let names = selector.categories().iter().map(String::as_str);
         let mut categories: Vec<_> = names.zip(members).collect();
         categories.sort_unstable_by_key(|(name, _)| *name);
-        Self { selector, categories }
+        Self { selector, categories, by: None }
     }
 
     /// Leaves out all but the first added of the candidates of one category that have one id, and gives those that were
@@ -176,6 +180,32 @@ impl<'a> Sorted<'a> {
         Err(Error::new(ErrorKind::InvalidSetting, message))
     }
 
+    /// Ranks and cuts by a column from now on, the highest number first, in place of the long-distance dependency score. Leaves
+    /// out the candidates that have no number there, as if they had not been added, and tells how many. `number` gives that of
+    /// the candidate with an ordinal.
+    ///
+    /// # Errors
+    /// [`ErrorKind::InvalidSetting`] where no candidate has a number; those of `number`.
+    pub fn rank_by(&mut self, column: &str, mut number: impl FnMut(usize) -> Result<Option<f64>>) -> Result<usize> {
+        let mut by = vec![f64::NAN; self.selector.len()];
+        for (_, ordinals) in &self.categories {
+            for ordinal in ordinals {
+                by[*ordinal] = number(*ordinal)?.unwrap_or(f64::NAN);
+            }
+        }
+        let count = |categories: &[(&str, Vec<usize>)]| categories.iter().map(|(_, all)| all.len()).sum::<usize>();
+        let before = count(&self.categories);
+        self.categories.iter_mut().for_each(|(_, ordinals)| ordinals.retain(|ordinal| by[*ordinal].is_finite()));
+        self.categories.retain(|(_, ordinals)| !ordinals.is_empty());
+        self.by = Some(by);
+        let kept = count(&self.categories);
+        if kept == 0 && before > 0 {
+            let message = format!("windows are to be ranked by {column}, and none has a number there");
+            return Err(Error::new(ErrorKind::InvalidSetting, message));
+        }
+        Ok(before - kept)
+    }
+
     /// The cut of each category.
     pub(super) fn cuts(&self, method: &Method) -> Result<Vec<Cut>> {
         self.check_names(method)?;
@@ -224,14 +254,15 @@ impl<'a> Sorted<'a> {
         // Sums of floats depend on their order, and that of ids does not depend on the input's.
         let strength = Scale::of(ordinals.iter().map(|ordinal| selector.strength(*ordinal)), method.standardize);
         let uniformity = Scale::of(ordinals.iter().map(|ordinal| selector.uniformity(*ordinal)), method.standardize);
-        let standing = |ordinal: &usize| Standing {
-            ordinal: *ordinal,
-            long_distance_dependency_score: strength.apply(selector.strength(*ordinal))
-                + method.alpha * uniformity.apply(selector.uniformity(*ordinal)),
+        let standing = |ordinal: &usize| {
+            let long_distance_dependency_score = strength.apply(selector.strength(*ordinal))
+                + method.alpha * uniformity.apply(selector.uniformity(*ordinal));
+            let score = self.by.as_ref().map_or(long_distance_dependency_score, |by| by[*ordinal]);
+            Standing { ordinal: *ordinal, long_distance_dependency_score, score }
         };
         let mut windows: Vec<_> = ordinals.iter().map(standing).collect();
         // A stable sort: equal scores stay in the order of ids.
-        windows.sort_by(|a, b| b.long_distance_dependency_score.total_cmp(&a.long_distance_dependency_score));
+        windows.sort_by(|a, b| b.score.total_cmp(&a.score));
         let mut passed_over = match method.max_per_document {
             Some(most) => beyond_document_limit(selector, &windows, most),
             None => Vec::new(),
@@ -241,8 +272,8 @@ impl<'a> Sorted<'a> {
             (0..windows.len()).filter(move |place| passed.next_if_eq(&place).is_none())
         };
         let ranked = places().map(|place| {
-            let Standing { ordinal, long_distance_dependency_score } = windows[place];
-            (long_distance_dependency_score, selector.measure(ordinal).token_count)
+            let Standing { ordinal, score, .. } = windows[place];
+            (score, selector.measure(ordinal).token_count)
         });
         let selected = cut.selected(windows.len(), ranked).min(windows.len() - passed_over.len());
         let last = selected.checked_sub(1).and_then(|before| places().nth(before));

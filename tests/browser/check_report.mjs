@@ -44,8 +44,8 @@ function corpus(name, documents, length, hostile) {
   return path;
 }
 
-function job(name, input, window, ...settings) {
-  run("run", "--quiet", "--model", model, "--window", String(window), ...settings, input, "-o", join(folder, name));
+function job(name, inputs, window, ...settings) {
+  run("run", "--quiet", "--model", model, "--window", String(window), ...settings, ...[inputs].flat(), "-o", join(folder, name));
 }
 
 /** Counts by category, and which windows were taken, by the library. */
@@ -125,6 +125,102 @@ async function checkCuts(browser, name, ...settings) {
   await page.waitForFunction(() => document.getElementById("ratio-shown").textContent.startsWith("as many"));
   await assertOutcome(page, before, before, "as run again");
   await close(page);
+}
+
+const drawn = (page) => page.evaluate(() => new Promise((drawn) => requestAnimationFrame(() => setTimeout(drawn))));
+
+/** Fills in what a category alone is to have. */
+async function fillOwn(page, category, value) {
+  await page.locator("#own label", { hasText: category }).locator("input:visible").fill(value);
+  await drawn(page);
+}
+
+/** Budgets for all categories, and cuts of single ones, are those of the library. */
+async function checkBudgetsAndOwnCuts(browser, name, ...settings) {
+  const page = await open(browser, report(name));
+  const [before, other] = [taken(name), `${name}-other`];
+  const all = Number(await page.locator("#budget").getAttribute("max"));
+  const select = (...words) => {
+    run("select", "--quiet", join(folder, name), ...words, ...settings, "-o", join(folder, other));
+    return taken(other);
+  };
+  assert.ok(!(await page.locator("#budget").isVisible()));
+  await page.selectOption("#by", "tokens");
+  assert.ok(!(await page.locator("#ratio").isVisible()));
+  await page.click("#own-cuts summary");
+  const sizes = new Set();
+  for (const [share, weight, alpha] of [[0.3, "", 0.5], [0.3, "3", 0.5], [0.01, "0.5", 1.37], [0.8, "9", 0], [1, "", 0.5]]) {
+    const budget = Math.floor(all * share);
+    const weights = weight === "" ? [] : ["--category-weights", `code=${weight}`];
+    await fillOwn(page, "code", weight);
+    await slide(page, "alpha", alpha);
+    await slide(page, "budget", budget);
+    const now = select("--total-token-budget", String(budget), ...weights, "--alpha", String(alpha));
+    await assertOutcome(page, before, now, `budget ${budget}, code=${weight}, alpha ${alpha}`);
+    sizes.add(now.size);
+  }
+  assert.ok(sizes.size >= 3, `the cuts differ: ${[...sizes]}`);
+  await page.selectOption("#by", "ratio");
+  await slide(page, "alpha", 0.5);
+  for (const [ratio, own] of [[0.4, 0.1], [0.4, 0.925], [0.1, 0]]) {
+    await fillOwn(page, "code", String(100 * ratio));
+    await fillOwn(page, "code", String(100 * own));
+    await slide(page, "ratio", 100 * ratio);
+    const cut = own === 0 ? "count:0" : `ratio:${own}`;
+    await assertOutcome(page, before, select("--ratio", String(ratio), "--category-cuts", `code=${cut}`, "--alpha", "0.5"), `ratio ${ratio}, code ${own}`);
+  }
+  await page.click("#as-run");
+  await drawn(page);
+  await assertOutcome(page, before, before, "as run again");
+  await close(page);
+}
+
+/** Scores by source count every window, and move with the cut. */
+async function checkSources(browser, name, files) {
+  const page = await open(browser, report(name));
+  const scores = lines(join(folder, name, "scores.jsonl"));
+  const categories = [...new Set(scores.map(({ category }) => category))].toSorted();
+  for (const category of categories) {
+    await page.selectOption("#category", { label: category });
+    const rows = await table(page, "#sources tbody");
+    const now = [...taken(name)].filter((key) => JSON.parse(key)[0] === category).length;
+    const of = (file) => scores.filter((score) => score.category === category && score.source.includes(file)).length;
+    assert.deepEqual(rows.get("all sources").slice(0, 2).map(Number), [of(""), now], category);
+    const column = (number) => files.map((file) => Number(rows.get(file)?.[number] ?? 0));
+    assert.deepEqual(column(0), files.map(of), category);
+    assert.equal(column(1).reduce((sum, count) => sum + count), now, category);
+  }
+  await slide(page, "ratio", 100);
+  const rows = await table(page, "#sources tbody");
+  for (const [windows, takes, share] of rows.values()) assert.deepEqual([takes, share], [windows, "100.0%"]);
+  assert.equal(await page.locator("#sources .strip .cut").count(), rows.size);
+  await close(page);
+}
+
+/** Attention by distance is that of the scores where it was measured, and the page says how it would be where not. */
+async function checkDistances(browser, measured, unmeasured) {
+  const scores = new Map(lines(join(folder, measured, "scores.jsonl")).map((score) => [score.id, score]));
+  const openFirst = async (name) => {
+    const page = await open(browser, report(name));
+    await page.selectOption("#kind", "text");
+    await page.locator("#windows .open").first().click();
+    await page.waitForSelector("#reader[open]");
+    await page.click("#reader-attention summary");
+    return page;
+  };
+  const page = await openFirst(measured);
+  const { distance_profile: profile, min_distance: minDistance, dependency_strength: strength } = scores.get(await page.locator("#reader-title").textContent());
+  const rows = [...(await table(page, "#distances tbody"))];
+  assert.deepEqual(rows.map(([, [share]]) => share), profile.map((share) => `${(100 * share).toFixed(2)}%`));
+  const far = rows.map(([, [, told]]) => told);
+  assert.ok(far.includes("far") && far[0] === "" && minDistance === 16, `${far}, ${minDistance}`);
+  const sum = profile.filter((_, bucket) => far[bucket] === "far").reduce((sum, share) => sum + share, 0);
+  assert.ok(Math.abs(sum - strength) < 1e-6, "from a power of two on, far attention is the dependency strength");
+  assert.ok(!(await page.locator("#no-distances").isVisible()));
+  await close(page);
+  const other = await openFirst(unmeasured);
+  assert.ok((await other.locator("#no-distances").isVisible()) && !(await other.locator("#distances").isVisible()));
+  await close(other);
 }
 
 async function checkTable(browser, name) {
@@ -231,12 +327,17 @@ mkdirSync(folder, { recursive: true });
 const small = corpus("small", 150, 400, HOSTILE);
 job("small", small, 60);
 job("small-min-max", small, 60, "--standardize", "min-max", "--alpha", "2", "--max-per-document", "2");
+job("sources", [corpus("first", 40, 300, ""), corpus("second", 60, 200, "other ")], 64, "--profile", "true", "--min-distance", "16");
 job("many", corpus("many", 10_000, 100, ""), 20);
 
 const browser = await chromium.launch({ executablePath: process.env.CHROMIUM ?? "/usr/bin/chromium", chromiumSandbox: false });
 try {
   await checkCuts(browser, "small", "--standardize", "z-score");
   await checkCuts(browser, "small-min-max", "--standardize", "min-max", "--max-per-document", "2");
+  await checkBudgetsAndOwnCuts(browser, "small", "--standardize", "z-score");
+  await checkBudgetsAndOwnCuts(browser, "small-min-max", "--standardize", "min-max", "--max-per-document", "2");
+  await checkSources(browser, "sources", ["first.jsonl", "second.jsonl"]);
+  await checkDistances(browser, "sources", "small");
   await checkTable(browser, "small");
   await checkTexts(browser, "small");
   await checkTwoRuns(browser, "small", "small-min-max");

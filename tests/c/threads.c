@@ -5,7 +5,6 @@
 #include <malloc.h>
 #include <pthread.h>
 #include <stdlib.h>
-#include <string.h>
 
 enum { THREADS = 8, TEXTS = 20 };
 
@@ -49,19 +48,8 @@ static void eight_threads_get_the_bits_of_one(void) {
 
 /* Bytes that were allocated and not freed. What is resident moves by megabytes with what the arenas of threads keep. */
 static long in_use(void) {
-    char *report = NULL;
-    size_t length = 0;
-    FILE *stream = open_memstream(&report, &length);
-    CHECK(stream != NULL && malloc_info(0, stream) == 0 && fclose(stream) == 0);
-    const char *totals = report;
-    for (const char *heap = report; (heap = strstr(heap, "</heap>")) != NULL;) totals = heap += strlen("</heap>");
-    long fast, rest, mapped, system;
-    CHECK(sscanf(totals,
-                 " <total type=\"fast\" count=\"%*d\" size=\"%ld\"/> <total type=\"rest\" count=\"%*d\" size=\"%ld\"/>"
-                 " <total type=\"mmap\" count=\"%*d\" size=\"%ld\"/> <system type=\"current\" size=\"%ld\"/>",
-                 &fast, &rest, &mapped, &system) == 4);
-    free(report);
-    return system + mapped - fast - rest;
+    struct mallinfo2 now = mallinfo2();
+    return (long)(now.uordblks + now.hblkhd);
 }
 
 /* Every kind of object is made and freed. */

@@ -33,13 +33,38 @@ protected:
         return folder / name;
     }
 
-    std::string text_of(const char *name) const {
-        std::ifstream file(folder / "result" / name);
+    std::string text_of(const char *name, const char *results = "result") const {
+        std::ifstream file(folder / results / name);
         return {std::istreambuf_iterator<char>(file), {}};
     }
 
     job open(std::uint32_t documents, const char *earlier_results = "refuse") const {
         return {by, {corpus(documents)}, folder / "result", {{"window", "50"}, {"earlier_results", earlier_results}}};
+    }
+
+    // Scores one of two shards, and gives where.
+    std::filesystem::path shard(int number) const {
+        const std::filesystem::path results = folder / ("shard-" + std::to_string(number));
+        const std::string share = std::to_string(number) + "/2";
+        job work(by, {corpus(12)}, results, {{"window", "50"}, {"category", "books"}, {"shard", share}});
+        EXPECT_EQ(work.run().windows_selected, 0U);
+        return results;
+    }
+
+    // Documents of words that the tokenizer of the package with several layers knows.
+    std::filesystem::path words(std::uint32_t documents) const {
+        std::ofstream file(folder / "words.jsonl");
+        std::uint32_t seed = 1;
+        for (std::uint32_t number = 0; number < documents; ++number) {
+            file << R"({"text": ")";
+            for (int word = 0; word < 300; ++word) {
+                seed = seed * 1664525 + 1013904223;
+                file << 'w' << (seed >> 16) % 40 << ' ';
+            }
+            file << "\"}\n";
+        }
+        file << "no object\n";
+        return folder / "words.jsonl";
     }
 
     std::filesystem::path folder;
@@ -162,6 +187,48 @@ TEST_F(Job, RefusesWhatCannotBeRead) {
     EXPECT_ERROR(io, "/no/such/file", job(by, {"/no/such/file"}, folder / "result"));
     EXPECT_ERROR(invalid_argument, "no input", job(by, {}, folder / "result"));
     EXPECT_FALSE(std::filesystem::exists(folder / "result"));
+}
+
+TEST_F(Job, IsSelectedFromTheResultsOfItsShards) {
+    job(by, {corpus(12)}, folder / "result", {{"window", "50"}, {"category", "books"}, {"ratio", "0.5"}}).run();
+    const std::vector<std::filesystem::path> shards = {shard(2), shard(1)};
+    const summary found = select_results(shards, folder / "merged", {{"ratio", "0.5"}});
+    EXPECT_EQ(found.windows, 36U);
+    EXPECT_EQ(found.windows_selected, 18U);
+    for (const char *name : {"selected.jsonl", "scores.jsonl", "rejects.jsonl"}) {
+        EXPECT_EQ(text_of(name, "merged"), text_of(name)) << name;
+    }
+    EXPECT_EQ(select_results({folder / "result"}, folder / "merged").windows_selected, 9U);
+    EXPECT_ERROR(invalid_argument, "shard 2/2 is missing", select_results({shards[1]}, folder / "other"));
+    EXPECT_ERROR(invalid_argument, "has results already", select_results(shards, folder / "result"));
+    const cancel stop;
+    stop.request();
+    EXPECT_ERROR(cancelled, "", select_results(shards, folder / "merged", {}, {}, stop));
+    struct told {};
+    observer watched;
+    watched.progress = [](const job_progress &) { throw told(); };
+    EXPECT_THROW(select_results(shards, folder / "merged", {}, watched), told);
+}
+
+TEST_F(Job, IsPrecededByACalibrationThatNamesALayer) {
+    const scorer layers(deep_package, {{"window", "64"}});
+    const config settings = {{"window", "64"}, {"calibration_windows", "20"}};
+    std::size_t rejects = 0;
+    observer watched;
+    watched.reject = [&](const reject &) { ++rejects; };
+    calibration work(layers, {words(40)}, folder / "result", settings);
+    EXPECT_ERROR(io, "at work in", calibration(layers, {words(40)}, folder / "result", settings));
+    const std::string found = work.run(watched);
+    EXPECT_NE(found.find("\"verdict\""), std::string::npos);
+    EXPECT_EQ(text_of("calibration.json").substr(0, found.size()), found);
+    EXPECT_EQ(rejects, 1U);
+    const cancel stop;
+    stop.request();
+    EXPECT_ERROR(cancelled, "", work.run({}, stop));
+    struct told {};
+    watched.reject = [](const reject &) { throw told(); };
+    EXPECT_THROW(work.run(watched), told);
+    EXPECT_ERROR(unsupported, "", calibration(by, {corpus(2)}, folder / "other", {{"truth", "gain"}}));
 }
 
 TEST(Doubt, IsThereWhereErrorsCanChangeTheSelection) {

@@ -14,6 +14,8 @@
 
 // Two contracts of one tiny model, whose every byte of text is a token and which knows 64 positions.
 inline constexpr const char *query_key_package = "tests/data/tiny/query-key";
+// A package of several layers.
+inline constexpr const char *deep_package = "target/check-c/deep";
 inline constexpr const char *attentions_package = "tests/data/tiny/attentions";
 
 // Models of another exporter, without tokenizers, of 48 tokens.

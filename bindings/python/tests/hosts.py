@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import json
 import subprocess
+import sys
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
 from conftest import QUERY_KEY
-
-from longattn import _command
 
 MODEL = str(Path(QUERY_KEY).resolve())
 SETTINGS: Any = {"window": 256, "threads": 1}
@@ -39,8 +38,8 @@ def selected_by_command(folder: Path) -> dict[str, tuple[float, float]]:
     """The ids of the selected windows, with their DS and LDS."""
     inputs = write_documents(folder / "for-the-command")
     flags = ["--window", "256", "--ratio", "0.25", "--quiet", "-o", str(folder / "command")]
-    arguments = [str(_command.COMMAND), "run", "--model", MODEL, *flags, *map(str, inputs)]
-    subprocess.run(arguments, check=True, env=_command.environment())
+    command = [sys.executable, "-m", "longattn", "run", "--model", MODEL]
+    subprocess.run([*command, *flags, *map(str, inputs)], check=True)
     with (folder / "command" / "scores.jsonl").open() as lines:
         assert sum(1 for _ in lines) >= 200
     with (folder / "command" / "selected.jsonl").open() as lines:

@@ -107,6 +107,41 @@ def test_columns_of_other_names_and_types() -> None:
         longattn.hf.select([], ratio=0.5)
 
 
+def test_a_stream_that_changes_between_its_readings_is_told() -> None:
+    readings: list[None] = []
+
+    def rows() -> Iterator[dict[str, str]]:
+        readings.append(None)
+        for number in range(4):
+            yield {"id": f"d{number}", "text": f"{number}{len(readings)}" * 150}
+
+    documents = datasets.IterableDataset.from_generator(
+        rows, features=datasets.Features.from_dict({name: {"dtype": "string", "_type": "Value"} for name in ("id", "text")})
+    )
+    cut = longattn.hf.Windows(hosts.MODEL, **hosts.SETTINGS)
+    scored = documents.map(cut, batched=True, remove_columns=["id", "text"]).map(
+        longattn.hf.Score(hosts.MODEL, **hosts.SETTINGS), batched=True
+    )
+    best = longattn.hf.select(scored, count=2)
+    with pytest.raises(ValueError, match="changed between its two readings"):
+        list(best)
+
+
+def test_a_column_of_another_type_has_reasons() -> None:
+    rows = {"id": [1, 2], "text": [b"bytes" * 100, b""]}
+    windows = datasets.Dataset.from_dict(rows).map(
+        longattn.hf.Windows(hosts.MODEL, **hosts.SETTINGS), batched=True, remove_columns=["id", "text"]
+    )
+    assert windows["reason"][:] == ["a text is a str, not bytes"] * 2
+    score = longattn.hf.Score(hosts.MODEL, **hosts.SETTINGS)
+    assert [reason and reason[:14] for reason in score({"text": [float("nan"), "a\ud800", b"x", 1.5]})["reason"]] == [
+        "nan is neither",
+        "text is not va",
+        "b'x' is neithe",
+        "1.5 is neither",
+    ]
+
+
 def test_a_generator_that_raises_is_heard() -> None:
     def rows() -> Iterator[dict[str, str]]:
         yield {"id": "a", "text": "a" * 300}

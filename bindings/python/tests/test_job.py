@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 import json
-import os
 import subprocess
 import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import QUERY_KEY
+from conftest import QUERY_KEY, random_text
 
 import longattn
-from longattn import _command
 
 RESULTS = ["selected.jsonl", "scores.jsonl", "rejects.jsonl"]
 
@@ -30,7 +28,7 @@ def corpus(tmp_path: Path) -> Path:
 
 
 def command(*arguments: object) -> None:
-    subprocess.run([_command.COMMAND, *map(str, arguments)], check=True, env=_command.environment())
+    subprocess.run([sys.executable, "-m", "longattn", *map(str, arguments)], check=True)
 
 
 def test_a_run_has_the_bytes_of_the_command(corpus: Path, tmp_path: Path) -> None:
@@ -86,6 +84,30 @@ def test_selecting_anew_needs_no_scores(corpus: Path, tmp_path: Path) -> None:
         selection[len(selection)]
 
 
+def test_shards_are_selected_from_as_one(corpus: Path, tmp_path: Path) -> None:
+    settings: Any = {"window": 60, "ratio": 0.3}
+    whole = longattn.run(QUERY_KEY, corpus, tmp_path / "whole", **settings)
+    for shard in (1, 2):
+        longattn.run(QUERY_KEY, corpus, tmp_path / f"shard-{shard}", shard=f"{shard}/2", **settings)
+    told: list[longattn.Progress] = []
+    shards = [tmp_path / "shard-2", tmp_path / "shard-1"]
+    result = longattn.select_results(shards, tmp_path / "selection", ratio=0.3, progress=told.append)
+    for name in RESULTS:
+        assert (tmp_path / "selection" / name).read_bytes() == (tmp_path / "whole" / name).read_bytes()
+    assert result.categories == whole.categories
+    assert result.summary.windows_selected == whole.summary.windows_selected == len(list(result.selected()))
+    assert told
+    with pytest.raises(longattn.InvalidArgumentError, match="2"):
+        longattn.select_results(shards[:1], tmp_path / "half", ratio=0.3)
+
+
+def test_rows_are_read_from_json_lines_alone(corpus: Path, tmp_path: Path) -> None:
+    result = longattn.run(QUERY_KEY, corpus, tmp_path / "result", window=60, output_format="parquet")
+    with pytest.raises(FileNotFoundError, match="output_format"):
+        result.selected()
+    assert result.categories
+
+
 def test_selectors_merge_and_travel() -> None:
     parts = [longattn.Selector() for _ in range(3)]
     whole = longattn.Selector()
@@ -104,6 +126,40 @@ def test_selectors_merge_and_travel() -> None:
         merged.add("x", "books", {"dependency_strength": 0.5})
 
 
+def test_rounds_by_hand_end_without_doubt() -> None:
+    scorer = longattn.Scorer(QUERY_KEY, window=1024, rows=320)
+    texts = [random_text(1024, seed) for seed in range(12)]
+    selector = longattn.Selector()
+    scores = scorer.score_many(texts)
+    for number, score in enumerate(scores):
+        selector.add(f"w{number}", "books", score)
+    rounds = 0
+    while doubted := selector.in_doubt(scores, ratio=0.5):
+        rounds += 1
+        assert all(scores[ordinal].dependency_strength_error > 0 for ordinal in doubted)
+        for ordinal, score in zip(doubted, scorer.score_many((texts[n] for n in doubted), rows="all"), strict=True):
+            assert (score.rows, score.dependency_strength_error) == (1024, 0)
+            scores[ordinal] = score
+            selector.rescore(ordinal, score)
+    assert rounds > 0
+    exact = longattn.Selector()
+    for number, score in enumerate(longattn.Scorer(QUERY_KEY, window=1024).score_many(texts)):
+        exact.add(f"w{number}", "books", score)
+    chosen = [{window.id for window in each.finish(ratio=0.5).selected()} for each in (selector, exact)]
+    assert chosen[0] == chosen[1]
+    with pytest.raises(ValueError, match="11 scores for 12 windows"):
+        selector.in_doubt(scores[1:])
+    with pytest.raises(longattn.InvalidArgumentError, match="no window 12"):
+        selector.rescore(12, scores[0])
+
+
+def test_an_adaptive_run_is_a_setting(corpus: Path, tmp_path: Path) -> None:
+    result = longattn.run(QUERY_KEY, corpus, tmp_path / "result", window=60, ratio=0.3, adaptive=True)
+    assert result.summary.windows_exact <= result.summary.windows
+    # Rows that have no far keys need not be computed.
+    assert result.summary.rows_of_exact_scores == (60 - 15) * result.summary.windows
+
+
 def test_a_function_that_fails_stops_the_job(corpus: Path, tmp_path: Path) -> None:
     def give_up(progress: longattn.Progress) -> None:
         raise RuntimeError("enough")
@@ -112,6 +168,21 @@ def test_a_function_that_fails_stops_the_job(corpus: Path, tmp_path: Path) -> No
         longattn.run(QUERY_KEY, corpus, tmp_path / "result", window=60, progress=give_up)
     result = longattn.run(QUERY_KEY, corpus, tmp_path / "result", window=60, earlier_results="resume")
     assert result.summary.windows > 0
+
+
+def test_one_thread_at_a_time_uses_a_job(corpus: Path, tmp_path: Path) -> None:
+    told: list[str] = []
+    with longattn.Job(longattn.Scorer(QUERY_KEY, window=60), corpus, tmp_path / "result") as job:
+
+        def use_it(progress: longattn.Progress) -> None:
+            for use in (job.score, job.categories, job.close):
+                with pytest.raises(RuntimeError, match="at work") as caught:
+                    use()
+                told.append(str(caught.value))
+
+        job.run(progress=use_it)
+        assert len(told) >= 3
+    job.close()
 
 
 def test_results_that_are_there_are_refused(corpus: Path, tmp_path: Path) -> None:
@@ -181,14 +252,6 @@ def without_seconds(text: bytes) -> Any:
         return [strip(item) for item in value] if isinstance(value, list) else value
 
     return strip(json.loads(text))
-
-
-def test_the_command_finds_the_runtime_of_this_python() -> None:
-    environment = {key: value for key, value in os.environ.items() if key != "ORT_DYLIB_PATH"}
-    arguments = [sys.executable, "-m", "longattn", "inspect", QUERY_KEY]
-    done = subprocess.run(arguments, capture_output=True, text=True, env={**environment, "PATH": "/usr/bin:/bin"})
-    assert done.returncode == 0, done.stderr
-    assert "query-key" in done.stdout
 
 
 def test_the_progress_bar_closes(corpus: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

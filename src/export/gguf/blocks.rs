@@ -163,7 +163,7 @@ fn scale_and_minimum(scales: &[u8], index: usize) -> (f32, f32) {
 /// The code of four bits of number `place` of a block of 256: groups of 32 lie in pairs in the halves of 32 bytes.
 fn four_bits(bytes: &[u8], place: usize) -> u8 {
     let byte = bytes[place / 64 * 32 + place % 32];
-    if place / 32 % 2 == 0 { byte & 15 } else { byte >> 4 }
+    if (place / 32).is_multiple_of(2) { byte & 15 } else { byte >> 4 }
 }
 
 fn q4_k(bytes: &[u8], numbers: &mut [f32]) {
@@ -190,7 +190,7 @@ fn q6_k(bytes: &[u8], numbers: &mut [f32]) {
     let scale = half(bytes, 208);
     for (place, number) in numbers.iter_mut().enumerate() {
         let byte = low[place / 128 * 64 + place % 64];
-        let low = if place / 64 % 2 == 0 { byte & 15 } else { byte >> 4 };
+        let low = if (place / 64).is_multiple_of(2) { byte & 15 } else { byte >> 4 };
         let code = (low | two_bits(high, place) << 4) as i8 - 32;
         *number = scale * f32::from(scales[place / 16] as i8) * f32::from(code);
     }

@@ -49,8 +49,7 @@ impl Builder<'_> {
         let outputs = ["attended", "present_key", "present_value"].map(|stem| self.fresh(stem));
         let attended = outputs[0].clone();
         let inputs = [&query, &key, value, "", "", &last, &length];
-        self.push("GroupQueryAttention", &inputs, outputs.to_vec(), attributes);
-        self.graph.node.last_mut().expect("just pushed").domain = RUNTIME_DOMAIN.to_owned();
+        self.push_of(RUNTIME_DOMAIN, "GroupQueryAttention", &inputs, outputs.to_vec(), attributes);
         attended
     }
 

@@ -1,8 +1,10 @@
-//! The statistics of attention, summed within the graph over blocks of rows.
+//! The statistics of attention, summed within the graph: by the operator `FarMass`, or over blocks of rows by ONNX's own.
 
 use super::attention::Block;
 use super::{Builder, Value};
+use crate::export::AttentionOperators;
 use crate::export::onnx::{Attribute, ElementType};
+use crate::model::{DOMAIN, FAR_MASS};
 
 /// What the graph gives.
 const OUTPUTS: [&str; 2] = ["far_mass", "far_square_mass"];
@@ -35,11 +37,14 @@ impl Builder<'_> {
             self.vectors_output("query", &query, self.decoder.heads);
             self.vectors_output("key", &key, self.decoder.key_value_heads);
         }
+        let element = match self.options.attention {
+            AttentionOperators::Fused => ElementType::Float64,
+            AttentionOperators::Standard => ElementType::Float32,
+        };
         for (index, name) in OUTPUTS.into_iter().enumerate() {
             let sums = self.joined_in_turn(sums.iter().map(|sums| &sums[index]));
-            let sums = self.node_with("Transpose", &[&sums], vec![Attribute::integers("perm", &[2, 0, 1])]);
             let (layers, heads) = (self.decoder.layers.len(), self.decoder.heads);
-            self.output(name, &sums, vec!["settings".into(), layers.into(), heads.into()]);
+            self.output_of(name, &sums, element, vec!["settings".into(), layers.into(), heads.into()]);
         }
     }
 
@@ -49,7 +54,7 @@ impl Builder<'_> {
     fn joined_in_turn<'a>(&mut self, values: impl Iterator<Item = &'a Value>) -> Value {
         let joined = values
             .cloned()
-            .reduce(|joined, value| self.node_with("Concat", &[&joined, &value], vec![Attribute::integer("axis", 0)]));
+            .reduce(|joined, value| self.node_with("Concat", &[&joined, &value], vec![Attribute::integer("axis", 1)]));
         joined.expect("at least one layer is scored")
     }
 
@@ -61,8 +66,25 @@ impl Builder<'_> {
         self.blocks_of(&count, self.options.block_rows())
     }
 
-    /// Both sums of a layer, `[1, heads, settings]`, from its queries and keys `[1, heads, length, head_size]`.
+    /// Both sums of a layer, `[settings, 1, heads]`, from its queries and keys `[1, heads, length, head_size]`.
     fn far_sums(&mut self, query: &Value, key: &Value, rows: &FarRows) -> [Value; 2] {
+        match self.options.attention {
+            AttentionOperators::Fused => self.far_mass(query, key, rows),
+            AttentionOperators::Standard => self.looped_far_sums(query, key, rows),
+        }
+    }
+
+    fn far_mass(&mut self, query: &Value, key: &Value, rows: &FarRows) -> [Value; 2] {
+        let first_row = self.integer(0);
+        let inputs = [query, key, &first_row, &rows.min_distance, &rows.sink_tokens];
+        let mut attributes = vec![Attribute::float("scale", self.decoder.attention_scale as f32)];
+        attributes.extend(self.decoder.logit_softcap.map(|cap| Attribute::float("softcap", cap as f32)));
+        let sums = OUTPUTS.map(|stem| self.fresh(stem));
+        self.push_of(DOMAIN, FAR_MASS, &inputs.map(String::as_str), sums.to_vec(), attributes);
+        sums
+    }
+
+    fn looped_far_sums(&mut self, query: &Value, key: &Value, rows: &FarRows) -> [Value; 2] {
         let blocks = self.row_blocks(rows);
         let nothing = self.no_sums(&rows.sink_tokens);
         let sums = self.looped("block_of_rows", &blocks, [&nothing, &nothing], |body, turn, [mass, square_mass]| {
@@ -72,7 +94,10 @@ impl Builder<'_> {
             [body.node("Add", &[&mass, &sums[0]]), body.node("Add", &[&square_mass, &sums[1]])]
         });
         let shape = self.integers(&[1, self.decoder.heads as i64, -1]);
-        sums.map(|sums| self.node("Reshape", &[&sums, &shape]))
+        sums.map(|sums| {
+            let sums = self.node("Reshape", &[&sums, &shape]);
+            self.node_with("Transpose", &[&sums], vec![Attribute::integers("perm", &[2, 0, 1])])
+        })
     }
 
     /// Zeros `[1, key_value_heads, group, settings]`.

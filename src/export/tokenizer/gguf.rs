@@ -224,7 +224,7 @@ fn word_piece(checkpoint: &Gguf, vocabulary: &Vocabulary) -> Result<Tokenizer> {
     };
     let vocab: Vocab = vocabulary.tokens.iter().enumerate().map(marked).collect();
     let mut words = vocabulary.tokens.iter().filter(|token| !is_special(token));
-    let has_capitals = words.any(|token| token.contains(char::is_uppercase));
+    let has_capitals = words.any(|token| token.to_lowercase() != *token);
     let special = |(key, usual): (&str, &str)| {
         let stands = || vocabulary.tokens.iter().position(|token| *token == usual);
         let usual = || stands().map(|id| (id as u32, vocabulary.tokens[id]));

@@ -105,7 +105,7 @@ impl<'a> Drawing<'a> {
         let Some(text) = &record.text else {
             return Err(reject(&record, "no text: windows are cut from text".to_owned()));
         };
-        let tokenize = |text: &str| Ok(scorer.tokenize_until(text, keeping.cancel)?.ids().to_vec());
+        let tokenize = |text: &str| scorer.tokenize_until(text, keeping.cancel);
         let added = self.sampler.add(&record.category, &record.id, text, tokenize);
         added.map_err(|error| reject(&record, error.to_string()))?;
         // Whether it is long enough is only known of documents that may be drawn.

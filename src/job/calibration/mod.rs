@@ -23,6 +23,7 @@ use crate::corpus::{Corpus, Rejects, write_whole};
 use crate::error::{Error, ErrorKind, Result};
 use crate::model::{MIN_GAIN_TOKENS, Scorer};
 use crate::report;
+use crate::select::default_alpha;
 
 use drawing::{Drawing, DrawnWindows};
 use scoring::{KnownScores, ScoredWindows, Scoring};
@@ -84,6 +85,8 @@ pub struct Calibrated {
     pub windows_rejected: u64,
     /// About what a window takes by a package of one layer alone, by layer, as measured on this machine.
     pub seconds_per_window: BTreeMap<usize, f64>,
+    /// What each score without a model takes for a billion tokens on one thread of this machine, in hours.
+    pub column_hours_per_billion_tokens: BTreeMap<&'static str, f64>,
     /// What the scores are worth.
     #[serde(flatten)]
     pub calibration: Calibration,
@@ -171,7 +174,8 @@ impl CalibrationJob {
     }
 
     fn compare(&self, drawn: DrawnWindows, scored: &ScoredWindows, observer: &dyn Observer) -> Result<Calibrated> {
-        let Config { truth, alpha, standardize, heads, .. } = self.config;
+        let Config { truth, standardize, heads, .. } = self.config;
+        let alpha = self.config.alpha.unwrap_or_else(|| default_alpha(&layers(&self.scorer)));
         let DrawnWindows { categories, mut left_out, records_rejected, files_rejected, .. } = drawn;
         let mut windows = scored.compared(heads);
         let comparable = comparable_categories(truth, &windows);
@@ -205,6 +209,7 @@ impl CalibrationJob {
             files_rejected,
             windows_rejected: scored.rejected,
             seconds_per_window: scored.seconds_per_window(&layers),
+            column_hours_per_billion_tokens: scored.column_hours(),
             calibration: Calibration::new(truth, &settings, &windows, standardize, alpha)?,
             layers,
         })

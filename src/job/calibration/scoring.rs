@@ -2,20 +2,24 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::path::Path;
+use std::time::Instant;
 
 use serde::{Deserialize, Serialize};
 
 use super::drawing::DrawnWindows;
 use super::{CalibrationJob, layers};
 use crate::calibrate::{ScoredTestWindow, Side, TestWindow, Truth};
+use crate::choice::Choice;
 use crate::corpus::{Journal, Place, Reject};
 use crate::digest::{Digest, Hasher};
 use crate::error::Result;
 use crate::job::batches::is_fatal;
-use crate::job::keeping::{Keeping, Kept, information_gain};
+use crate::job::keeping::{Keeping, Kept, gain};
+use crate::job::lines::Gain;
 use crate::job::observer::{Progress, Stage};
 use crate::job::reading::Unit;
 use crate::job::summary::count;
+use crate::rivals::{Column, Columns, columns};
 use crate::score::LayerScore;
 
 /// The scores of a window, whatever documents it is made of.
@@ -24,7 +28,7 @@ pub(super) struct WindowScores {
     /// Of its token ids.
     tokens: Digest,
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    information_gain: Option<f64>,
+    gain: Option<Gain>,
     /// Of one pass through the model.
     model_seconds: f64,
     /// Of the statistics for one setting of sinks.
@@ -133,7 +137,7 @@ impl Scoring<'_, '_> {
         let kept = Kept { gain: config.truth == Truth::Gain, ..Kept::default() };
         let scores = WindowScores {
             tokens,
-            information_gain: information_gain(scorer, kept, &window.ids, cancel)?,
+            gain: gain(scorer, kept, &window.ids, cancel)?,
             model_seconds: found.model_time.as_secs_f64(),
             statistics_seconds: found.statistics_time.as_secs_f64(),
             scores: config
@@ -191,6 +195,9 @@ pub(super) struct ScoredWindows {
     windows: Vec<(ScoredTestWindow, Seconds)>,
     /// Windows that could not be scored.
     pub rejected: u64,
+    /// What each column took for all windows.
+    column_seconds: BTreeMap<Column, f64>,
+    tokens: usize,
 }
 
 #[derive(Clone, Copy)]
@@ -202,15 +209,35 @@ struct Seconds {
 impl ScoredWindows {
     fn add(&mut self, wanted: Wanted, scores: WindowScores) {
         let Wanted { category, window, .. } = wanted;
-        let WindowScores { information_gain, model_seconds, statistics_seconds, scores, .. } = scores;
+        let WindowScores { gain, model_seconds, statistics_seconds, scores, .. } = scores;
         let scored = ScoredTestWindow {
             category: category.to_owned(),
             side: window.side,
             document: window.documents[0].clone(),
-            gain: information_gain.unwrap_or_default(),
+            gain: gain.map_or(0.0, |gain| gain.information_gain),
+            longfilter_score: gain.map_or(0.0, |gain| gain.longfilter_score),
+            columns: self.columns(window),
             scores: scores.into_iter().flat_map(|scores| scores.layers).collect(),
         };
         self.windows.push((scored, Seconds { model: model_seconds, statistics: statistics_seconds }));
+    }
+
+    /// All columns of a window. They are not kept: they cost less than to be read again.
+    fn columns(&mut self, window: &TestWindow) -> Columns {
+        self.tokens += window.ids.len();
+        let mut all = Columns::default();
+        for (_, column) in Column::NAMES {
+            let begun = Instant::now();
+            all.0.extend(columns(&[*column].into(), Some(&window.text), &window.ids).0);
+            *self.column_seconds.entry(*column).or_default() += begun.elapsed().as_secs_f64();
+        }
+        all
+    }
+
+    /// What each column takes for a billion tokens on one thread, in hours.
+    pub fn column_hours(&self) -> BTreeMap<&'static str, f64> {
+        let hours = |seconds: f64| seconds / self.tokens.max(1) as f64 * 1e9 / 3600.0;
+        self.column_seconds.iter().map(|(column, seconds)| (column.name(), hours(*seconds))).collect()
     }
 
     /// What is compared, with what each head says or without.

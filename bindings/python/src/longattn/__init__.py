@@ -33,8 +33,10 @@ from .errors import (
     TooShortError,
     UnsupportedError,
 )
-from .job import Calibration, Category, Job, Progress, Reject, Result, Summary, calibrate, run, score_corpus
-from .score import Score
+from .job import Job, calibrate, run, score_corpus, select_results
+from .progress import Progress, Reject
+from .result import Calibration, Category, Result, Summary
+from .score import LayerScore, Score
 from .scorer import Scorer, Tokens, Window, category_of, window_id
 from .selector import Ranked, Selection, Selector, select
 
@@ -51,6 +53,7 @@ __all__ = [
     "InvalidSettingError",
     "InvalidTextError",
     "Job",
+    "LayerScore",
     "LongAttnError",
     "MemoryLimitError",
     "NonFiniteError",
@@ -76,6 +79,7 @@ __all__ = [
     "run",
     "score_corpus",
     "select",
+    "select_results",
     "settings",
     "statistics_from_attention",
     "statistics_from_query_key",

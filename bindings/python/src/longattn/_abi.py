@@ -8,7 +8,7 @@ Pointers are numbers, but for texts that go in: those are bytes.
 from __future__ import annotations
 
 from ctypes import (
-    CFUNCTYPE, Structure, c_bool, c_char_p, c_double, c_int32, c_size_t, c_uint32, c_uint64, c_void_p,
+    CFUNCTYPE, Structure, c_bool, c_char_p, c_double, c_int, c_int32, c_size_t, c_uint32, c_uint64, c_void_p,
 )
 from typing import Any
 
@@ -164,6 +164,27 @@ class longattn_layer_score(Structure):
         ("dependency_strength", c_double),
         ("distribution_uniformity", c_double),
         ("reserved", c_uint64 * 3),
+    ]
+
+
+class longattn_details(Structure):
+    has_rows: bool
+    rows: int
+    heads: int | None
+    head_capacity: int
+    layers: int | None
+    layer_capacity: int
+    profiles: int | None
+    reserved: Any
+    _fields_ = [
+        ("has_rows", c_bool),
+        ("rows", c_size_t),
+        ("heads", c_void_p),
+        ("head_capacity", c_size_t),
+        ("layers", c_void_p),
+        ("layer_capacity", c_size_t),
+        ("profiles", c_void_p),
+        ("reserved", c_void_p * 4),
     ]
 
 
@@ -361,6 +382,7 @@ FUNCTIONS: dict[str, tuple[Any, list[Any]]] = {
     "longattn_scorer_score_profile": (c_int32, [c_void_p, c_void_p, c_void_p, c_void_p, c_void_p, c_void_p]),
     "longattn_scorer_score_many": (c_int32, [c_void_p, c_void_p, c_size_t, c_void_p, longattn_progress, c_void_p, c_void_p, c_void_p]),
     "longattn_scorer_score_many_on": (c_int32, [c_void_p, c_size_t, c_void_p, c_size_t, c_void_p, longattn_progress, c_void_p, c_void_p, c_void_p]),
+    "longattn_scorer_score_many_details": (c_int32, [c_void_p, c_void_p, c_void_p, c_size_t, c_void_p, longattn_progress, c_void_p, c_void_p, c_void_p]),
     "longattn_results_free": (None, [c_void_p, c_size_t]),
     "longattn_scorer_tokenize": (c_int32, [c_void_p, c_char_p, c_size_t, c_void_p, c_void_p]),
     "longattn_scorer_cut": (c_int32, [c_void_p, c_char_p, c_size_t, c_void_p, c_void_p]),
@@ -396,4 +418,5 @@ FUNCTIONS: dict[str, tuple[Any, list[Any]]] = {
     "longattn_window_id": (c_int32, [c_char_p, c_size_t, c_size_t, c_void_p, c_void_p]),
     "longattn_category_of": (c_int32, [c_char_p, c_size_t, c_void_p, c_void_p]),
     "longattn_log_set": (c_int32, [longattn_log_callback, c_void_p, c_int32, c_void_p]),
+    "longattn_main": (c_int, [c_int, c_void_p]),
 }

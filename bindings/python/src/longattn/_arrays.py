@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ctypes
 from array import array
-from typing import TYPE_CHECKING, Any, Protocol, Union
+from typing import TYPE_CHECKING, Any, Protocol, Union, cast
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -40,6 +40,9 @@ def float32(values: Array, dimensions: int, name: str) -> NDArray[np.float32]:
     """The values as a C-contiguous array of float32; no copy where they are one already."""
     import numpy as np
 
+    if hasattr(values, "detach"):
+        # PyTorch hands out no gradients, and NumPy reads neither bfloat16 nor what is on a device.
+        values = cast("Any", values).detach().cpu().float()
     if not isinstance(values, np.ndarray) and hasattr(values, "__dlpack__"):
         values = np.from_dlpack(values)  # type: ignore[arg-type]
     found = np.ascontiguousarray(values, np.float32)

@@ -1,25 +1,22 @@
-"""The command `longattn`, which the package carries."""
+"""The command `longattn`, which is in the library."""
 
 from __future__ import annotations
 
+import ctypes
 import os
+import signal
 import sys
-from pathlib import Path
 
 from . import _runtime
-
-COMMAND = Path(__file__).with_name("longattn")
-
-
-def environment() -> dict[str, str]:
-    """What the command needs to find ONNX Runtime where this Python does."""
-    found = dict(os.environ)
-    library = _runtime.library_of_package()
-    if library and not found.get("ORT_DYLIB_PATH"):
-        found["ORT_DYLIB_PATH"] = str(library)
-    return found
+from ._library import lib
 
 
 def main() -> None:
-    """Becomes the command."""
-    os.execve(COMMAND, ["longattn", *sys.argv[1:]], environment())
+    """Is the command for this process: its arguments, its standard streams, its signals, and its exit status."""
+    library = _runtime.library_of_package()
+    if library and not os.environ.get("ORT_DYLIB_PATH"):
+        os.environ["ORT_DYLIB_PATH"] = str(library)
+    if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
+    arguments = [b"longattn", *map(os.fsencode, sys.argv[1:])]
+    sys.exit(lib.longattn_main(len(arguments), (ctypes.c_char_p * len(arguments))(*arguments)))

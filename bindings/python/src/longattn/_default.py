@@ -6,7 +6,6 @@ import importlib.util
 import os
 from pathlib import Path
 
-from . import _command
 from ._library import VERSION
 from .errors import FileError, InvalidModelError
 
@@ -50,6 +49,7 @@ def _export(checkpoint: Path, package: Path, layer: int) -> None:
     """Makes a package that appears under its name when it is whole, also where several processes make it at once."""
     import shutil
     import subprocess
+    import sys
     import tempfile
 
     try:
@@ -59,8 +59,10 @@ def _export(checkpoint: Path, package: Path, layer: int) -> None:
         message = f"the default model cannot be kept in {package.parent}: {cause}; name another place in LONGATTN_CACHE"
         raise FileError(message) from cause
     try:
-        arguments = ["export", str(checkpoint), "--layer", str(layer), "-o", str(made / "package"), "--quiet"]
-        done = subprocess.run([str(_command.COMMAND), *arguments], capture_output=True, text=True, check=False)
+        command = [sys.executable, "-m", "longattn", "export", str(checkpoint.resolve())]
+        flags = ["--layer", str(layer), "-o", str(made.resolve() / "package"), "--quiet"]
+        # In a folder of its own, because Python looks for modules where it is started.
+        done = subprocess.run([*command, *flags], cwd=made, capture_output=True, text=True, check=False)
         if done.returncode:
             raise InvalidModelError(f"the default model cannot be exported: {done.stderr.strip()}")
         try:

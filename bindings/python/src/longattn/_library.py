@@ -81,6 +81,17 @@ def encode_path(path: str | os.PathLike[str]) -> bytes:
     return os.fsencode(path)
 
 
+class TextBuffer:
+    """Bytes that stay where they are: not every Python leaves its own in their place."""
+
+    __slots__ = ("_memory", "address", "length")
+
+    def __init__(self, data: bytes) -> None:
+        self.length = len(data)
+        self._memory = (ctypes.c_char * self.length).from_buffer_copy(data)
+        self.address = ctypes.addressof(self._memory)
+
+
 class Handle:
     """An object of the library's, freed with the last reference to it."""
 
@@ -90,8 +101,13 @@ class Handle:
         self.pointer = pointer
         self._free = free
 
+    def free(self) -> None:
+        """Frees the object at once, for what others wait for. Nobody may use it any more."""
+        pointer, self.pointer = self.pointer, None
+        self._free(pointer)
+
     def __del__(self) -> None:
-        self._free(self.pointer)
+        self.free()
 
 
 def made(free: Callable[[int | None], None], call: Callable[..., int], *arguments: Any) -> Handle:

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
-
-if TYPE_CHECKING:
-    from .job import Result
+from collections.abc import Iterable, Mapping
+from typing import Any
 
 
-def plot_windows(result: Result, axes: Any) -> Any:
+def plot_windows(scores: Iterable[Mapping[str, Any]], selected: Iterable[Mapping[str, Any]], axes: Any) -> Any:
     """Draws every window by its DS and DU, the selected ones filled."""
     if axes is None:
         try:
@@ -16,20 +14,20 @@ def plot_windows(result: Result, axes: Any) -> Any:
         except ImportError as cause:
             raise ImportError("a result is drawn with matplotlib: pip install matplotlib") from cause
         axes = pyplot.subplots(layout="constrained")[1]
-    selected = {(window["category"], window["id"]) for window in result.selected()}
+    chosen = {(window["category"], window["id"]) for window in selected}
     by_category: dict[str, list[tuple[float, float, bool]]] = {}
-    for window in result.scores():
-        made_cut = (window["category"], window["id"]) in selected
+    for window in scores:
+        made_cut = (window["category"], window["id"]) in chosen
         point = (window["dependency_strength"], window["distribution_uniformity"], made_cut)
         by_category.setdefault(window["category"], []).append(point)
     for index, (category, points) in enumerate(sorted(by_category.items())):
         color = f"C{index % 10}"
         for made_cut in (False, True):
-            chosen = [point for point in points if point[2] == made_cut]
+            drawn = [point for point in points if point[2] == made_cut]
             label = f"{category}, selected" if made_cut else None
             face = color if made_cut else "none"
             axes.scatter(
-                [x for x, _, _ in chosen], [y for _, y, _ in chosen], s=18, edgecolors=color, facecolors=face, label=label
+                [x for x, _, _ in drawn], [y for _, y, _ in drawn], s=18, edgecolors=color, facecolors=face, label=label
             )
     axes.set_xlabel("dependency strength DS")
     axes.set_ylabel("distribution uniformity DU")

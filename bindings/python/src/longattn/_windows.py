@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from .errors import LongAttnError
 from .scorer import Scorer
-from .selector import Selector
+from .selector import Ranked, Selector
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack
@@ -175,13 +175,18 @@ def score_documents(scorer: Scorer, table: Mapping[str, Sequence[Any]], settings
 
 
 def select_rows(rows: Iterable[Mapping[str, Any]], settings: Settings) -> dict[tuple[str, str], float]:
-    """The selected windows of rows of scores: (category, id) in the order of the selection, with the LDS of each. Rows with a
-    reason have no score."""
+    """The selected windows of rows of scores: (category, id) in the order of the selection, with the LDS of each."""
+    return {key: window.lds for key, window in ranked_rows(rows, settings).items()}
+
+
+def ranked_rows(rows: Iterable[Mapping[str, Any]], settings: Settings) -> dict[tuple[str, str], Ranked]:
+    """The selected windows of rows of scores by (category, id), in the order of the selection. Rows with a reason have no
+    score."""
     selector = Selector()
     for row in rows:
         if row.get("reason") is None:
             selector.add(label(row["id"]), label(row["category"]), row)
-    return {(window.category, window.id): window.lds for window in selector.finish(**settings).selected()}
+    return {(window.category, window.id): window for window in selector.finish(**settings).selected()}
 
 
 def rows_of(columns: Mapping[str, Sequence[Any]]) -> Iterator[dict[str, Any]]:

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING
 from . import _abi
 from ._arrays import address_of, array_of, float32
 from ._config import config_of
+from ._details import head_arrays
 from ._library import check, lib
 from ._work import Cancel, interruptible
 from .score import Score, score_of
-from .scorer import head_arrays
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack

@@ -17,8 +17,9 @@ import os
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
-from ._windows import SCORE_COLUMNS, Columns, Package, cut_documents, label, score_columns, select_rows
+from ._windows import SCORE_COLUMNS, Columns, Package, cut_documents, label, ranked_rows, score_columns
 from .scorer import Scorer
+from .selector import Ranked
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack
@@ -87,7 +88,8 @@ def select(dataset: D, **settings: Unpack[Settings]) -> D:
     """Selects the best windows of each category from a scored `Dataset` or `IterableDataset`, with their LDS in `lds`.
 
     A `Dataset` comes back in the order of the selection, by category and from the best on; an `IterableDataset` in its own,
-    and is read twice. The settings and errors are those of `longattn.Selector.finish`.
+    and is read twice: ValueError where the second reading gives a selected window another score. The settings and errors are
+    those of `longattn.Selector.finish`.
     """
     from datasets import Dataset, IterableDataset
 
@@ -96,12 +98,12 @@ def select(dataset: D, **settings: Unpack[Settings]) -> D:
     found: Any = dataset
     names = found.column_names or list(next(iter(found)))
     columns = [name for name in ("id", "category", *SCORE_COLUMNS, "reason") if name in names]
-    selected = select_rows(found.select_columns(columns), settings)
+    selected = ranked_rows(found.select_columns(columns), settings)
     if isinstance(dataset, IterableDataset):
         return cast(D, found.filter(_Selected(selected)).map(_WithLds(selected)))
     places = {key: index for index, key in enumerate(_keys(found)) if key in selected}
     chosen = found.select([places[key] for key in selected])
-    return cast(D, chosen.add_column("lds", list(selected.values())))
+    return cast(D, chosen.add_column("lds", [window.lds for window in selected.values()]))
 
 
 def _keys(dataset: Any) -> Iterator[tuple[str, str]]:
@@ -114,7 +116,7 @@ def _key(row: Mapping[str, Any]) -> tuple[str, str]:
 
 
 class _Selected:
-    def __init__(self, selected: dict[tuple[str, str], float]) -> None:
+    def __init__(self, selected: dict[tuple[str, str], Ranked]) -> None:
         self._selected = selected
 
     def __call__(self, row: Mapping[str, Any]) -> bool:
@@ -123,4 +125,7 @@ class _Selected:
 
 class _WithLds(_Selected):
     def __call__(self, row: Mapping[str, Any]) -> Any:
-        return {"lds": self._selected[_key(row)]}
+        window = self._selected[_key(row)]
+        if row["dependency_strength"] != window.dependency_strength:
+            raise ValueError(f"the dataset changed between its two readings: window {window.id!r} has another score")
+        return {"lds": window.lds}

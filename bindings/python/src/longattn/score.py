@@ -3,13 +3,24 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, fields
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from . import _abi
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
+
+
+class LayerScore(NamedTuple):
+    """What one of several layers that are scored together says of a window."""
+
+    layer: int
+    """The layer of the model, 0 for the first."""
+    dependency_strength: float
+    """DS of this layer alone."""
+    distribution_uniformity: float
+    """DU of this layer alone."""
 
 
 @dataclass(frozen=True)
@@ -42,15 +53,19 @@ class Score:
     """`[heads]`: what DU is minus the mean of, where heads were asked for."""
     distance_profile: NDArray[np.float64] | None = field(default=None, compare=False, repr=False)
     """`[buckets]`: the mean share of a token's attention at the distances 0, 1, 2 to 3, 4 to 7 and so on; with the setting
-    `profile`."""
+    `profile`, unless it is an estimate."""
+    layers: tuple[LayerScore, ...] | None = field(default=None, compare=False, repr=False)
+    """What each layer of the package says, in its order, where layers were asked for."""
 
     def as_dict(self) -> dict[str, Any]:
-        """The numbers by their names, those of heads and distances as lists where they are there."""
+        """The numbers by their names, those of heads, distances and layers as lists where they are there."""
         values = {name: getattr(self, name) for name in SCALARS}
         for name in ARRAYS:
             array = getattr(self, name)
             if array is not None:
                 values[name] = array.tolist()
+        if self.layers is not None:
+            values["layers"] = [layer._asdict() for layer in self.layers]
         return values
 
     def _repr_html_(self) -> str:
@@ -60,8 +75,8 @@ class Score:
 
 
 ARRAYS = ("head_proportions", "head_variances", "distance_profile")
-SCALARS = tuple(item.name for item in fields(Score) if item.name not in ARRAYS)
+SCALARS = tuple(item.name for item in fields(Score) if item.name not in (*ARRAYS, "layers"))
 
 
-def score_of(found: _abi.longattn_score, **arrays: Any) -> Score:
-    return Score(*(getattr(found, name) for name in SCALARS), **arrays)
+def score_of(found: _abi.longattn_score, **details: Any) -> Score:
+    return Score(*(getattr(found, name) for name in SCALARS), **details)

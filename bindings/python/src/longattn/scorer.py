@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
+import functools
 import json
 import os
 import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import TYPE_CHECKING, Any, Literal, overload
+from typing import TYPE_CHECKING, Any, Literal, cast, overload
 
 from . import _abi, _runtime
 from ._arrays import IdArray, array_of, view
 from ._config import config_of, text_of, value_in
-from ._library import Handle, check, encode, encode_path, lib, made, made_text, read_error
+from ._details import Details
+from ._library import Handle, TextBuffer, check, encode, encode_path, lib, made, made_text, read_error
 from ._work import Callbacks, Cancel, interruptible
 from .errors import LongAttnError, OnnxRuntimeError
 from .score import Score, score_of
@@ -201,24 +204,32 @@ class Scorer:
         owner = interruptible(Cancel(), lambda: made(lib.longattn_windows_free, call, handle.pointer, data, len(data)))
         return list(_windows(owner, data))
 
-    def score(self, window: str | Ids, *, heads: bool = False, cancel: Cancel | None = None) -> Score:
+    def score(self, window: str | Ids, *, heads: bool = False, layers: bool = False, cancel: Cancel | None = None) -> Score:
         """Scores one window: a text, or token ids without special ones. What is longer than the setting `window` is cut there.
 
-        With `heads` the score has `head_proportions` and `head_variances`; with the setting `profile`, `distance_profile`.
+        With `heads` the score has `head_proportions` and `head_variances`; with `layers`, of a package of several layers,
+        `layers`; with the setting `profile`, `distance_profile`.
 
         Raises TooShortError below 2 tokens, InvalidTextError, InvalidArgumentError for an id outside the vocabulary,
-        NonFiniteError for damaged weights, MemoryLimitError, CancelledError, and what `tokenize` does.
+        NonFiniteError for damaged weights, MemoryLimitError, CancelledError, UnsupportedError for layers of a model that does
+        not tell them, and what `tokenize` does.
         """
         handle, given = self.handle(), _Input(window)
         cancel = cancel or Cancel()
-        with_profile = text_of(self._settings.get("profile")) == "true"
-        return interruptible(cancel, lambda: _score(handle, given, cancel, heads, with_profile))
+        if heads or layers or self._has_profile():
+            details = self._details([given], heads, layers, None, cancel)
+            (score,) = _score_many(handle, [given], details, "raise", None, cancel)
+            return cast(Score, score)
+        return interruptible(cancel, lambda: _score(handle, given, cancel))
 
     @overload
     def score_many(
         self,
         windows: Iterable[str | Ids],
         *,
+        heads: bool = False,
+        layers: bool = False,
+        rows: int | Literal["all"] | None = None,
         errors: Literal["raise"] = "raise",
         progress: Callable[[int, int], object] | None = None,
         cancel: Cancel | None = None,
@@ -229,6 +240,9 @@ class Scorer:
         self,
         windows: Iterable[str | Ids],
         *,
+        heads: bool = False,
+        layers: bool = False,
+        rows: int | Literal["all"] | None = None,
         errors: Literal["return"],
         progress: Callable[[int, int], object] | None = None,
         cancel: Cancel | None = None,
@@ -238,6 +252,9 @@ class Scorer:
         self,
         windows: Iterable[str | Ids],
         *,
+        heads: bool = False,
+        layers: bool = False,
+        rows: int | Literal["all"] | None = None,
         errors: Literal["raise", "return"] = "raise",
         progress: Callable[[int, int], object] | None = None,
         cancel: Cancel | None = None,
@@ -246,13 +263,60 @@ class Scorer:
 
         A window that cannot be scored raises its error, or with `errors="return"` has it in the place of its score; what would
         befall every window, such as a runtime that failed, is raised in any case. `progress` is called with the windows and
-        the tokens that are done.
+        the tokens that are done. `heads`, `layers` and the setting `profile` are as in `score`. `rows` computes about so many
+        rows of attention, at least 320, or all, whatever the setting says: for rounds on more rows of what
+        `Selector.in_doubt` names.
         """
         handle = self.handle()
         given = [_Input(window) for window in windows]
         if errors not in ("raise", "return"):
             raise ValueError(f'errors is "raise" or "return", not {errors!r}')
-        return _score_many(handle, given, errors, progress, cancel or Cancel())
+        cancel = cancel or Cancel()
+        details = self._details(given, heads, layers, rows, cancel)
+        return _score_many(handle, given, details, errors, progress, cancel)
+
+    def losses(self, ids: Ids, *, cancel: Cancel | None = None) -> NDArray[np.float32]:
+        """`[tokens - 1]`: the negative log-likelihood in nats of each token of a window but the first, given those before it,
+        by all layers of the model. The window is framed and cut as `score` does it.
+
+        Raises UnsupportedError for a package that was made without `longattn export --gain`, and what `score` does.
+        """
+        import numpy as np
+
+        handle, given = self.handle(), IdArray(ids)
+        token = cancel or Cancel()
+        found = np.empty(int(self.setting("window")), np.float32)
+        count = ctypes.c_size_t()
+        call, place = lib.longattn_scorer_losses, (found.ctypes.data, len(found), ctypes.byref(count))
+        interruptible(token, lambda: check(call, handle.pointer, given.address, given.count, token.pointer, *place))
+        return found[: count.value]
+
+    def information_gain(self, ids: Ids, *, cancel: Cancel | None = None) -> float:
+        """How much lower the loss of a token is, in nats, when the model sees the whole window before it than when it sees
+        only the last 128 to 255 tokens: the mean over the tokens from the 256th on, which may be negative.
+
+        Raises TooShortError below 257 tokens, and what `losses` does.
+        """
+        handle, given = self.handle(), IdArray(ids)
+        token = cancel or Cancel()
+        gain = ctypes.c_double()
+        call, place = lib.longattn_scorer_information_gain, ctypes.byref(gain)
+        interruptible(token, lambda: check(call, handle.pointer, given.address, given.count, token.pointer, place))
+        return gain.value
+
+    def _has_profile(self) -> bool:
+        return text_of(self._settings.get("profile")) == "true"
+
+    def _details(
+        self, given: Sequence[_Input], heads: bool, layers: bool, rows: int | Literal["all"] | None, cancel: Cancel
+    ) -> Details:
+        handle = self.handle()
+        head_capacity = self.head_count if heads else 0
+        if heads and not head_capacity:
+            # A model that does not tell its heads has told them once it was run.
+            head_capacity = _heads_of_a_score(handle, given, cancel)
+        layer_count = int(lib.longattn_scorer_layer_count(handle.pointer)) if layers else 0
+        return Details(len(given), head_capacity, max(layer_count, layers), self._has_profile(), rows)
 
     def handle(self) -> Handle:
         """The open package in this process, for the library."""
@@ -321,10 +385,9 @@ class _Input:
 
     def __init__(self, window: str | Ids) -> None:
         if isinstance(window, str):
-            text = encode(window)
-            address = ctypes.cast(ctypes.c_char_p(text), ctypes.c_void_p).value
+            text = TextBuffer(encode(window))
             self._memory: object = text
-            self.value = _abi.longattn_input(address, len(text), None, 0)
+            self.value = _abi.longattn_input(text.address, text.length, None, 0)
         elif isinstance(window, (bytes, bytearray)) or not hasattr(window, "__len__"):
             raise TypeError(f"a window is a str or token ids, not {_kind(window)}")
         else:
@@ -344,39 +407,25 @@ def _windows(owner: Handle, text: bytes) -> Iterator[Window]:
         yield Window(number, found, text, owner)
 
 
-def _score(handle: Handle, given: _Input, cancel: Cancel, heads: bool, with_profile: bool) -> Score:
+def _score(handle: Handle, given: _Input, cancel: Cancel) -> Score:
     found = _abi.longattn_score()
-    window, score = ctypes.byref(given.value), ctypes.byref(found)
-    arrays: dict[str, Any] = {}
-    if with_profile:
-        profile = _abi.longattn_distance_profile()
-        check(lib.longattn_scorer_score_profile, handle.pointer, window, cancel.pointer, ctypes.byref(profile), score)
-        shares = ctypes.addressof(profile) + _abi.longattn_distance_profile.shares.offset
-        arrays["distance_profile"] = view(ctypes.c_double, shares, profile.bucket_count, profile)
-        if not heads:
-            return score_of(found, **arrays)
-    call = lib.longattn_scorer_score
-    capacity = lib.longattn_scorer_head_count(handle.pointer) if heads else 0
-    if heads and not capacity:
-        # A model that does not tell its heads has told them once it was run.
-        check(call, handle.pointer, window, cancel.pointer, None, 0, score)
-        capacity = found.head_count
-    buffer = array_of(_abi.longattn_head_score, capacity) if capacity else None
-    check(call, handle.pointer, window, cancel.pointer, buffer, capacity, score)
-    if buffer is not None:
-        arrays.update(head_arrays(buffer, found.head_count))
-    return score_of(found, **arrays)
+    window = ctypes.byref(given.value)
+    check(lib.longattn_scorer_score, handle.pointer, window, cancel.pointer, None, 0, ctypes.byref(found))
+    return score_of(found)
 
 
-def head_arrays(buffer: ctypes.Array[Any], count: int) -> dict[str, Any]:
-    """Views of what each head says."""
-    pairs = view(ctypes.c_double, ctypes.addressof(buffer), 2 * count, buffer).reshape(count, 2)
-    return {"head_proportions": pairs[:, 0], "head_variances": pairs[:, 1]}
+def _heads_of_a_score(handle: Handle, given: Sequence[_Input], cancel: Cancel) -> int:
+    """The heads of the first window that can be scored."""
+    for window in given:
+        with contextlib.suppress(LongAttnError):
+            return interruptible(cancel, functools.partial(_score, handle, window, cancel)).head_count
+    return 0
 
 
 def _score_many(
     handle: Handle,
     given: Sequence[_Input],
+    details: Details,
     errors: str,
     progress: Callable[[int, int], object] | None,
     cancel: Cancel,
@@ -389,12 +438,12 @@ def _score_many(
     callback = _abi.longattn_progress(callbacks.guard(_tell_progress(progress))) if progress else _abi.longattn_progress()
 
     def work() -> None:
-        call = lib.longattn_scorer_score_many
-        check(call, handle.pointer, inputs, len(given), cancel.pointer, callback, None, results)
+        call, wanted = lib.longattn_scorer_score_many_details, ctypes.byref(details.value)
+        check(call, handle.pointer, wanted, inputs, len(given), cancel.pointer, callback, None, results)
 
     try:
         callbacks.work(work)
-        return [_result(result, errors) for result in results]
+        return [_result(result, details.of(index, result.score), errors) for index, result in enumerate(results)]
     finally:
         lib.longattn_results_free(results, len(given))
 
@@ -406,9 +455,9 @@ def _tell_progress(tell: Callable[[int, int], object]) -> Callable[..., None]:
     return told
 
 
-def _result(result: _abi.longattn_result, errors: str) -> Score | LongAttnError:
+def _result(result: _abi.longattn_result, details: dict[str, Any], errors: str) -> Score | LongAttnError:
     if not result.error:
-        return score_of(result.score)
+        return score_of(result.score, **details)
     error = read_error(result.error)
     if errors == "raise" or error.is_fatal:
         raise error

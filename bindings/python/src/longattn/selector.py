@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple, Union, overload
 
 from . import _abi
+from ._arrays import array_of
 from ._config import config_of
 from ._library import Handle, check, encode, lib, made, made_text, read_text
 from ._work import Cancel, interruptible
@@ -102,10 +103,40 @@ class Selector:
         Raises NonFiniteError where a score is NaN or infinite, KeyError where a mapping lacks one of `FIELDS`.
         """
         found = _abi.longattn_score()
-        for field in self.FIELDS:
-            setattr(found, field, score[field] if isinstance(score, Mapping) else getattr(score, field))
+        _fill(found, score, self.FIELDS)
         name, group = encode(id), encode(category)
         check(lib.longattn_selector_add, self._handle.pointer, name, len(name), group, len(group), ctypes.byref(found))
+
+    def rescore(self, ordinal: int, score: Scored) -> None:
+        """Gives a window another score, such as one on more rows of attention. `ordinal` is the number of windows that were
+        added before it; those that were merged count in their order.
+
+        Raises InvalidArgumentError where there is no such window, and what `add` does.
+        """
+        found = _abi.longattn_score()
+        _fill(found, score, ("dependency_strength", "distribution_uniformity"))
+        check(lib.longattn_selector_rescore, self._handle.pointer, ordinal, ctypes.byref(found))
+
+    def in_doubt(self, scores: Sequence[Scored], *, cancel: Cancel | None = None, **settings: Unpack[Settings]) -> list[int]:
+        """The ordinals of the windows to score on more rows, with `Scorer.score_many(..., rows=...)` and `rescore`, until it
+        names none: then the selection equals that by exact scores with the probability of the setting confidence.
+
+        `scores` are those that the windows were added or last rescored with, in their order; their standard errors are read.
+        Exact scores are never in doubt. The settings are those of `finish`, and confidence.
+
+        Raises ValueError for more or fewer scores than windows, CancelledError, and what `finish` does.
+        """
+        if len(scores) != len(self):
+            raise ValueError(f"there are {len(scores)} scores for {len(self)} windows")
+        config, token = config_of(settings), cancel or Cancel()
+        given, ordinals = array_of(_abi.longattn_score, len(scores)), array_of(ctypes.c_size_t, len(scores))
+        for found, score in zip(given, scores, strict=True):
+            _fill(found, score, ("dependency_strength_error", "distribution_uniformity_error"))
+        count = ctypes.c_size_t()
+        places = (ordinals, ctypes.byref(count))
+        call, pointer = lib.longattn_selector_in_doubt, self._handle.pointer
+        interruptible(token, lambda: check(call, pointer, given, config.pointer, token.pointer, *places))
+        return list(ordinals[: count.value])
 
     def __len__(self) -> int:
         return int(lib.longattn_selector_count(self._handle.pointer))
@@ -132,7 +163,8 @@ class Selector:
     def finish(self, **settings: Unpack[Settings]) -> Selection:
         """Ranks the windows of each category, and cuts. More may be added afterwards, and it may be finished again.
 
-        The settings are alpha, standardize, mixed_lengths, and one of ratio, count, token_budget and threshold.
+        The settings are alpha, standardize, mixed_lengths, category_cuts, category_weights, max_per_document, filter, and one
+        of ratio, count, token_budget, total_token_budget and threshold.
 
         Raises InvalidSettingError for more than one cut, InvalidArgumentError where two windows of one category have the same
         id, or were measured on different lengths or distances while mixed_lengths is refuse.
@@ -142,6 +174,11 @@ class Selector:
         return Selection(
             interruptible(Cancel(), lambda: made(lib.longattn_selection_free, call, self._handle.pointer, config.pointer))
         )
+
+
+def _fill(found: _abi.longattn_score, score: Scored, fields: Iterable[str]) -> None:
+    for field in fields:
+        setattr(found, field, score[field] if isinstance(score, Mapping) else getattr(score, field))
 
 
 def select(scores: Iterable[Mapping[str, Any]], **settings: Unpack[Settings]) -> Selection:

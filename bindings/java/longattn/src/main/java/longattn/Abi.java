@@ -215,6 +215,17 @@ final class Abi {
 
     static native void longattn_job_free(Pointer job);
 
+    static native int longattn_results_select(Pointer directories, long directoryCount, Pointer output, long outputLength,
+            Pointer config, Pointer observer, Pointer cancel, Pointer summary, Pointer error);
+
+    static native int longattn_calibration_open(Pointer scorer, Pointer inputs, long inputCount, Pointer directory,
+            long directoryLength, Pointer config, Pointer calibration, Pointer error);
+
+    static native int longattn_calibration_run(Pointer calibration, Pointer observer, Pointer cancel, Pointer json,
+            Pointer error);
+
+    static native void longattn_calibration_free(Pointer calibration);
+
     static native int longattn_window_id(Pointer document, long documentLength, long number, Pointer id, Pointer error);
 
     static native int longattn_category_of(Pointer input, long inputLength, Pointer category, Pointer error);

@@ -6,8 +6,10 @@ import com.sun.jna.Pointer;
 import java.nio.ByteOrder;
 import java.nio.FloatBuffer;
 import java.nio.charset.StandardCharsets;
+import java.nio.file.Path;
 import java.util.ArrayDeque;
 import java.util.Deque;
+import java.util.List;
 import java.util.Map;
 import java.util.function.Consumer;
 import java.util.function.Function;
@@ -99,10 +101,26 @@ final class Arena implements AutoCloseable {
 
     /** The text that a function puts into a place. */
     String text(Function<Pointer, Integer> function) {
+        return textOf(text -> check(function.apply(text)));
+    }
+
+    /** The text that is put into a place. */
+    String textOf(Consumer<Pointer> call) {
         Pointer text = allocate(2L * Native.POINTER_SIZE);
-        check(function.apply(text));
         closers.push(() -> Abi.longattn_text_free(text));
+        call.accept(text);
         return string(text.getPointer(0), text.getLong(Native.POINTER_SIZE));
+    }
+
+    /** An array of {@code longattn_path}. */
+    Pointer paths(List<Path> paths) {
+        Pointer array = allocate(2L * Native.POINTER_SIZE * paths.size());
+        for (int index = 0; index < paths.size(); index++) {
+            byte[] path = Utf8.encode(paths.get(index).toString());
+            array.setPointer(2L * Native.POINTER_SIZE * index, copy(path));
+            array.setLong(2L * Native.POINTER_SIZE * index + Native.POINTER_SIZE, path.length);
+        }
+        return array;
     }
 
     void check(int status) {

@@ -1,6 +1,5 @@
 package longattn;
 
-import com.sun.jna.Native;
 import com.sun.jna.Pointer;
 import java.nio.file.Path;
 import java.util.ArrayList;
@@ -59,12 +58,7 @@ public final class Job implements AutoCloseable {
      */
     public static Job open(Scorer scorer, List<Path> inputs, Path directory, Map<String, String> settings) {
         try (Arena arena = new Arena()) {
-            Pointer paths = arena.allocate(2L * Native.POINTER_SIZE * inputs.size());
-            for (int index = 0; index < inputs.size(); index++) {
-                byte[] input = Utf8.encode(inputs.get(index).toString());
-                paths.setPointer(2L * Native.POINTER_SIZE * index, arena.copy(input));
-                paths.setLong(2L * Native.POINTER_SIZE * index + Native.POINTER_SIZE, input.length);
-            }
+            Pointer paths = arena.paths(inputs);
             byte[] result = Utf8.encode(directory.toString());
             Pointer config = scorer.config(settings, arena);
             return new Job(scorer.use(by -> arena.made(job -> Abi.longattn_job_open(
@@ -202,15 +196,9 @@ public final class Job implements AutoCloseable {
         Watcher watcher = new Watcher(listener, cancel);
         try (Arena arena = new Arena()) {
             Pointer config = settings.isEmpty() ? Pointer.NULL : arena.config(settings);
-            Pointer observer = watcher.observer(arena);
             Pointer summary = arena.allocate(Summary.BYTES);
-            int status = handle.use(job -> cancel.use(
-                    token -> step.call(job, config, observer, token, summary, arena.error)));
-            try {
-                arena.check(status);
-            } finally {
-                watcher.check();
-            }
+            watcher.watch(arena, (observer, token) ->
+                    handle.use(job -> step.call(job, config, observer, token, summary, arena.error)));
             return new Summary(summary);
         }
     }

@@ -1,8 +1,9 @@
 package longattn;
 
 /**
- * Watches a {@link Job}. Its methods are called on threads of the job, one call at a time, and work waits for them: they must be
- * quick, and must not use the job. Where one throws, the work is cancelled, and the method of the job throws the same.
+ * Watches a {@link Job}, a {@link Calibration} or a selection from {@link Results}. Its methods are called on threads of the job,
+ * one call at a time, and work waits for them: they must be quick, and must not use the job. Where one throws, the work is
+ * cancelled, and the method of the job throws the same.
  */
 public interface JobListener {
     /** One that looks away. */

@@ -4,6 +4,7 @@ import com.sun.jna.Callback;
 import com.sun.jna.CallbackReference;
 import com.sun.jna.Native;
 import com.sun.jna.Pointer;
+import java.util.function.BiFunction;
 
 /** A listener as the library calls it, and what it threw. To be kept for as long as the library may call it. */
 final class Watcher {
@@ -23,7 +24,18 @@ final class Watcher {
         notice = (told, length, userData) -> tell(() -> listener.notice(Arena.string(told, length)));
     }
 
-    Pointer observer(Arena arena) {
+    /** Makes a call with an observer and a token, and throws what the listener threw, or else what the call failed with. */
+    void watch(Arena arena, BiFunction<Pointer, Pointer, Integer> call) {
+        Pointer observer = observer(arena);
+        int status = cancel.use(token -> call.apply(observer, token));
+        try {
+            arena.check(status);
+        } finally {
+            check();
+        }
+    }
+
+    private Pointer observer(Arena arena) {
         Pointer observer = arena.allocate(OBSERVER_BYTES);
         Callback[] callbacks = {progress, reject, notice};
         for (int index = 0; index < callbacks.length; index++) {
@@ -34,7 +46,7 @@ final class Watcher {
     }
 
     /** Throws what the listener threw, if it did. */
-    void check() {
+    private void check() {
         if (thrown instanceof Error) {
             throw (Error) thrown;
         }

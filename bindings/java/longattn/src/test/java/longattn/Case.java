@@ -14,6 +14,9 @@ import java.util.stream.Collectors;
 public final class Case {
     public static final Path ROOT = Path.of(System.getProperty("longattn.root")).toAbsolutePath().normalize();
     public static final Path TINY = ROOT.resolve("tests/data/tiny/query-key");
+
+    /** A package of several layers. */
+    static final Path DEEP = ROOT.resolve("target/check-c/deep");
     public static final String SENTENCE = "It was a bright cold day in April, and the river ran high between its banks.";
 
     private Case() {}

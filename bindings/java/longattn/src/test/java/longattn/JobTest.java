@@ -202,6 +202,82 @@ class JobTest {
     }
 
     @Test
+    void resultsOfShardsAreThoseOfOneJob() throws Exception {
+        Path whole = folder.resolve("result");
+        try (Job job = open(12, Map.of("category", "books", "ratio", "0.5"))) {
+            job.run();
+        }
+        List<Path> shards = new ArrayList<>();
+        for (String share : List.of("2/2", "1/2")) {
+            Path shard = folder.resolve("shard-" + share.charAt(0));
+            try (Job job = Job.open(scorer, List.of(corpus(12)), shard, Map.of("category", "books", "shard", share))) {
+                assertEquals(0, job.run().windowsSelected());
+            }
+            shards.add(shard);
+        }
+        Path merged = folder.resolve("merged");
+        Summary summary = Results.select(shards, merged, Map.of("ratio", "0.5"));
+        assertEquals(36, summary.windows());
+        assertEquals(18, summary.windowsSelected());
+        for (String name : List.of("selected.jsonl", "scores.jsonl", "rejects.jsonl")) {
+            assertEquals(Files.readString(whole.resolve(name)), Files.readString(merged.resolve(name)), name);
+        }
+        assertEquals(9, Results.select(List.of(whole), merged, Map.of()).windowsSelected());
+        assertFails(Status.INVALID_ARGUMENT, "shard 2/2 is missing",
+                () -> Results.select(shards.subList(1, 2), merged, Map.of()));
+        assertFails(Status.INVALID_ARGUMENT, "has results already", () -> Results.select(shards, whole, Map.of()));
+        Cancel cancelled = new Cancel();
+        cancelled.request();
+        assertFails(Status.CANCELLED, "", () -> Results.select(shards, merged, Map.of(), JobListener.NONE, cancelled));
+        IllegalStateException thrown = new IllegalStateException("enough");
+        JobListener listener = new JobListener() {
+            @Override
+            public void progress(JobProgress progress) {
+                throw thrown;
+            }
+        };
+        assertSame(thrown, assertThrows(IllegalStateException.class,
+                () -> Results.select(shards, merged, Map.of(), listener, new Cancel())));
+    }
+
+    @Test
+    void aCalibrationNamesALayer() throws Exception {
+        Random random = new Random(1);
+        List<String> lines = new ArrayList<>();
+        for (int number = 0; number < 40; number++) {
+            StringBuilder text = new StringBuilder();
+            random.ints(300, 0, 40).forEach(word -> text.append('w').append(word).append(' '));
+            lines.add("{\"text\": \"" + text + "\"}");
+        }
+        lines.add("no object");
+        List<Path> inputs = List.of(Files.write(folder.resolve("words.jsonl"), lines));
+        Map<String, String> settings = Map.of("calibration_windows", "20");
+        Path result = folder.resolve("result");
+        List<String> rejects = new ArrayList<>();
+        JobListener listener = new JobListener() {
+            @Override
+            public void reject(Reject reject) {
+                rejects.add(reject.record());
+            }
+        };
+        Calibration closed;
+        try (Scorer layers = Scorer.open(Case.DEEP, Map.of("window", "64"));
+                Calibration calibration = Calibration.open(layers, inputs, result, settings)) {
+            closed = calibration;
+            assertFails(Status.IO, "at work in", () -> Calibration.open(layers, inputs, result, settings));
+            String found = calibration.run(listener, new Cancel());
+            assertTrue(found.contains("\"verdict\""), found);
+            assertEquals(found.strip(), Files.readString(result.resolve("calibration.json")).strip());
+            assertEquals(List.of("no object"), rejects);
+            Cancel cancelled = new Cancel();
+            cancelled.request();
+            assertFails(Status.CANCELLED, "", () -> calibration.run(JobListener.NONE, cancelled));
+        }
+        assertThrows(IllegalStateException.class, closed::run);
+        assertFails(Status.UNSUPPORTED, "", () -> Calibration.open(scorer, inputs, folder.resolve("other"), Map.of("truth", "gain")));
+    }
+
+    @Test
     void windowsInDoubtAreNamed() {
         try (Selector selector = new Selector();
                 Scorer sampled = Scorer.open(Case.TINY, Map.of("window", "2048", "rows", "320"));

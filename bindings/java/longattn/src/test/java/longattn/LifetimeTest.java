@@ -108,11 +108,20 @@ class LifetimeTest {
                 before = allocatedBytes();
             }
             round.run();
-            System.gc();
-            Thread.sleep(500); // for the cleaner
+            collect();
         }
-        double growth = (double) (allocatedBytes() - before) / (4 * calls);
+        double growth = Double.MAX_VALUE;
+        for (int attempt = 0; attempt < 20 && growth > limit; attempt++) {
+            collect();
+            growth = (double) (allocatedBytes() - before) / (4 * calls);
+        }
         assertTrue(growth <= limit, growth + " bytes of growth a call");
+    }
+
+    /** The cleaner has a thread of its own, which may be late on a busy machine. */
+    private static void collect() throws InterruptedException {
+        System.gc();
+        Thread.sleep(500);
     }
 
     /** Each makes and drops a text, an error, or an object that only the collector finds. */

@@ -1,0 +1,16 @@
+//! What it takes to be a format of outputs.
+
+use std::io;
+
+use super::whole::Unfinished;
+
+/// Where rows go, in one format. Each is a JSON object in one line.
+pub(super) trait RowWriter: Send {
+    fn write(&mut self, line: &[u8]) -> io::Result<()>;
+
+    /// Writes what is left, and gives the files, in the order of the rows, each with all that is to be in it.
+    fn finish(self: Box<Self>) -> io::Result<Vec<Unfinished>>;
+}
+
+/// How much goes into one file: about so many bytes of rows as JSON, unless there is no limit.
+pub(super) type ShardBytes = Option<u64>;
