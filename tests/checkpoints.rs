@@ -1,11 +1,14 @@
 //! Checkpoint directories: shards, spoiled files, and what is refused of them.
 
+mod common;
+
 use std::collections::{BTreeMap, HashMap};
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use longattn::config::Config;
 use longattn::export::{ExportOptions, export};
-use longattn::model::Metadata;
+use longattn::model::{Metadata, Scorer};
 use longattn::{Error, ErrorKind, Result};
 use safetensors::{Dtype, SafeTensors, tensor::TensorView};
 use serde_json::{Value, json};
@@ -309,11 +312,86 @@ fn configurations_that_cannot_be_are_refused() {
         checkpoint.write();
         checkpoint.assert_refused(kind, says);
     }
+    let mut nested = Checkpoint::new();
+    nested.config["quantization_config"] = json!({"quant_method": "awq"});
+    nested.config = json!({"model_type": "llava", "text_config": nested.config});
+    nested.write();
+    nested.assert_refused(Unsupported, "quant_method \"awq\"");
     let checkpoint = Checkpoint::new();
     checkpoint.assert_refused(InvalidModel, "config.json: there is none");
+    let adapter = checkpoint.path("adapter_config.json");
+    fs::write(&adapter, "{}").unwrap();
+    checkpoint.assert_refused(Unsupported, "an adapter");
+    fs::remove_file(adapter).unwrap();
     checkpoint.write();
     fs::write(checkpoint.path("config.json"), "[1]").unwrap();
     checkpoint.assert_refused(InvalidModel, "not a JSON object");
+}
+
+/// As transformers takes them: the earlier spelling of the rotary embedding replaces the later one.
+#[test]
+fn of_two_spellings_the_earlier_is_taken() {
+    let exported = |edit: &dyn Fn(&mut Value)| {
+        let mut checkpoint = Checkpoint::new();
+        edit(&mut checkpoint.config);
+        checkpoint.write();
+        checkpoint.export(&ExportOptions::default()).unwrap();
+        checkpoint.package_file("model.onnx")
+    };
+    let scaling = json!({"rope_type": "linear", "factor": 4.0});
+    let early = exported(&|config| config["rope_scaling"] = scaling.clone());
+    let both = exported(&|config| {
+        config["rope_scaling"] = scaling.clone();
+        config["rope_parameters"] = json!({"rope_type": "default", "rope_theta": 5.0});
+    });
+    assert!(both == early);
+    let late = exported(&|config| {
+        config["rope_scaling"] = Value::Null;
+        config["rope_parameters"] = json!({"rope_type": "linear", "factor": 4.0, "rope_theta": 1000.0});
+        config.as_object_mut().unwrap().remove("rope_theta");
+    });
+    assert!(late == early);
+}
+
+#[test]
+fn what_a_configuration_leaves_out_is_as_usual() {
+    let mut checkpoint = Checkpoint::new();
+    let config = checkpoint.config.as_object_mut().unwrap();
+    for key in ["rms_norm_eps", "max_position_embeddings", "num_hidden_layers", "intermediate_size"] {
+        config.remove(key);
+    }
+    checkpoint.write();
+    assert_eq!(checkpoint.export(&ExportOptions::default()).unwrap().max_positions, 2048);
+}
+
+#[test]
+fn a_single_shard_needs_no_index_and_a_pointer_is_named() {
+    let checkpoint = Checkpoint::new();
+    checkpoint.write_config();
+    checkpoint.write_tensors("model-00001-of-00001.safetensors", |_| true);
+    checkpoint.export(&ExportOptions::default()).unwrap();
+    let checkpoint = Checkpoint::new();
+    checkpoint.write_config();
+    fs::write(checkpoint.path("model.safetensors"), "version https://git-lfs.github.com/spec/v1\noid sha256:00\n")
+        .unwrap();
+    checkpoint.assert_refused(ErrorKind::InvalidModel, "a pointer of Git LFS");
+}
+
+#[test]
+fn added_tokens_need_no_embedding() {
+    let checkpoint = Checkpoint::new();
+    checkpoint.write();
+    let path = checkpoint.path("tokenizer.json");
+    let mut tokenizer: Value = serde_json::from_slice(&fs::read(&path).unwrap()).unwrap();
+    tokenizer["added_tokens"] = json!([{"id": 64, "content": "<image>", "single_word": false, "lstrip": false,
+        "rstrip": false, "normalized": false, "special": true}]);
+    fs::write(&path, tokenizer.to_string()).unwrap();
+    checkpoint.export(&ExportOptions::default()).unwrap();
+    let config = Config { onnxruntime: Some(common::onnxruntime()), ..Config::default() };
+    let scorer = Scorer::open(&checkpoint.directory.path().join("package"), &config).unwrap();
+    assert!(scorer.score_text("w1 w2 w3 w4 w5").is_ok());
+    let error = scorer.score_text("w1 w2 <image> w4 w5").unwrap_err().to_string();
+    assert!(error.contains("id 64, and the model knows 64"), "{error}");
 }
 
 #[test]

@@ -231,7 +231,12 @@ fn only_packages_are_replaced_and_only_when_asked() {
 fn metadata_that_cannot_be_is_refused() {
     use ErrorKind::{InvalidModel, Unsupported};
     let cases = [
-        ("general.architecture", text("gemma3"), Unsupported, "\"gemma3\" is not supported in GGUF files"),
+        (
+            "general.architecture",
+            text("mamba"),
+            Unsupported,
+            "\"mamba\" is not supported in GGUF files: those that work are llama",
+        ),
         ("llama.attention.head_count", Value::U32(0), InvalidModel, "head_count cannot be 0"),
         ("llama.attention.head_count", Value::U32(5), InvalidModel, "5 heads cannot share 2 key heads"),
         ("llama.attention.head_count", Value::U32(8), InvalidModel, "blk.0.attn_q.weight is [32, 32]"),
@@ -246,14 +251,14 @@ fn metadata_that_cannot_be_is_refused() {
         ("llama.rope.freq_base", Value::F32(0.0), InvalidModel, "not finite"),
         ("llama.rope.dimension_count", Value::U32(10), InvalidModel, "10 of them rotated"),
         ("llama.rope.dimension_count", Value::U32(3), InvalidModel, "3 of them rotated"),
-        ("llama.rope.scaling.type", text("yarn"), Unsupported, "\"yarn\" is not supported"),
-        ("tokenizer.ggml.model", text("bert"), Unsupported, "only gpt2, llama are known"),
+        ("llama.rope.scaling.type", text("of-the-future"), Unsupported, "\"of-the-future\" is not supported"),
+        ("tokenizer.ggml.model", text("t5"), Unsupported, "only gpt2, llama, bert are known"),
         ("tokenizer.ggml.pre", text("of-the-future"), Unsupported, "--tokenizer"),
         ("tokenizer.ggml.tokens", Value::U32(1), InvalidModel, "is not a list of texts"),
         ("tokenizer.ggml.token_type", Value::Array(vec![Value::I32(1)]), InvalidModel, "1 entries for 256 tokens"),
         ("tokenizer.ggml.merges", Value::Array(vec![text("ab")]), InvalidModel, "is no pair"),
         ("tokenizer.ggml.merges", Value::Array(vec![text("a b")]), InvalidModel, "--tokenizer"),
-        ("general.alignment", Value::U32(0), InvalidModel, "malformed"),
+        ("general.alignment", Value::U32(0), InvalidModel, "general.alignment cannot be"),
     ];
     for (key, value, kind, message) in cases {
         let mut tiny = Tiny::new(32, GgmlDType::F32);

@@ -18,7 +18,7 @@ pub fn command(command: Command) -> Command {
     command
         .about("Make a scorer package from a checkpoint")
         .long_about(
-            "Reads a checkpoint, a Llama-architecture GGUF file or a directory with config.json, safetensors and \
+            "Reads a checkpoint, a GGUF file or a directory with config.json, safetensors and \
              tokenizer.json, and writes a scorer package: a directory with model.onnx, its weights and tokenizer.json. \
              Only what the scored layer needs is read and kept: of a first layer its embedding, queries and keys, of a \
              deeper one (--layers) the layers before it as well, and its first 4 tokens, the attention sinks, do not count \
@@ -75,7 +75,7 @@ pub fn command(command: Command) -> Command {
                 .help("Positions that the model is for [default: the checkpoint's]")
                 .value_parser(value_parser!(NonZeroUsize)),
         )
-        .arg(flags::path("tokenizer", "FILE", "A tokenizer.json to use in place of the checkpoint's").long("tokenizer"))
+        .arg(flags::path("tokenizer", "FILE", "A tokenizer.json, or a GGUF file with a vocabulary, to use in place of the checkpoint's").long("tokenizer"))
         .arg(flags::switch("overwrite", "Replace the directory if it exists"))
         .arg(flags::quiet())
 }

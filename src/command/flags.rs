@@ -170,7 +170,8 @@ fn is_set(matches: &ArgMatches, switch: &str) -> bool {
 /// The file of rejects: as named, or beside the output. Of a stream it is a new one in the working directory, so that
 /// several of one folder do not share it.
 pub fn rejects_path(matches: &ArgMatches, subcommand: &str, output: &Path) -> PathBuf {
-    if let Some(named) = matches.get_one::<PathBuf>("rejects") {
+    // Not all subcommands have the flag.
+    if let Ok(Some(named)) = matches.try_get_one::<PathBuf>("rejects") {
         return named.clone();
     }
     let is_stream = output == Path::new(STANDARD_STREAM) || output.exists() && !output.is_file();

@@ -45,6 +45,11 @@ impl Terminal {
         }
     }
 
+    /// Whether it shows nothing.
+    pub fn is_quiet(&self) -> bool {
+        self.quiet
+    }
+
     /// Prints a line, unless quiet.
     pub fn tell(&self, line: &str) {
         match &self.bar {

@@ -75,7 +75,7 @@ pub fn execute(matches: &ArgMatches) -> Result<()> {
             .tell(&format!("shard {shard} is done: select from all {of} with `longattn select`, {output} among them"));
         return Ok(());
     }
-    told::selection(&terminal, &selection, output, &job.selected(), !flags::is_quiet(matches));
+    told::selection(&terminal, &selection, output, &job.selected(), config.by.as_deref());
     terminal.tell(&told::balance(&selection.summary));
     Ok(())
 }

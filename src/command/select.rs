@@ -80,7 +80,7 @@ fn from_results(matches: &ArgMatches, inputs: &[PathBuf], config: &Config) -> Re
         return Ok(());
     }
     if !is_stream {
-        told::selection(&terminal, &selection, output, &Results::selected(output, config), !flags::is_quiet(matches));
+        told::selection(&terminal, &selection, output, &Results::selected(output, config), config.by.as_deref());
     }
     terminal.tell(&told::balance(&selection.summary));
     Ok(())

@@ -37,21 +37,26 @@ pub fn empty(header: &[&str], numbers: Range<usize>) -> Table {
     table
 }
 
-/// The best and the worst windows of each category by rank, with where they come from.
-pub fn ranking(categories: &[CategorySelection]) -> Table {
-    let mut table = empty(&["category", "rank", "LDS", "DS", "DU", "window", "from"], 1..5);
+/// The best and the worst windows of each category by rank, with where they come from; `by` is the column that ranks them.
+pub fn ranking(categories: &[CategorySelection], by: Option<&str>) -> Table {
+    let mut table = match by {
+        None => empty(&["category", "rank", "LDS", "DS", "DU", "window", "from"], 1..5),
+        Some(column) => empty(&["category", "rank", column, "window", "from"], 1..3),
+    };
     let all: u64 = categories.iter().map(|category| category.windows).sum();
     for category in shown(categories) {
         for (place, window) in category.listed.iter().enumerate() {
-            table.add_row([
-                if place == 0 { category.name.clone() } else { String::new() },
-                window.rank.to_string(),
-                format!("{:+.3}", window.long_distance_dependency_score),
-                format!("{:.4}", window.dependency_strength),
-                format!("{:.3e}", window.distribution_uniformity),
-                window.id.clone(),
-                file_name(&window.source),
-            ]);
+            let name = if place == 0 { category.name.clone() } else { String::new() };
+            let numbers = match by {
+                None => vec![
+                    format!("{:+.3}", window.long_distance_dependency_score),
+                    format!("{:.4}", window.dependency_strength),
+                    format!("{:.3e}", window.distribution_uniformity),
+                ],
+                Some(_) => vec![format!("{:.4}", window.score)],
+            };
+            let place = [window.id.clone(), file_name(&window.source)];
+            table.add_row([name, window.rank.to_string()].into_iter().chain(numbers).chain(place));
         }
     }
     if categories.len() > SHOWN {

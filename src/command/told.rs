@@ -52,13 +52,14 @@ pub fn rejects(summary: &Summary, path: &Path) -> String {
 }
 
 /// A selection in the directory of its outputs: its best and worst windows, the rejects, and where everything is.
-pub fn selection(terminal: &Terminal, selection: &Selection, directory: &Path, selected: &Path, with_table: bool) {
-    if with_table && !selection.categories.is_empty() {
-        table::print(&table::ranking(&selection.categories).to_string());
+pub fn selection(terminal: &Terminal, selection: &Selection, directory: &Path, selected: &Path, by: Option<&str>) {
+    if !terminal.is_quiet() && !selection.categories.is_empty() {
+        table::print(&table::ranking(&selection.categories, by).to_string());
     }
     if selection.summary.rejects() > 0 {
         terminal.tell(&rejects(&selection.summary, &directory.join("rejects.jsonl")));
     }
     let tokens = count(selection.summary.tokens_selected, "selected token");
-    terminal.tell(&format!("{tokens} in {}; see report.html beside it", selected.display()));
+    let report = if directory.join("report.html").exists() { "; see report.html beside it" } else { "" };
+    terminal.tell(&format!("{tokens} in {}{report}", selected.display()));
 }

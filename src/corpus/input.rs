@@ -40,7 +40,7 @@ pub struct InputFile {
     /// By its name.
     pub(super) format: &'static Format,
     /// What it was when it was listed, where the list told.
-    listed: Option<Stamp>,
+    pub(super) listed: Option<Stamp>,
     /// Why it cannot be read, where listing told.
     pub(super) trouble: Option<String>,
 }

@@ -304,8 +304,11 @@ mod tests {
         (file, array)
     }
 
-    /// The items with their numbers and offsets, and the reason why there are no more.
-    fn read(text: &[u8], limit: u64) -> (Vec<(u64, u64, Option<String>)>, Option<String>) {
+    /// The number of an item, its offset and its text.
+    type Found = (u64, u64, Option<String>);
+
+    /// The items, and the reason why there are no more.
+    fn read(text: &[u8], limit: u64) -> (Vec<Found>, Option<String>) {
         let (_file, mut array) = open(text, limit);
         let mut items = Vec::new();
         loop {

@@ -121,6 +121,9 @@ fn chosen_label(object: &Members<'_>, set: Option<&str>, default: &str, flag: &s
 fn require(object: &Members<'_>, field: &str, flag: &str) -> Result<(), String> {
     match object.get(field) {
         Some(_) => Ok(()),
+        None if object.names().any(|name| name == field) => {
+            Err(format!("the field `{field}`, which {flag} asks for, is null"))
+        }
         None => Err(missing(field, flag, object.names())),
     }
 }

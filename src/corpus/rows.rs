@@ -1,13 +1,19 @@
 //! Rows of Arrow arrays as JSON objects, in the spelling of Python's `json`.
 
+use std::fmt::Debug;
+use std::io::Write;
 use std::sync::{Arc, LazyLock};
 
 use arrow_array::cast::AsArray;
-use arrow_array::types::{Float16Type, Float32Type, Float64Type};
+use arrow_array::timezone::Tz;
+use arrow_array::types::{
+    Float16Type, Float32Type, Float64Type, TimestampMicrosecondType, TimestampMillisecondType, TimestampNanosecondType,
+    TimestampSecondType,
+};
 use arrow_array::{Array, MapArray, StructArray};
 use arrow_json::writer::{EncoderOptions, NullableEncoder, make_encoder};
 use arrow_json::{Encoder, EncoderFactory};
-use arrow_schema::{ArrowError, DataType, Field, FieldRef};
+use arrow_schema::{ArrowError, DataType, Field, FieldRef, TimeUnit};
 
 /// The rows of a struct as JSON objects, nulls included. Numbers keep every digit, and `NaN` and the infinities are words.
 pub(super) struct JsonRows<'a> {
@@ -49,7 +55,8 @@ fn plain() -> EncoderOptions {
     EncoderOptions::default().with_explicit_nulls(true)
 }
 
-/// Writes what `arrow_json` has no form for: floats that are no numbers, and maps whose keys are no strings.
+/// Writes what `arrow_json` has no form for: floats that are no numbers, times in zones that go by names, and maps whose keys
+/// are no strings.
 #[derive(Debug)]
 struct AsPython;
 
@@ -64,6 +71,7 @@ impl EncoderFactory for AsPython {
             DataType::Float16 | DataType::Float32 | DataType::Float64 => {
                 Box::new(Floats { array, finite: make_encoder(field, array, &PLAIN)? })
             }
+            DataType::Timestamp(_, Some(zone)) if zone.parse::<Tz>().is_err() => Box::new(Instants { array }),
             DataType::Map(entry, _) if !array.as_map().keys().data_type().is_string() => {
                 let map = array.as_map();
                 Box::new(Pairs { map, pairs: make_encoder(entry, map.entries(), options)? })
@@ -102,6 +110,39 @@ impl Encoder for Floats<'_> {
     }
 }
 
+/// Points in time, whose zone has a name: they are the same in UTC.
+struct Instants<'a> {
+    array: &'a dyn Array,
+}
+
+impl Instants<'_> {
+    fn value(&self, index: usize) -> Option<impl Debug> {
+        match self.array.data_type() {
+            DataType::Timestamp(TimeUnit::Second, _) => {
+                self.array.as_primitive::<TimestampSecondType>().value_as_datetime(index)
+            }
+            DataType::Timestamp(TimeUnit::Millisecond, _) => {
+                self.array.as_primitive::<TimestampMillisecondType>().value_as_datetime(index)
+            }
+            DataType::Timestamp(TimeUnit::Microsecond, _) => {
+                self.array.as_primitive::<TimestampMicrosecondType>().value_as_datetime(index)
+            }
+            _ => self.array.as_primitive::<TimestampNanosecondType>().value_as_datetime(index),
+        }
+    }
+}
+
+impl Encoder for Instants<'_> {
+    fn encode(&mut self, index: usize, line: &mut Vec<u8>) {
+        let written = match self.value(index) {
+            Some(time) => write!(line, "\"{time:?}Z\""),
+            // Before or behind all years that have a number.
+            None => line.write_all(b"null"),
+        };
+        written.expect("memory takes all that is written");
+    }
+}
+
 /// A map as an array of its entries, each an object.
 struct Pairs<'a> {
     map: &'a MapArray,
@@ -125,7 +166,10 @@ impl Encoder for Pairs<'_> {
 #[cfg(test)]
 mod tests {
     use arrow_array::builder::{Int32Builder, MapBuilder, StringBuilder};
-    use arrow_array::{ArrayRef, Decimal256Array, Float32Array, Float64Array, StringArray, UInt64Array};
+    use arrow_array::{
+        ArrayRef, Decimal256Array, Float32Array, Float64Array, StringArray, TimestampMicrosecondArray,
+        TimestampSecondArray, UInt64Array,
+    };
 
     use super::*;
 
@@ -154,6 +198,22 @@ mod tests {
                 r#"{"a":0.30000000000000004,"b":16777216.0,"c":2,"e":null,"d":"NaN"}"#,
             ]
         );
+    }
+
+    #[test]
+    fn times_in_zones_that_go_by_names_are_in_utc() {
+        let time = |zone: &str| -> ArrayRef {
+            Arc::new(TimestampMicrosecondArray::from(vec![1_700_000_000_000_001]).with_timezone(zone))
+        };
+        assert_eq!(
+            lines(vec![("a", time("UTC")), ("b", time("America/New_York")), ("c", time("+01:00"))]),
+            [
+                r#"{"a":"2023-11-14T22:13:20.000001Z","b":"2023-11-14T22:13:20.000001Z","c":"2023-11-14T23:13:20.000001+01:00"}"#
+            ]
+        );
+        let whole: ArrayRef =
+            Arc::new(TimestampSecondArray::from(vec![None, Some(-1), Some(i64::MAX)]).with_timezone("UTC"));
+        assert_eq!(lines(vec![("a", whole)]), [r#"{"a":null}"#, r#"{"a":"1969-12-31T23:59:59Z"}"#, r#"{"a":null}"#]);
     }
 
     #[test]

@@ -22,7 +22,8 @@ pub(super) struct Architecture {
     pub sliding: Sliding,
     /// Other names that its configuration has for a usual key.
     pub aliases: &'static [(&'static str, &'static str)],
-    /// What `transformers` takes for keys that a configuration leaves out.
+    /// What `transformers` takes for keys that a configuration leaves out, as those of the language model in a multimodal
+    /// one leave out whatever is usual.
     pub defaults: &'static [(&'static str, f64)],
 }
 
@@ -136,14 +137,35 @@ pub(super) const ARCHITECTURES: &[Architecture] = &[
     Architecture {
         name: "mistral",
         sliding: Sliding::All,
-        defaults: &[("num_key_value_heads", 8.0), ("sliding_window", 4096.0)],
+        defaults: &[
+            ("vocab_size", 32_000.0),
+            ("hidden_size", 4096.0),
+            ("intermediate_size", 14_336.0),
+            ("num_hidden_layers", 32.0),
+            ("num_attention_heads", 32.0),
+            ("max_position_embeddings", 131_072.0),
+            ("rms_norm_eps", 1e-6),
+            ("num_key_value_heads", 8.0),
+            ("sliding_window", 4096.0),
+        ],
         ..LLAMA
     },
     Architecture {
         name: "qwen2",
         bias: true,
         sliding: Sliding::FromLayer,
-        defaults: &[("num_key_value_heads", 32.0), ("sliding_window", 4096.0), ("max_window_layers", 28.0)],
+        defaults: &[
+            ("vocab_size", 151_936.0),
+            ("hidden_size", 4096.0),
+            ("intermediate_size", 22_016.0),
+            ("num_hidden_layers", 32.0),
+            ("num_attention_heads", 32.0),
+            ("max_position_embeddings", 32_768.0),
+            ("rms_norm_eps", 1e-6),
+            ("num_key_value_heads", 32.0),
+            ("sliding_window", 4096.0),
+            ("max_window_layers", 28.0),
+        ],
         ..LLAMA
     },
     Architecture {
@@ -151,6 +173,13 @@ pub(super) const ARCHITECTURES: &[Architecture] = &[
         tensors: TensorNames { query_key_norms: QueryKeyNorms::ByHead(QUERY_KEY_NORMS), ..LLAMA.tensors },
         sliding: Sliding::FromLayer,
         defaults: &[
+            ("vocab_size", 151_936.0),
+            ("hidden_size", 4096.0),
+            ("intermediate_size", 22_016.0),
+            ("num_hidden_layers", 32.0),
+            ("num_attention_heads", 32.0),
+            ("max_position_embeddings", 32_768.0),
+            ("rms_norm_eps", 1e-6),
             ("num_key_value_heads", 32.0),
             ("head_dim", 128.0),
             ("sliding_window", 4096.0),
@@ -172,7 +201,16 @@ pub(super) const ARCHITECTURES: &[Architecture] = &[
             ..LLAMA.tensors
         },
         sliding: Sliding::All,
-        defaults: &[("original_max_position_embeddings", 4096.0)],
+        defaults: &[
+            ("vocab_size", 32_064.0),
+            ("hidden_size", 3072.0),
+            ("intermediate_size", 8192.0),
+            ("num_hidden_layers", 32.0),
+            ("num_attention_heads", 32.0),
+            ("max_position_embeddings", 4096.0),
+            ("rms_norm_eps", 1e-5),
+            ("original_max_position_embeddings", 4096.0),
+        ],
         ..LLAMA
     },
     Architecture {
@@ -185,6 +223,14 @@ pub(super) const ARCHITECTURES: &[Architecture] = &[
         sliding: Sliding::AllButLastOf(2),
         aliases: &[("hidden_act", "hidden_activation")],
         defaults: &[
+            ("vocab_size", 256_000.0),
+            ("hidden_size", 2304.0),
+            ("intermediate_size", 9216.0),
+            ("num_hidden_layers", 26.0),
+            ("num_attention_heads", 8.0),
+            ("max_position_embeddings", 8192.0),
+            ("rms_norm_eps", 1e-6),
+            ("num_key_value_heads", 4.0),
             ("head_dim", 256.0),
             ("query_pre_attn_scalar", 256.0),
             ("sliding_window", 4096.0),
@@ -206,7 +252,6 @@ pub(super) const ARCHITECTURES: &[Architecture] = &[
         activation: Activation::GeluTanh,
         sliding: Sliding::AllButLastOf(6),
         aliases: &[("hidden_act", "hidden_activation")],
-        // Configurations of the multimodal models leave out whatever is as here.
         defaults: &[
             ("vocab_size", 262_208.0),
             ("hidden_size", 2304.0),
@@ -237,6 +282,15 @@ pub(super) const ARCHITECTURES: &[Architecture] = &[
             },
             ..LLAMA.tensors
         },
+        defaults: &[
+            ("vocab_size", 50_304.0),
+            ("hidden_size", 4096.0),
+            ("intermediate_size", 11_008.0),
+            ("num_hidden_layers", 32.0),
+            ("num_attention_heads", 32.0),
+            ("max_position_embeddings", 2048.0),
+            ("rms_norm_eps", 1e-5),
+        ],
         ..LLAMA
     },
     Architecture {
@@ -265,7 +319,16 @@ pub(super) const ARCHITECTURES: &[Architecture] = &[
             ("rope_theta", "rotary_emb_base"),
             ("partial_rotary_factor", "rotary_pct"),
         ],
-        defaults: &[("partial_rotary_factor", 0.25)],
+        defaults: &[
+            ("vocab_size", 50_432.0),
+            ("hidden_size", 6144.0),
+            ("intermediate_size", 24_576.0),
+            ("num_hidden_layers", 44.0),
+            ("num_attention_heads", 64.0),
+            ("max_position_embeddings", 2048.0),
+            ("rms_norm_eps", 1e-5),
+            ("partial_rotary_factor", 0.25),
+        ],
         ..LLAMA
     },
     Architecture {
@@ -297,6 +360,14 @@ pub(super) const ARCHITECTURES: &[Architecture] = &[
             ("num_hidden_layers", "n_layer"),
             ("max_position_embeddings", "n_positions"),
             ("rms_norm_eps", "layer_norm_epsilon"),
+        ],
+        defaults: &[
+            ("vocab_size", 50_257.0),
+            ("hidden_size", 768.0),
+            ("num_hidden_layers", 12.0),
+            ("num_attention_heads", 12.0),
+            ("max_position_embeddings", 1024.0),
+            ("rms_norm_eps", 1e-5),
         ],
         ..LLAMA
     },
@@ -337,7 +408,15 @@ pub(super) const LLAMA: Architecture = Architecture {
     parallel_residual: false,
     sliding: Sliding::No,
     aliases: &[],
-    defaults: &[],
+    defaults: &[
+        ("vocab_size", 32_000.0),
+        ("hidden_size", 4096.0),
+        ("intermediate_size", 11_008.0),
+        ("num_hidden_layers", 32.0),
+        ("num_attention_heads", 32.0),
+        ("max_position_embeddings", 2048.0),
+        ("rms_norm_eps", 1e-6),
+    ],
 };
 
 const GEMMA_BLOCK: BlockNames = BlockNames {

@@ -22,6 +22,8 @@ pub(super) struct Decoder {
     pub name: String,
     pub architecture: &'static Architecture,
     pub tensors: &'static TensorNames,
+    /// The norms as they are stored.
+    pub norm: Norm,
     /// The order of rows in the projections to queries and keys.
     pub row_order: RowOrder,
     /// Whether the projections have biases.
@@ -433,7 +435,7 @@ impl Decoder {
 
     fn norm(&self, checkpoint: &dyn Checkpoint, name: &str) -> Result<NormWeights> {
         let weights = self.norm_weights(checkpoint, name, self.embedding_size)?;
-        let bias = match self.architecture.norm {
+        let bias = match self.norm {
             Norm::Layer => Some(checkpoint.read(&bias(name), &[self.embedding_size])?),
             Norm::Rms | Norm::RmsOnePlus => None,
         };
@@ -442,7 +444,7 @@ impl Decoder {
 
     fn norm_weights(&self, checkpoint: &dyn Checkpoint, name: &str, size: usize) -> Result<Vec<f32>> {
         let mut weights = checkpoint.read(&weight(name), &[size])?;
-        if self.architecture.norm == Norm::RmsOnePlus {
+        if self.norm == Norm::RmsOnePlus {
             weights.iter_mut().for_each(|weight| *weight += 1.0);
         }
         Ok(weights)

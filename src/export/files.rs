@@ -7,6 +7,11 @@ use std::path::PathBuf;
 
 use crate::error::{Error, ErrorKind, Result};
 
+/// How a pointer of Git LFS begins.
+pub(super) const LFS_POINTER: &[u8] = b"version https://git-lfs";
+
+pub(super) const NOT_FETCHED: &str = "a pointer of Git LFS, not the file itself: get it with `git lfs pull`";
+
 /// The files of one checkpoint by their names, such as `config.json`.
 pub(super) trait Files {
     /// The checkpoint's own name.

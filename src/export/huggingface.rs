@@ -3,17 +3,20 @@
 use serde_json::{Map, Value};
 use tokenizers::Tokenizer;
 
-use super::ExportOptions;
 use super::architecture::{self, ACTIVATIONS, Activation, Architecture, Sliding};
 use super::decoder::{Decoder, Head, MAX_LAYERS};
 use super::files::Files;
 use super::package;
 use super::rotary::{CorrectionRange, Rotary, RowOrder, SCALINGS, Scaling};
 use super::safetensors::Tensors;
-use super::tokenizer;
+use super::{ExportOptions, learned_positions, tokenizer};
 use crate::error::{Error, ErrorKind, Result};
 
-const CONFIG: &str = "config.json";
+pub(super) const CONFIG: &str = "config.json";
+/// The rotary embedding in the spelling of `transformers` 5, and in that of earlier ones.
+const ROPE_PARAMETERS: &str = "rope_parameters";
+const ROPE_SCALING: &str = "rope_scaling";
+const ADAPTER: &str = "adapter_config.json";
 const CONFIG_LIMIT: u64 = 10_000_000;
 
 /// The largest tokenizers have some ten megabytes.
@@ -42,14 +45,13 @@ pub(super) fn open<'a>(files: &'a dyn Files, options: &ExportOptions) -> Result<
     let whole_layers = deepest > 0 || options.losses;
     config.check_depth(whole_layers)?;
     let learned = architecture.tensors.position_embedding.is_some();
+    if let Some(option) = options.of_rotary_positions().filter(|_| learned) {
+        return Err(learned_positions(option));
+    }
     let max_positions = match options.max_positions {
-        Some(_) if learned => return Err(learned_positions("max_positions")),
         Some(positions) => positions.get(),
         None => config.size("max_position_embeddings")?,
     };
-    if learned && options.rope_theta.is_some() {
-        return Err(learned_positions("rope_theta"));
-    }
     let scored_theta = config.theta(sliding_windows[deepest].is_some())?;
     let rotary = |sliding: bool| {
         if learned || sliding_windows.iter().all(|window| window.is_some() != sliding) {
@@ -65,6 +67,7 @@ pub(super) fn open<'a>(files: &'a dyn Files, options: &ExportOptions) -> Result<
         name: files.name(),
         architecture,
         tensors: &architecture.tensors,
+        norm: architecture.norm,
         row_order: if learned { RowOrder::Plain } else { RowOrder::Halves },
         bias: config.flag("attention_bias")?.unwrap_or(architecture.bias),
         embedding_size,
@@ -94,11 +97,6 @@ pub(super) fn open<'a>(files: &'a dyn Files, options: &ExportOptions) -> Result<
     Ok((decoder, tensors))
 }
 
-fn learned_positions(option: &str) -> Error {
-    let message = format!("the model has learned its positions, which {option} cannot change: leave it out");
-    Error::new(ErrorKind::InvalidArgument, message)
-}
-
 /// The checkpoint's own tokenizer, and the text of its `tokenizer.json`.
 pub(super) fn tokenizer(files: &dyn Files) -> Result<(Tokenizer, String)> {
     match files.whole(package::TOKENIZER, TOKENIZER_LIMIT)? {
@@ -119,6 +117,28 @@ fn no_tokenizer(files: &dyn Files) -> Result<Error> {
     Ok(Error::new(ErrorKind::Unsupported, message).at(files.place("")))
 }
 
+/// The error of a directory without a configuration.
+fn no_config(files: &dyn Files) -> Result<Error> {
+    if files.size(ADAPTER)?.is_none() {
+        let message = "there is none: a checkpoint is a GGUF file, or a directory with config.json, safetensors and \
+                       tokenizer.json";
+        return Ok(files.invalid(CONFIG, message));
+    }
+    let message = "an adapter, which is only what was added to a model: merge it into that one, as merge_and_unload of \
+                   PEFT does, and export the result";
+    Ok(Error::new(ErrorKind::Unsupported, message).at(files.place("")))
+}
+
+fn check_quantization(config: &Map<String, Value>) -> Result<()> {
+    let Some(quantization) = config.get("quantization_config").and_then(Value::as_object) else { return Ok(()) };
+    let method = quantization.get("quant_method").and_then(Value::as_str).unwrap_or("unknown");
+    let message = format!(
+        "the checkpoint is quantized (quant_method {method:?}), which is not supported: take the one that it was made \
+         from, or a GGUF file"
+    );
+    Err(Error::new(ErrorKind::Unsupported, message))
+}
+
 /// The configuration of a language model, or a part of it.
 struct Config {
     values: Map<String, Value>,
@@ -128,27 +148,18 @@ struct Config {
 
 impl Config {
     fn read(files: &dyn Files) -> Result<Self> {
-        let Some(bytes) = files.whole(CONFIG, CONFIG_LIMIT)? else {
-            let message = "there is none: a checkpoint is a GGUF file, or a directory with config.json, safetensors and \
-                           tokenizer.json";
-            return Err(files.invalid(CONFIG, message));
-        };
+        let Some(bytes) = files.whole(CONFIG, CONFIG_LIMIT)? else { return Err(no_config(files)?) };
         let config: Map<String, Value> = serde_json::from_slice(&bytes)
             .map_err(|cause| files.invalid(CONFIG, format!("not a JSON object ({cause}): get the file again")))?;
         let place = files.place(CONFIG);
-        if let Some(quantization) = config.get("quantization_config").and_then(Value::as_object) {
-            let method = quantization.get("quant_method").and_then(Value::as_str).unwrap_or("unknown");
-            let message = format!(
-                "the checkpoint is quantized (quant_method {method:?}), which is not supported: take the one that it was \
-                 made from, or a GGUF file"
-            );
-            return Err(Error::new(ErrorKind::Unsupported, message).at(place));
-        }
         // The language model of a multimodal one.
         let values = match config.get("text_config") {
             Some(Value::Object(text)) => text.clone(),
-            _ => config,
+            _ => config.clone(),
         };
+        for part in [&config, &values] {
+            check_quantization(part).map_err(|error| error.at(&place))?;
+        }
         let Some(name) = values.get("model_type").and_then(Value::as_str) else {
             return Err(Error::new(ErrorKind::InvalidModel, "model_type is missing: get the file again").at(place));
         };
@@ -165,6 +176,14 @@ impl Config {
         if self.flag("use_bidirectional_attention")? == Some(true) {
             let message = "use_bidirectional_attention is set: only attention to earlier tokens is scored";
             return Err(Error::new(ErrorKind::Unsupported, message).at(&self.place));
+        }
+        if let (Some(parameters), Some(scaling)) = (self.section(ROPE_PARAMETERS), self.section(ROPE_SCALING))
+            && parameters != scaling
+        {
+            log::warn!(
+                "{}: {ROPE_SCALING} and {ROPE_PARAMETERS} differ: {ROPE_SCALING} is taken, as transformers does",
+                self.place
+            );
         }
         Ok(())
     }
@@ -252,20 +271,28 @@ impl Config {
     }
 
     /// The configuration with the parameters of a kind of layers' rotary embedding put into it, from the spelling of
-    /// `transformers` 5 or an earlier one.
+    /// `transformers` 5 or an earlier one. Where both are there, the earlier one is taken, as it does itself.
     fn rope(&self, sliding: bool) -> Result<Self> {
         let mut values = self.values.clone();
-        let section = ["rope_parameters", "rope_scaling"].iter().find_map(|key| self.values.get(*key)?.as_object());
+        let (parameters, scaling) = (self.section(ROPE_PARAMETERS), self.section(ROPE_SCALING));
         let kind = if sliding { "sliding_attention" } else { "full_attention" };
-        let of_kind = section.and_then(|section| section.get(kind)?.as_object());
+        let of_kind = parameters.or(scaling).and_then(|section| section.get(kind)?.as_object());
         let local = if sliding { self.optional_real("rope_local_base_freq")? } else { None };
         match (of_kind, local) {
-            (Some(of_kind), _) => values.extend(of_kind.clone()),
+            (Some(of_kind), _) => {
+                values.extend(of_kind.clone());
+                values.extend(scaling.filter(|_| !sliding).cloned().unwrap_or_default());
+            }
             // No scaling stretches layers that have a base of their own.
             (None, Some(theta)) => drop(values.insert("rope_theta".to_owned(), theta.into())),
-            (None, None) => values.extend(section.cloned().unwrap_or_default()),
+            (None, None) => values.extend(scaling.or(parameters).cloned().unwrap_or_default()),
         }
         Ok(Self { values, place: self.place.clone(), ..*self })
+    }
+
+    /// The object at a key, where there is anything in it.
+    fn section(&self, key: &str) -> Option<&Map<String, Value>> {
+        self.values.get(key)?.as_object().filter(|section| !section.is_empty())
     }
 
     fn scaling(&self, rope: &Self, rotated: usize, max_positions: usize) -> Result<Scaling> {

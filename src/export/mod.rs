@@ -42,6 +42,9 @@ use weights::WeightFile;
 const OPSET_VERSION: i64 = 17;
 const IR_VERSION: i64 = 8;
 
+/// Tokens that a warning names, at most.
+const MOST_NAMED: usize = 5;
+
 /// Number format of the stored weights; the model computes in float32 with any.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum WeightType {
@@ -105,7 +108,7 @@ pub struct ExportOptions {
     /// Positions that the model is for, in the place of the checkpoint's own number: what longer windows are warned of
     /// by, and what scalings of the rotary embedding start from that say nothing else.
     pub max_positions: Option<NonZeroUsize>,
-    /// A `tokenizer.json` to take instead of making one from the checkpoint.
+    /// A `tokenizer.json`, or a GGUF file with a vocabulary, to take the tokenizer of instead of the checkpoint's.
     pub tokenizer: Option<PathBuf>,
     /// Replace a scorer package that is already at the target.
     pub overwrite: bool,
@@ -132,6 +135,15 @@ impl Default for ExportOptions {
 }
 
 impl ExportOptions {
+    /// An option that is there, and that models with learned positions have no use for.
+    fn of_rotary_positions(&self) -> Option<&'static str> {
+        match (self.max_positions, self.rope_theta) {
+            (Some(_), _) => Some("max_positions"),
+            (None, Some(_)) => Some("rope_theta"),
+            (None, None) => None,
+        }
+    }
+
     fn block_rows(&self) -> usize {
         self.block_rows.unwrap_or(DEFAULT_BLOCK_ROWS).get()
     }
@@ -139,8 +151,8 @@ impl ExportOptions {
 
 /// Turns layers of a checkpoint into a scorer package.
 ///
-/// `source` is a Llama-architecture GGUF file, or a directory as Hugging Face publishes checkpoints, with `config.json`,
-/// safetensors and `tokenizer.json`. The directory `target` appears with all its files, `model.onnx`, `model.onnx.data` and
+/// `source` is a GGUF file, any part of one in several, the directory of one, or a directory as Hugging Face publishes
+/// checkpoints, with `config.json`, safetensors and `tokenizer.json`. The directory `target` appears with all its files, `model.onnx`, `model.onnx.data` and
 /// `tokenizer.json`, and `loss.onnx` where losses are asked for, or not at all. Returns what the package says of itself.
 ///
 /// # Errors
@@ -148,19 +160,29 @@ impl ExportOptions {
 /// - [`ErrorKind::Unsupported`] where its architecture, rotary scaling, number format or tokenizer is not among the known
 ///   ones; for a layer after the first and for losses also where its activation or the size of its heads is not.
 /// - [`ErrorKind::NonFinite`] where a weight is NaN or infinite, in the checkpoint or in the chosen number format.
-/// - [`ErrorKind::InvalidArgument`] where `target` exists and may not be replaced, there is no such layer, `rope_theta` is
+/// - [`ErrorKind::InvalidArgument`] where `target` exists and may not be replaced, there are several GGUF files, or not all
+///   names of the parts of one, there is no such layer, `rope_theta` is
 ///   out of range, or it or `max_positions` is given for a model with learned positions, or `block_rows` where nothing
 ///   is computed in blocks.
 /// - [`ErrorKind::Io`] where a file cannot be read or written.
 pub fn export(source: &Path, target: &Path, options: &ExportOptions) -> Result<Metadata> {
     check_options(options)?;
     package::check_target(target, options.overwrite)?;
-    if source.is_dir() {
+    let found = match source.is_dir() && !source.join(huggingface::CONFIG).exists() {
+        true => Gguf::find(source)?,
+        false => None,
+    };
+    if source.is_dir() && found.is_none() {
         return export_files(&Directory::new(source), target, options);
     }
-    let gguf = Gguf::open(source)?;
+    let gguf = Gguf::open(found.as_deref().unwrap_or(source))?;
     let decoder = gguf_decoder::decoder(&gguf, options)?;
     write_package(&decoder, &gguf, target, options, || tokenizer::from_gguf(&gguf))
+}
+
+fn learned_positions(option: &str) -> Error {
+    let message = format!("the model has learned its positions, which {option} cannot change: leave it out");
+    Error::new(ErrorKind::InvalidArgument, message)
 }
 
 /// Exports a checkpoint of `config.json`, safetensors and `tokenizer.json`.
@@ -326,15 +348,28 @@ fn write_folded(
     Ok(tables.into_iter().map(|table| file.tensor(table)).collect())
 }
 
-/// The text of `tokenizer.json`, all of whose ids are embedded.
+/// The text of `tokenizer.json`, all of whose ids are embedded but for some added tokens, which are told.
 fn checked_tokenizer((tokenizer, json): (Tokenizer, String), decoder: &Decoder) -> Result<String> {
-    let ids = tokenizer.get_vocab(true).into_values().max().map_or(0, |id| id as usize + 1);
     let rows = decoder.vocabulary_size;
-    if ids <= rows {
-        return Ok(json);
+    let own = tokenizer.get_vocab(false).into_values().max().map_or(0, |id| id as usize + 1);
+    if own > rows {
+        let message = format!("the tokenizer has {own} token ids, but only {rows} are embedded");
+        return Err(Error::new(ErrorKind::InvalidModel, message).at(&decoder.name));
     }
-    let message = format!("the tokenizer has {ids} token ids, but only {rows} are embedded");
-    Err(Error::new(ErrorKind::InvalidModel, message).at(&decoder.name))
+    let added = tokenizer.get_added_tokens_decoder();
+    let mut beyond: Vec<_> = added.into_iter().filter(|(id, _)| *id as usize >= rows).collect();
+    beyond.sort_by_key(|(id, _)| *id);
+    if !beyond.is_empty() {
+        let named: Vec<_> =
+            beyond.iter().take(MOST_NAMED).map(|(id, token)| format!("{} ({id})", token.content)).collect();
+        log::warn!(
+            "{}: {} added tokens have no embedding, among them {}: texts that hold one cannot be scored",
+            decoder.name,
+            beyond.len(),
+            named.join(", ")
+        );
+    }
+    Ok(json)
 }
 
 fn metadata(decoder: &Decoder, options: &ExportOptions) -> Metadata {

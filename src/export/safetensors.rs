@@ -12,10 +12,11 @@ use safetensors::tensor::Metadata;
 use serde::Deserialize;
 
 use super::checkpoint::{Checkpoint, PART};
-use super::files::Files;
+use super::files::{Files, LFS_POINTER, NOT_FETCHED};
 use crate::error::{Error, ErrorKind, Result};
 
-const SINGLE: &str = "model.safetensors";
+/// The names of a file with all tensors, the second where nobody wrote an index.
+const SINGLE: [&str; 2] = ["model.safetensors", "model-00001-of-00001.safetensors"];
 const INDEX: &str = "model.safetensors.index.json";
 
 /// Bytes of the number that a file begins with: the size of its header.
@@ -35,10 +36,17 @@ pub(super) struct Tensors<'a> {
     files: &'a dyn Files,
     /// What all tensor names of the decoder begin with.
     prefix: &'static str,
-    /// The shard of each tensor; `None` where one file holds all.
-    shards: Option<BTreeMap<String, String>>,
+    shards: Shards,
     /// Headers that have been read, by their file.
     headers: RefCell<HashMap<String, Rc<Header>>>,
+}
+
+/// The files that tensors lie in.
+enum Shards {
+    /// One file holds all.
+    One(&'static str),
+    /// The shard of each tensor.
+    Indexed(BTreeMap<String, String>),
 }
 
 struct Header {
@@ -55,12 +63,16 @@ struct Index {
 impl<'a> Tensors<'a> {
     pub(super) fn open(files: &'a dyn Files) -> Result<Self> {
         let headers = RefCell::default();
-        if files.size(SINGLE)?.is_some() {
-            return Ok(Self { files, prefix: "", shards: None, headers });
+        let [usual, without_index] = SINGLE;
+        if files.size(usual)?.is_some() {
+            return Ok(Self { files, prefix: "", shards: Shards::One(usual), headers });
         }
         let Some(index) = files.whole(INDEX, INDEX_LIMIT)? else {
+            if files.size(without_index)?.is_some() {
+                return Ok(Self { files, prefix: "", shards: Shards::One(without_index), headers });
+            }
             let message = format!(
-                "there is neither {SINGLE} nor {INDEX}: weights in other formats are not read, so get the checkpoint \
+                "there is neither {usual} nor {INDEX}: weights in other formats are not read, so get the checkpoint \
                  with safetensors or convert it"
             );
             return Err(Error::new(ErrorKind::Unsupported, message).at(files.place("")));
@@ -71,7 +83,7 @@ impl<'a> Tensors<'a> {
             let message = format!("{shard:?} is no plain file name, so it is not opened: get the checkpoint elsewhere");
             return Err(files.invalid(INDEX, message));
         }
-        Ok(Self { files, prefix: "", shards: Some(index.weight_map), headers })
+        Ok(Self { files, prefix: "", shards: Shards::Indexed(index.weight_map), headers })
     }
 
     /// Takes the first of these beginnings of tensor names under which there is a tensor of this name.
@@ -96,8 +108,8 @@ impl<'a> Tensors<'a> {
 
     fn file_of(&self, full_name: &str) -> Option<&str> {
         match &self.shards {
-            None => Some(SINGLE),
-            Some(shards) => shards.get(full_name).map(String::as_str),
+            Shards::One(file) => Some(file),
+            Shards::Indexed(shards) => shards.get(full_name).map(String::as_str),
         }
     }
 
@@ -120,6 +132,9 @@ impl<'a> Tensors<'a> {
             return Err(cut_short());
         }
         let prefix = files.bytes(file, 0..PREFIX)?;
+        if prefix == LFS_POINTER[..PREFIX as usize] {
+            return Err(files.invalid(file, NOT_FETCHED));
+        }
         let length = u64::from_le_bytes(prefix.try_into().expect("8 bytes"));
         if length > HEADER_LIMIT {
             let message =
@@ -154,8 +169,8 @@ impl Checkpoint for Tensors<'_> {
         let Some(file) = self.file_of(&name) else { return Ok(None) };
         match (self.header(file)?.tensors.info(&name), &self.shards) {
             (Some(info), _) => Ok(Some(info.shape.clone())),
-            (None, None) => Ok(None),
-            (None, Some(_)) => {
+            (None, Shards::One(_)) => Ok(None),
+            (None, Shards::Indexed(_)) => {
                 let message = format!("{INDEX} says that {name} is here, but it is not: get both files again");
                 Err(self.files.invalid(file, message))
             }

@@ -201,8 +201,8 @@ pub struct longattn_job_category {
 /// is missing. Nothing is scored yet. `*job` is the caller's to free.
 ///
 /// `config` is read once; NULL stands for the settings that the scorer was opened with. What scores depend on are the
-/// scorer's settings in any case; of `config` the job takes adaptive, confidence, per_head, text_field, id_field,
-/// category_field, document_limit, on_error, earlier_results and threads, and for longattn_job_run() alpha, standardize,
+/// scorer's settings in any case; of `config` the job takes adaptive, confidence, per_head, columns, text_field, id_field,
+/// category_field, document_limit, on_error, earlier_results and threads, and for longattn_job_run() by, alpha, standardize,
 /// mixed_lengths and one of ratio, count, token_budget and threshold.
 ///
 /// LONGATTN_STATUS_IO where an input is missing, the directory cannot be written to, or another job is at work in it;
@@ -289,7 +289,7 @@ pub unsafe extern "C" fn longattn_job_score(
 /// Selects, and writes selected.jsonl, scores.jsonl and the report; scores first what has no score yet, and of an
 /// adaptive job what is in doubt. May be called again with other settings: nothing is scored twice.
 ///
-/// `config` gives the settings alpha, standardize, mixed_lengths, confidence, category_cuts, max_per_document, filter, explain
+/// `config` gives the settings by, alpha, standardize, mixed_lengths, confidence, category_cuts, max_per_document, filter, explain
 /// (told as a notice), category_weights, and one of ratio, count, token_budget, total_token_budget and threshold; NULL stands
 /// for those that the job was opened with. `observer`, `cancel` and `summary` may be NULL; `summary` is set at the end.
 ///
@@ -380,7 +380,7 @@ pub unsafe extern "C" fn longattn_job_free(job: *mut longattn_job) {
 /// must be where they were.
 ///
 /// `config`, or the defaults for NULL, gives the settings of longattn_job_select(), output_format, output_shard_size,
-/// attributes, upload and metrics. `observer`, `cancel` and `summary` may be NULL; `summary` is set at the end.
+/// attributes, upload, keep_fields and metrics. `observer`, `cancel` and `summary` may be NULL; `summary` is set at the end.
 ///
 /// LONGATTN_STATUS_INVALID_ARGUMENT, with all of them named, for shards that are missing, were given twice, did not end, or
 /// were scored with other settings, packages or inputs than the rest; where `output` holds something else; and for windows that

@@ -67,6 +67,9 @@ pub type longattn_progress = Option<unsafe extern "C" fn(windows: u64, tokens: u
 /// model.onnx, which scores token ids alone unless a tokenizer.json lies beside it. `path` is in UTF-8; `config` is read
 /// once, NULL stands for the defaults. `*scorer` is the caller's to free. Any threads may call it at once.
 ///
+/// The path `none` opens a scorer without a model or ONNX Runtime, for jobs whose windows have the setting columns alone, cut by
+/// the setting tokenizer.
+///
 /// LONGATTN_STATUS_RUNTIME where ONNX Runtime cannot be found or loaded: the message says what was tried.
 /// LONGATTN_STATUS_INVALID_SETTING for settings that contradict each other or the package, such as a layer that it lacks.
 /// LONGATTN_STATUS_IO, LONGATTN_STATUS_INVALID_MODEL or LONGATTN_STATUS_UNSUPPORTED for a package that is missing,

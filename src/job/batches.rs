@@ -95,7 +95,6 @@ pub(super) struct Batches<'a> {
     scorer: &'a Scorer,
     rows: Rows,
     columns: &'a BTreeSet<Column>,
-    pool: &'a rayon::ThreadPool,
     observer: &'a dyn Observer,
     cancel: &'a Cancel,
     progress: Progress,
@@ -113,7 +112,6 @@ impl<'a> Batches<'a> {
             scorer,
             rows,
             columns: &reading.config.columns,
-            pool: reading.pool,
             observer,
             cancel: reading.cancel,
             progress: Progress { total: reading.corpus.total_bytes(), ..Progress::default() },
@@ -183,17 +181,14 @@ impl<'a> Batches<'a> {
             return Vec::new();
         }
         let begun = Instant::now();
-        let columns: Vec<_> = self.pool.install(|| {
-            let of_window = |window: &Unscored| columns(self.columns, window.text, window.ids);
-            windows.par_iter().with_max_len(1).map(of_window).collect()
-        });
-        let measured = |(columns, score): (Columns, Result<Option<Score>>), ids: &[u32]| {
-            let score = score?;
-            let token_count = score.as_ref().map_or(ids.len(), |score| score.token_count);
+        let measured = |window: &Unscored, score: Result<Option<Score>>, columns: Result<Columns>| {
+            let (score, columns) = (score?, columns?);
+            let token_count = score.as_ref().map_or(window.ids.len(), |score| score.token_count);
             Ok(Measured { token_count, score, columns })
         };
-        let scores = columns.into_iter().zip(self.attention_scores(&windows));
-        let scores: Vec<_> = scores.zip(&windows).map(|(found, window)| measured(found, window.ids)).collect();
+        let found = self.attention_scores(&windows).into_iter().zip(self.columns(&windows));
+        let found = windows.iter().zip(found);
+        let scores: Vec<_> = found.map(|(window, (score, columns))| measured(window, score, columns)).collect();
         let tokens: u64 = scores.iter().flatten().map(|measured| measured.token_count as u64).sum();
         self.progress.windows += scores.len() as u64;
         self.progress.tokens += tokens;
@@ -202,6 +197,18 @@ impl<'a> Batches<'a> {
         let rate = tokens as f64 / begun.elapsed().as_secs_f64().max(1e-6);
         self.most_tokens = ((rate * BATCH_TIME.as_secs_f64()) as usize).clamp(1, BATCH_TOKENS);
         scores
+    }
+
+    /// The columns of windows, on all threads of the scorer.
+    fn columns(&self, windows: &[Unscored]) -> Vec<Result<Columns>> {
+        let of_window = |window: &Unscored| columns(self.columns, window.text, window.ids);
+        if self.columns.is_empty() {
+            return windows.iter().map(|_| Ok(Columns::default())).collect();
+        }
+        match self.scorer.in_pool(|| windows.par_iter().with_max_len(1).map(of_window).collect::<Vec<_>>()) {
+            Ok(columns) => columns.into_iter().map(Ok).collect(),
+            Err(error) => windows.iter().map(|_| Err(error.clone())).collect(),
+        }
     }
 
     /// What the model says of windows, where there is one.

@@ -11,7 +11,7 @@ use tempfile::NamedTempFile;
 use super::score_line::{Needs, Object, ScoreLine};
 use super::selection::explain;
 use crate::config::Config;
-use crate::corpus::{Corpus, Fields, InputFile, Output, Place, RawLines, Reject, Rejects, STANDARD_STREAM};
+use crate::corpus::{Corpus, Fields, InputFile, Output, Place, RawLines, Reject, Rejects, STANDARD_STREAM, shown};
 use crate::error::{Error, ErrorKind, Result};
 use crate::select::{Filter, Method, Selector, Sorted, Standing};
 

@@ -49,6 +49,8 @@ pub struct Listed {
     pub distribution_uniformity: f64,
     /// `LDS`.
     pub long_distance_dependency_score: f64,
+    /// What it is ranked by: the same, or its number in the column of the setting `by`.
+    pub score: f64,
 }
 
 /// A selection by ordinals.
@@ -184,6 +186,7 @@ fn sum_up(table: &Table, corpus: &Corpus, ranking: &Ranking) -> SummedUp {
             dependency_strength,
             distribution_uniformity,
             long_distance_dependency_score,
+            score: windows[rank].score,
         }
     };
     let examples = |ranks: &[usize]| {

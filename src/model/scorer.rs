@@ -223,7 +223,7 @@ impl Scorer {
             tokenizer_vocabulary: tokenizer.as_ref().map(Tokenizer::vocabulary_size),
             placement: graph.placement.clone(),
         };
-        check_vocabulary(&description)?;
+        check_vocabulary(&description, tokenizer.as_ref())?;
         Self::new(config, Some(Loaded { graph, model, files }), losses, description, tokenizer)
     }
 
@@ -270,6 +270,11 @@ impl Scorer {
     /// Whether there is a model, without which no window has a score.
     pub fn has_model(&self) -> bool {
         self.loaded.is_some()
+    }
+
+    /// Computes on the threads of the scorer.
+    pub(crate) fn in_pool<T: Send>(&self, compute: impl FnOnce() -> T + Send) -> Result<T> {
+        Ok(self.pool.get()?.install(compute))
     }
 
     fn loaded(&self) -> Result<&Loaded> {
@@ -735,10 +740,9 @@ fn contract(graph: &Graph, metadata: Option<&Metadata>) -> Result<Contract> {
     Err(Error::new(ErrorKind::Unsupported, message))
 }
 
-fn check_vocabulary(description: &Description) -> Result<()> {
-    let (Some(metadata), Some(tokenizer)) = (&description.metadata, description.tokenizer_vocabulary) else {
-        return Ok(());
-    };
+fn check_vocabulary(description: &Description, tokenizer: Option<&Tokenizer>) -> Result<()> {
+    let (Some(metadata), Some(tokenizer)) = (&description.metadata, tokenizer) else { return Ok(()) };
+    let tokenizer = tokenizer.own_vocabulary_size();
     if tokenizer <= metadata.vocabulary_size {
         return Ok(());
     }

@@ -25,6 +25,10 @@ pub struct Explanation {
     pub alpha: f64,
     /// `LDS`.
     pub long_distance_dependency_score: f64,
+    /// The column that windows are ranked by; none for `LDS`.
+    pub by: Option<String>,
+    /// What it is ranked by.
+    pub score: f64,
     /// Tokens of the window; 0 where they are not known.
     pub token_count: u64,
     /// The cut of the category. A budget for all categories is the share of this one.
@@ -59,8 +63,8 @@ pub struct Neighbour {
     pub rank: usize,
     /// The window.
     pub id: String,
-    /// `LDS`.
-    pub long_distance_dependency_score: f64,
+    /// What it is ranked by.
+    pub score: f64,
     /// Whether it makes the cut.
     pub selected: bool,
 }
@@ -86,7 +90,7 @@ impl Sorted<'_> {
             Some(Neighbour {
                 rank: place + 1,
                 id: selector.id(window.ordinal).to_owned(),
-                long_distance_dependency_score: window.long_distance_dependency_score,
+                score: window.score,
                 selected: ranking.is_selected(place),
             })
         };
@@ -106,6 +110,8 @@ impl Sorted<'_> {
             }),
             alpha: method.alpha,
             long_distance_dependency_score: ranking.windows[place].long_distance_dependency_score,
+            by: self.by.as_ref().map(|(column, _)| column.clone()),
+            score: ranking.windows[place].score,
             token_count: candidate.token_count,
             cut,
             selected: ranking.count_selected(),
@@ -130,15 +136,8 @@ impl fmt::Display for Cut {
             Self::TotalTokenBudget(tokens) => {
                 write!(formatter, "the best with {tokens} tokens together in all categories")
             }
-            Self::Threshold(threshold) => write!(formatter, "all with an LDS of at least {threshold}"),
+            Self::Threshold(threshold) => write!(formatter, "all of at least {threshold}"),
         }
-    }
-}
-
-impl fmt::Display for Neighbour {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let fate = if self.selected { "selected" } else { "not selected" };
-        write!(formatter, "rank {}, LDS {:+.6}, {}, {fate}", self.rank, self.long_distance_dependency_score, self.id)
     }
 }
 
@@ -149,10 +148,14 @@ impl fmt::Display for Explanation {
         let [du, standard_du] = self.distribution_uniformity;
         let lds = self.long_distance_dependency_score;
         writeln!(formatter, "{id}: rank {rank} of {windows} in the category {category}")?;
-        writeln!(
-            formatter,
-            "  LDS {lds:+.6} = {standard_ds:+.6} {alpha:+} × {standard_du:+.6}, from DS {ds:.6} and DU {du:.6e}"
-        )?;
+        if let Some(column) = &self.by {
+            writeln!(formatter, "  {column} {:+.6}", self.score)?;
+        } else {
+            writeln!(
+                formatter,
+                "  LDS {lds:+.6} = {standard_ds:+.6} {alpha:+} × {standard_du:+.6}, from DS {ds:.6} and DU {du:.6e}"
+            )?;
+        }
         match self.fate {
             Fate::Selected => write!(formatter, "  selected: {selected} make the cut, {cut}")?,
             Fate::BelowCut => write!(formatter, "  not selected: {selected} make the cut, {cut}")?,
@@ -162,8 +165,10 @@ impl fmt::Display for Explanation {
             }
         }
         for (name, neighbour) in [("last to make it", &self.last), ("above", &self.above), ("below", &self.below)] {
-            if let Some(neighbour) = neighbour {
-                write!(formatter, "\n  {name}: {neighbour}")?;
+            if let Some(Neighbour { rank, id, score, selected }) = neighbour {
+                let fate = if *selected { "selected" } else { "not selected" };
+                let by = self.by.as_deref().unwrap_or("LDS");
+                write!(formatter, "\n  {name}: rank {rank}, {by} {score:+.6}, {id}, {fate}")?;
             }
         }
         Ok(())
@@ -191,6 +196,11 @@ mod tests {
         let fates = ["a#0", "a#1", "b#0", "c#0"].map(|id| explain(id).unwrap().fate);
         assert_eq!(fates, [Fate::Selected, Fate::PassedOver, Fate::Selected, Fate::BelowCut]);
         assert_eq!(explain("d#0"), None);
+        let mut sorted = selector.sorted();
+        sorted.rank_by("far", |ordinal| Ok([Some(1.0), None, Some(2.0), Some(3.0)][ordinal])).unwrap();
+        let told = sorted.explain("a#0", &method).unwrap().unwrap().to_string();
+        assert!(told.contains("rank 3 of 3") && told.contains("above: rank 2, far +2.000000, b#0"), "{told}");
+        assert_eq!(sorted.explain("a#1", &method).unwrap(), None);
         let told = explain("c#0").unwrap().to_string();
         assert!(told.contains("rank 4 of 4") && told.contains("the best 2") && told.contains("rank 3, LDS"), "{told}");
     }

@@ -21,8 +21,8 @@ pub struct Sorted<'a> {
     pub(super) selector: &'a Selector,
     /// Of each category its name and the ordinals of its candidates in the order of their ids.
     pub(super) categories: Vec<(&'a str, Vec<usize>)>,
-    /// Of each candidate what it is ranked by; none for the long-distance dependency score.
-    by: Option<Vec<f64>>,
+    /// The column that ranks and the number of each candidate there; none for the long-distance dependency score.
+    pub(super) by: Option<(String, Vec<f64>)>,
 }
 
 /// A candidate whose id another one of its category had before.
@@ -197,7 +197,7 @@ impl<'a> Sorted<'a> {
         let before = count(&self.categories);
         self.categories.iter_mut().for_each(|(_, ordinals)| ordinals.retain(|ordinal| by[*ordinal].is_finite()));
         self.categories.retain(|(_, ordinals)| !ordinals.is_empty());
-        self.by = Some(by);
+        self.by = Some((column.to_owned(), by));
         let kept = count(&self.categories);
         if kept == 0 && before > 0 {
             let message = format!("windows are to be ranked by {column}, and none has a number there");
@@ -257,7 +257,7 @@ impl<'a> Sorted<'a> {
         let standing = |ordinal: &usize| {
             let long_distance_dependency_score = strength.apply(selector.strength(*ordinal))
                 + method.alpha * uniformity.apply(selector.uniformity(*ordinal));
-            let score = self.by.as_ref().map_or(long_distance_dependency_score, |by| by[*ordinal]);
+            let score = self.by.as_ref().map_or(long_distance_dependency_score, |(_, by)| by[*ordinal]);
             Standing { ordinal: *ordinal, long_distance_dependency_score, score }
         };
         let mut windows: Vec<_> = ordinals.iter().map(standing).collect();

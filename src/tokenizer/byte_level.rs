@@ -11,8 +11,8 @@ use aho_corasick::AhoCorasick;
 use tokenizers::models::ModelWrapper;
 use tokenizers::models::bpe::BPE;
 use tokenizers::normalizers::NormalizerWrapper;
-use tokenizers::processors::PostProcessorWrapper;
 use tokenizers::{OffsetReferential, OffsetType};
+use unicode_normalization_alignments::{IsNormalized, is_nfc_quick};
 
 use super::Token;
 use super::merges::{MergeBuffers, Merges};
@@ -26,9 +26,10 @@ pub(super) struct ByteLevelEncoder {
     /// Finds whether there are added tokens in a text.
     added_tokens: AhoCorasick,
     merges: Merges,
-    /// What is known of each token, by its id.
-    pieces: Vec<Piece>,
-    trim: Option<Trim>,
+    /// Bytes of the text that each token stands for, by its id.
+    lengths: Vec<u32>,
+    /// Whether the tokenizer composes letters and their marks before (NFC), which the library is left to do.
+    composes: bool,
     /// Of threads that need none at the moment.
     caches: Mutex<Vec<ThreadCache>>,
 }
@@ -40,23 +41,6 @@ struct ThreadCache {
     ids: Vec<u32>,
 }
 
-/// A token of the vocabulary.
-#[derive(Clone, Copy, Default)]
-struct Piece {
-    bytes: u32,
-    leading_blanks: u32,
-}
-
-/// Byte ranges of tokens begin behind their blanks.
-#[derive(Clone, Copy)]
-struct Trim {
-    /// But for the first, if it has one alone.
-    keep_first: bool,
-}
-
-/// The letter that stands for a blank.
-const BLANK: char = '\u{120}';
-
 /// What is encoded both ways where a tokenizer is opened: if the two differ, the library alone is used.
 const SAMPLE: &str = "   It's the 1st sample, isn't it?  WE'LL see:\r\n\r\n\tfn main() { println!(\"{}\", 1234567 + 0x1f); }\n\n   \
     Na\u{ef}ve caf\u{e9}s, e\u{301}t\u{e9}; \u{4e2d}\u{6587}\u{ff0c}\u{65e5}\u{672c}\u{8a9e}\u{3002} \u{395}\u{3bb}\u{3bb}\u{3ac}\u{3b4}\u{3b1} \
@@ -67,7 +51,12 @@ impl ByteLevelEncoder {
     /// An encoder that does what a tokenizer does; `None` where it is of another kind, or does anything that is not known here.
     pub(super) fn of(tokenizer: &tokenizers::Tokenizer) -> Option<Self> {
         let ModelWrapper::BPE(model) = tokenizer.get_model() else { return None };
-        if tokenizer.get_normalizer().is_some() || !is_plain(model) {
+        let composes = match tokenizer.get_normalizer() {
+            None => false,
+            Some(NormalizerWrapper::NFC(_)) => true,
+            Some(_) => return None,
+        };
+        if !is_plain(model) {
             return None;
         }
         let splitter = Splitter::of(tokenizer.get_pre_tokenizer()?)?;
@@ -75,8 +64,8 @@ impl ByteLevelEncoder {
         let added = added.map(|token| token.content.as_str()).filter(|content| !content.is_empty());
         let encoder = Self {
             added_tokens: AhoCorasick::new(added).ok()?,
-            pieces: pieces(model),
-            trim: trim(tokenizer.get_post_processor())?,
+            lengths: lengths(model),
+            composes,
             caches: Mutex::default(),
             splitter,
             merges: Merges::of(model, &letters())?,
@@ -85,7 +74,8 @@ impl ByteLevelEncoder {
     }
 
     fn agrees_with(&self, tokenizer: &tokenizers::Tokenizer) -> bool {
-        let (ours, theirs) = (self.tokens(tokenizer, SAMPLE, 0), super::library_tokens(tokenizer, SAMPLE, 0));
+        let sample = if self.composes { SAMPLE.replace('\u{301}', "") } else { SAMPLE.to_owned() };
+        let (ours, theirs) = (self.tokens(tokenizer, &sample, 0), super::library_tokens(tokenizer, &sample, 0));
         let is_same = matches!((ours, theirs), (Ok(ours), Ok(theirs)) if ours == theirs);
         if !is_same {
             log::warn!("the fast encoder does not give this tokenizer's tokens and is not used");
@@ -98,8 +88,9 @@ impl ByteLevelEncoder {
     /// # Errors
     /// [`ErrorKind::InvalidModel`] where `tokenizer`, the one this was made of, fails.
     pub(super) fn tokens(&self, tokenizer: &tokenizers::Tokenizer, part: &str, offset: usize) -> Result<Vec<Token>> {
-        // The library drops such bytes, and its byte ranges are those of what is left.
-        if !self.merges.know(part) {
+        let is_composed = || is_nfc_quick(part.chars()) == IsNormalized::Yes;
+        // The library drops bytes that it does not know, and its byte ranges are those of what is left.
+        if !self.merges.know(part) || self.composes && !is_composed() {
             return super::library_tokens(tokenizer, part, offset);
         }
         let mut cache = self.take_cache();
@@ -121,23 +112,16 @@ impl ByteLevelEncoder {
         } else {
             let added = tokenizer.get_added_vocabulary();
             let split = added.extract_and_normalize(None::<&NormalizerWrapper>, part);
-            for (text, (start, end), added) in split.get_splits(OffsetReferential::Original, OffsetType::Byte) {
+            for (_, (start, end), added) in split.get_splits(OffsetReferential::Original, OffsetType::Byte) {
                 match added {
                     None => self.add_tokens(part, start..end, cache, &mut tokens)?,
                     Some(added) => {
-                        let is_blank = |letter: &char| *letter == BLANK || letter.is_whitespace();
-                        let leading_blanks = text.chars().take_while(is_blank).count();
-                        let start = self.trimmed(start, leading_blanks);
                         tokens.extend(added.iter().map(|token| Token { id: token.id, start, begins_word: true }));
                     }
                 }
             }
         }
         tokens.iter_mut().for_each(|token| token.start += offset);
-        // What is before the first belongs to it, though it be trimmed.
-        if let Some(first) = tokens.first_mut() {
-            first.start = offset;
-        }
         Ok(tokens)
     }
 
@@ -175,23 +159,12 @@ impl ByteLevelEncoder {
             cache.tokens.tokens(word, &mut cache.ids, encode);
             let mut token_start = range.start + start;
             for (index, id) in cache.ids.iter().enumerate() {
-                let piece = self.pieces[*id as usize];
-                let trimmed = self.trimmed(token_start, piece.leading_blanks as usize);
-                tokens.push(Token { id: *id, start: part.floor_char_boundary(trimmed), begins_word: index == 0 });
-                token_start += piece.bytes as usize;
+                tokens.push(Token { id: *id, start: part.floor_char_boundary(token_start), begins_word: index == 0 });
+                token_start += self.lengths[*id as usize] as usize;
             }
             start = *end;
         }
         Ok(())
-    }
-
-    /// Where the byte range of a token begins, in its part.
-    fn trimmed(&self, start: usize, leading_blanks: usize) -> usize {
-        match self.trim {
-            Some(Trim { keep_first: true }) if start == 0 && leading_blanks == 1 => start,
-            Some(_) => start + leading_blanks,
-            None => start,
-        }
     }
 }
 
@@ -211,32 +184,14 @@ fn is_plain(model: &BPE) -> bool {
     has_no_dropout && is_empty(&model.continuing_subword_prefix) && is_empty(&model.end_of_word_suffix)
 }
 
-fn pieces(model: &BPE) -> Vec<Piece> {
-    let mut pieces = Vec::new();
+fn lengths(model: &BPE) -> Vec<u32> {
+    let mut lengths = Vec::new();
     for (token, id) in model.get_vocab() {
         let index = id as usize;
-        if pieces.len() <= index {
-            pieces.resize(index + 1, Piece::default());
+        if lengths.len() <= index {
+            lengths.resize(index + 1, 0);
         }
-        let leading_blanks = token.chars().take_while(|letter| *letter == BLANK).count() as u32;
-        pieces[index] = Piece { bytes: token.chars().count() as u32, leading_blanks };
+        lengths[index] = token.chars().count() as u32;
     }
-    pieces
-}
-
-/// How a post-processor trims byte ranges; the outer `None` where it does anything that is not known here.
-fn trim(post_processor: Option<&PostProcessorWrapper>) -> Option<Option<Trim>> {
-    match post_processor {
-        None | Some(PostProcessorWrapper::Template(_)) => Some(None),
-        Some(PostProcessorWrapper::ByteLevel(bytes)) => {
-            Some(bytes.trim_offsets.then_some(Trim { keep_first: bytes.add_prefix_space }))
-        }
-        Some(PostProcessorWrapper::Sequence(sequence)) => {
-            let trims = sequence.as_ref().iter().map(|one| trim(Some(one))).collect::<Option<Vec<_>>>()?;
-            let mut trims = trims.into_iter().flatten();
-            let first = trims.next();
-            trims.next().is_none().then_some(first)
-        }
-        _ => None,
-    }
+    lengths
 }

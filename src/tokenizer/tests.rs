@@ -8,6 +8,8 @@ use bytesize::ByteSize;
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
+use tokenizers::processors::PostProcessorWrapper;
+
 use super::Tokenizer;
 use super::pieces::{Sizes, tokenize};
 use crate::cancel::Cancel;
@@ -170,6 +172,12 @@ fn with_stripped_texts(mut tokenizer: Value) -> Value {
     tokenizer
 }
 
+/// The tokenizer that composes letters and their marks before.
+fn with_composed_letters(mut tokenizer: Value) -> Value {
+    tokenizer["normalizer"] = json!({"type": "NFC"});
+    tokenizer
+}
+
 struct Case {
     name: String,
     whole: tokenizers::Tokenizer,
@@ -190,6 +198,7 @@ fn cases() -> Vec<Case> {
         ("greedy added tokens", with_greedy_added_tokens(default_tokenizer())),
         ("trimmed ranges", with_greedy_added_tokens(with_trimmed_ranges(with_words(LLAMA_3), false))),
         ("trimmed ranges behind the first", with_trimmed_ranges(default_tokenizer(), true)),
+        ("composed letters", with_composed_letters(default_tokenizer())),
         ("stripped texts", with_greedy_added_tokens(with_stripped_texts(default_tokenizer()))),
     ];
     of_files.chain(made).map(|(name, json)| case(name, &json)).collect()
@@ -208,9 +217,27 @@ fn tokenizers_of_words_and_bytes_are_encoded_by_automata() {
             "llama 3",
             "greedy added tokens",
             "trimmed ranges",
-            "trimmed ranges behind the first"
+            "trimmed ranges behind the first",
+            "composed letters"
         ]
     );
+}
+
+#[test]
+fn blanks_belong_to_the_token_that_they_are_of() {
+    let case = case("trimmed ranges", &with_trimmed_ranges(with_words(LLAMA_3), false));
+    let tokens = case.pieces.tokenize("The end").unwrap();
+    assert_eq!(tokens.boundaries().collect::<Vec<_>>(), [0, 3, 7]);
+    assert_eq!((case.pieces.prefix(), tokens.bytes(&(1..2))), (&[0][..], 3..7));
+}
+
+#[test]
+fn letters_and_their_marks_are_composed_where_the_tokenizer_does_so() {
+    let composing = case("composed letters", &with_composed_letters(default_tokenizer())).pieces;
+    let ids = |text: &str| composing.tokenize(text).unwrap().ids().to_vec();
+    assert_eq!(ids("e\u{301}te\u{301} cafe\u{301}"), ids("\u{e9}t\u{e9} caf\u{e9}"));
+    let tokens = composing.tokenize("e\u{301} e\u{301}").unwrap();
+    assert_eq!(tokens.boundaries().last(), Some(7));
 }
 
 fn case(name: &str, json: &Value) -> Case {
@@ -220,6 +247,7 @@ fn case(name: &str, json: &Value) -> Case {
     let mut whole = tokenizers::Tokenizer::from_file(&file).unwrap();
     whole.with_padding(None);
     whole.with_truncation(None).unwrap();
+    whole.with_post_processor(None::<PostProcessorWrapper>);
     Case { name: name.to_owned(), whole, pieces: Tokenizer::open(&file).unwrap() }
 }
 

@@ -79,9 +79,68 @@ static void many_windows_are_scored_on_other_rows(void) {
     longattn_scorer_free(scorer);
 }
 
+static void many_windows_tell_their_details(void) {
+    enum { WINDOWS = 3, ROOM = 9 };
+    longattn_scorer *scorer = open_scorer(DEEP, "profile", "true");
+    size_t heads = longattn_scorer_head_count(scorer);
+    CHECK(heads > 0 && heads <= ROOM);
+    uint32_t ids[IDS];
+    fill(ids);
+    longattn_input inputs[WINDOWS] = {
+        {.ids = ids, .id_count = IDS}, {.ids = ids, .id_count = 1}, {.ids = ids, .id_count = 40}};
+    longattn_result results[WINDOWS];
+    longattn_head_score of_heads[WINDOWS * ROOM], one[ROOM];
+    longattn_layer_score of_layers[WINDOWS * 3];
+    longattn_distance_profile profiles[WINDOWS], profile;
+    longattn_details details = {.heads = of_heads, .head_capacity = ROOM, .layers = of_layers, .layer_capacity = 3};
+    details.profiles = profiles;
+    SUCCEEDS(longattn_scorer_score_many_details(scorer, &details, inputs, WINDOWS, NULL, NULL, NULL, results, &error));
+    CHECK(results[1].status == LONGATTN_STATUS_TOO_SHORT);
+    CHECK(of_heads[ROOM].proportion == 0 && profiles[1].bucket_count == 0);
+    for (size_t index = 0; index < WINDOWS; index += 2) {
+        longattn_score score;
+        SUCCEEDS(longattn_scorer_score(scorer, &inputs[index], NULL, one, ROOM, &score, &error));
+        SUCCEEDS(longattn_scorer_score_profile(scorer, &inputs[index], NULL, &profile, NULL, &error));
+        CHECK(same(score, results[index].score));
+        CHECK(memcmp(one, of_heads + index * ROOM, heads * sizeof *one) == 0);
+        CHECK(memcmp(&profile, &profiles[index], sizeof profile) == 0);
+        CHECK(of_layers[index * 3 + 1].layer == 2 && of_layers[index * 3 + 2].dependency_strength == 0);
+    }
+    longattn_results_free(results, WINDOWS);
+
+    longattn_details none = {0}, small = {.heads = of_heads, .head_capacity = 1}, later = {.reserved = {of_heads}};
+    SUCCEEDS(longattn_scorer_score_many_details(scorer, &none, inputs, 1, NULL, NULL, NULL, results, &error));
+    FAILS(INVALID_ARGUMENT, "details is NULL",
+          longattn_scorer_score_many_details(scorer, NULL, inputs, 1, NULL, NULL, NULL, results, &error));
+    FAILS(INVALID_ARGUMENT, "head_capacity is 1",
+          longattn_scorer_score_many_details(scorer, &small, inputs, 1, NULL, NULL, NULL, results, &error));
+    FAILS(INVALID_ARGUMENT, "reserved",
+          longattn_scorer_score_many_details(scorer, &later, inputs, 1, NULL, NULL, NULL, results, &error));
+    longattn_scorer_free(scorer);
+
+    scorer = open_scorer(BARE, NULL, NULL);
+    longattn_details layers = {.layers = of_layers, .layer_capacity = 3}, shares = {.profiles = profiles};
+    FAILS(UNSUPPORTED, "does not tell",
+          longattn_scorer_score_many_details(scorer, &layers, inputs, 1, NULL, NULL, NULL, results, &error));
+    FAILS(INVALID_SETTING, "profile",
+          longattn_scorer_score_many_details(scorer, &shares, inputs, 1, NULL, NULL, NULL, results, &error));
+    longattn_scorer_free(scorer);
+}
+
+static void the_command_gives_its_status(void) {
+    char name[] = "longattn", version[] = "--version", wrong[] = "--no-such-flag";
+    char inspect[] = "inspect", nowhere[] = "nowhere";
+    CHECK(longattn_main(2, (char *[]){name, version, NULL}) == 0);
+    CHECK(longattn_main(2, (char *[]){name, wrong, NULL}) == 2);
+    CHECK(longattn_main(3, (char *[]){name, inspect, nowhere, NULL}) == 1);
+    CHECK(longattn_main(0, NULL) == 2);
+}
+
 const struct test layer_tests[] = {
     {"each layer has a score", each_layer_has_a_score},
     {"the gain is a drop of losses", the_gain_is_a_drop_of_losses},
     {"many windows are scored on other rows", many_windows_are_scored_on_other_rows},
+    {"many windows tell their details", many_windows_tell_their_details},
+    {"the command gives its status", the_command_gives_its_status},
     {NULL, NULL},
 };

@@ -45,7 +45,7 @@ def run(*arguments):
 
 with tempfile.TemporaryDirectory(prefix="longattn-objects-") as folder:
     folder = Path(folder)
-    server = ThreadedMotoServer(port=0)
+    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0)
     server.start()
     host, port = server.get_host_and_port()
     os.environ |= {

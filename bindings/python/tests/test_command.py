@@ -28,7 +28,7 @@ def corpus(tmp_path: Path) -> Path:
     """Work for some seconds."""
     text = Path("README.md").read_text()
     path = tmp_path / "corpus.jsonl"
-    path.write_text("".join(json.dumps({"id": f"d{n}", "text": text[n : n + 9000]}) + "\n" for n in range(1000)))
+    path.write_text("".join(json.dumps({"id": f"d{n}", "text": text[n : n + 9000]}) + "\n" for n in range(300)))
     return path
 
 

@@ -61,5 +61,6 @@ def test_small_calls_are_flat_in_memory() -> None:
     # What a call leaves, every round leaves; what a thread or a pool keeps for later, only some do.
     rounds = [left(CALLS) for _ in range(8)]
     heap, blocks = (min(after - before for before, after in pairwise(counts)) for counts in zip(*rounds, strict=True))
-    assert heap < 4 * CALLS
+    # The smallest block of malloc takes 32 bytes.
+    assert heap < 32 * CALLS
     assert blocks < CALLS // 10

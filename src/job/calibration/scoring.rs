@@ -27,7 +27,7 @@ use crate::score::LayerScore;
 pub(super) struct WindowScores {
     /// Of its token ids.
     tokens: Digest,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(flatten)]
     gain: Option<Gain>,
     /// Of one pass through the model.
     model_seconds: f64,

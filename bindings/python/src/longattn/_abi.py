@@ -105,6 +105,7 @@ class longattn_score(Structure):
     dependency_strength_error: float
     distribution_uniformity_error: float
     untrained_tokens: int
+    far_square_mass: float
     reserved: Any
     _fields_ = [
         ("token_count", c_uint64),
@@ -117,7 +118,8 @@ class longattn_score(Structure):
         ("dependency_strength_error", c_double),
         ("distribution_uniformity_error", c_double),
         ("untrained_tokens", c_uint64),
-        ("reserved", c_uint64 * 3),
+        ("far_square_mass", c_double),
+        ("reserved", c_uint64 * 2),
     ]
 
 

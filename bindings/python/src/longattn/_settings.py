@@ -28,8 +28,18 @@ class Settings(TypedDict, total=False):
     variance_domain: Literal['map', 'triangle']
     """Entries over which the variance runs: the whole map as the released code does, or the far triangle. Valid: map,
     triangle; map unless set."""
+    columns: str
+    """Further scores of each window that need no model. Valid: none, or some of compression_ratio, zstd_compression_ratio,
+    compression_gain, zstd_compression_gain, bigram_recurrence, trigram_recurrence, ngram_gain, weighted_ngram_gain with commas
+    between them; none unless set."""
+    tokenizer: Union[str, PathLike[str]]
+    """A tokenizer.json to cut windows by where the model is none; auto is words. Valid: auto, or a path; auto unless set."""
+    by: str
+    """Column by which windows are ranked, the highest first; auto is the long-distance dependency score. Valid: auto, or a
+    name; auto unless set."""
     alpha: Union[float, str]
-    """Weight of distribution uniformity in the long-distance dependency score. Valid: a finite number; 0.5 unless set."""
+    """Weight of distribution uniformity in the long-distance dependency score; auto is the paper's 0.5, and -1 for a job whose
+    model scores a deeper layer. Valid: auto, or a finite number; auto unless set."""
     standardize: Literal['z-score', 'min-max']
     """How scores are standardised within a category. Valid: z-score, min-max; z-score unless set."""
     ratio: Union[float, str]

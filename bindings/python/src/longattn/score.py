@@ -47,6 +47,9 @@ class Score:
     """Standard error of DU; 0 where all rows are known."""
     untrained_tokens: int
     """Tokens past the positions that the model was trained for, whose attention is a guess."""
+    far_square_mass: float
+    """The mean over heads of the squares of far weights, summed over a token's and averaged over tokens; from 0 to DS, larger
+    is more concentrated."""
     head_proportions: NDArray[np.float64] | None = field(default=None, compare=False, repr=False)
     """`[heads]`: what DS is the mean of, where heads were asked for."""
     head_variances: NDArray[np.float64] | None = field(default=None, compare=False, repr=False)

@@ -1,0 +1,153 @@
+"""Reads Parquet files that readers have failed on: check_parquet.py LONGATTN PACKAGE FOLDER
+
+The folder has the public parquet-testing files and others, of all encodings, codecs and types. What longattn reads of each is what
+PyArrow reads, value by value; what it refuses it names, and never does it crash.
+"""
+
+import datetime
+import json
+import math
+import struct
+import subprocess
+import sys
+import tempfile
+from decimal import Decimal
+from pathlib import Path
+
+import pyarrow
+import pyarrow.parquet
+from pyarrow import types
+
+LONGATTN, PACKAGE = (str(Path(argument).resolve()) for argument in sys.argv[1:3])
+FOLDER = Path(sys.argv[3])
+# Fields of a record that longattn gives a meaning of its own.
+OWN = {"id", "category", "content", "text", "token_ids"}
+MOST_ROWS = 1500
+
+folder = Path(tempfile.mkdtemp(prefix="longattn-parquet-"))
+
+
+def is_text(kind):
+    return is_bytes(kind) or types.is_string(kind) or types.is_large_string(kind)
+
+
+def is_bytes(kind):
+    return types.is_binary(kind) or types.is_large_binary(kind) or types.is_fixed_size_binary(kind)
+
+
+def text_column(fields):
+    """The path of the first column that may be a text."""
+    for field in fields:
+        if is_text(field.type):
+            return field.name
+    for field in fields:
+        inner = [field.type.field(index) for index in range(field.type.num_fields)] if types.is_struct(field.type) else []
+        if (path := text_column(inner)) is not None:
+            return f"{field.name}.{path}"
+    return None
+
+
+def score(path, text):
+    """The rows that longattn gives of a file, by their numbers, and the reasons of the rejects."""
+    output = Path(tempfile.mkdtemp(dir=folder)) / "scores.jsonl"
+    arguments = ["score", path, "--text-field", text, "--ids-from-place", "--keep-fields", "-o", output]
+    done = subprocess.run(
+        [LONGATTN, *map(str, arguments), "--model", PACKAGE, "--window", "16"], capture_output=True, text=True, timeout=300
+    )
+    assert done.returncode in (0, 1) and "panicked" not in done.stderr, f"{path.name}: {done.returncode}: {done.stderr}"
+    rejects = output.with_suffix(".rejects.jsonl")
+    reasons = [json.loads(line) for line in rejects.read_text().splitlines()] if rejects.exists() else []
+    rows = {}
+    if done.returncode == 0:
+        for line in output.read_text().splitlines():
+            row = json.loads(line, parse_float=Decimal)
+            rows[int(row["id"].rpartition(":")[2])] = row
+    return rows, reasons
+
+
+def moment(text, unit):
+    """A point in time as a number of units since 1970 or midnight, every digit of it."""
+    whole, dot, fraction = text.partition(".")
+    zone = ""
+    for sign in "Z+-":
+        if dot and sign in fraction:
+            fraction, _, zone = fraction.partition(sign)
+            zone = sign + zone
+    digits = {"s": 0, "ms": 3, "us": 6, "ns": 9}[unit]
+    assert not fraction[digits:].strip("0"), text
+    fraction = int(fraction.ljust(digits, "0")[:digits] or 0)
+    if "T" not in whole:
+        time = datetime.time.fromisoformat(whole)
+        return (time.hour * 3600 + time.minute * 60 + time.second) * 10**digits + fraction
+    point = datetime.datetime.fromisoformat(whole + zone)
+    point = point if point.tzinfo else point.replace(tzinfo=datetime.timezone.utc)
+    return (point - datetime.datetime.fromtimestamp(0, datetime.timezone.utc)) // datetime.timedelta(seconds=1) * 10**digits + fraction
+
+
+def is_same(value, found):
+    """Whether a value of Arrow is what JSON says."""
+    kind = value.type
+    if not value.is_valid:
+        return found is None
+    if types.is_timestamp(kind) or types.is_time(kind):
+        return moment(found, kind.unit) == value.value
+    value = value.as_py() if not types.is_nested(kind) else value
+    if types.is_floating(kind):
+        pack = "<d" if types.is_float64(kind) else "<f"
+        return math.isnan(value) and math.isnan(found) or struct.pack(pack, float(found)) == struct.pack(pack, value)
+    if types.is_date(kind):
+        return found == value.isoformat()
+    if is_bytes(kind):
+        return found in (value.hex(), value.decode(errors="replace"))
+    if types.is_map(kind):
+        pairs = [(pair["key"], pair["value"]) for pair in value.values]
+        if isinstance(found, dict):
+            return len(found) == len(pairs) and all(is_same(item, found[key.as_py()]) for key, item in pairs)
+        return len(found) == len(pairs) and all(
+            is_same(key, pair["key"]) and is_same(item, pair["value"]) for (key, item), pair in zip(pairs, found)
+        )
+    if types.is_struct(kind):
+        return set(found) == set(value) and all(is_same(value[name], found[name]) for name in value)
+    if types.is_nested(kind):
+        return len(found) == len(value) and all(map(is_same, value, found))
+    return found == value
+
+
+def check(path):
+    try:
+        table = pyarrow.parquet.read_table(path)
+    except (OSError, pyarrow.ArrowException):
+        rows, reasons = score(path, "name")
+        assert rows or reasons, f"{path.name} is passed over in silence"
+        return f"{len(rows)} rows of what PyArrow refuses" if rows else f"refused: {reasons[0]['reason'][:60]}"
+    text = text_column(table.schema)
+    if text is None:
+        column = table.schema.names[0]
+        rows, reasons = score(path, column)
+        assert not rows and column in reasons[0]["reason"], f"{path.name} is not refused by the name of {column}: {reasons}"
+        # Its types, in the encodings of PyArrow.
+        table = table.append_column("text", pyarrow.array([f"text {row}" for row in range(table.num_rows)], pyarrow.string()))
+        path, text = folder / path.name, "text"
+        pyarrow.parquet.write_table(table, path)
+    return compare(path, table, text)
+
+
+def compare(path, table, text):
+    rows, reasons = score(path, text)
+    told = [reject["reason"] for reject in reasons]
+    assert all("line" in reject for reject in reasons), f"{path.name}: {told}"
+    assert len(rows) + len(reasons) == table.num_rows, f"{path.name}: {len(rows)} + {len(reasons)} of {table.num_rows}: {told}"
+    names = [name for name in table.schema.names if name not in OWN and name != text.partition(".")[0]]
+    compared = 0
+    for number, row in list(rows.items())[:MOST_ROWS]:
+        for name in names:
+            value = table.column(name)[number - 1]
+            assert name in row and is_same(value, row[name]), f"{path.name}:{number}: {name} is {row.get(name)!r}, not {value!r}"
+            compared += 1
+    return f"{len(rows)} rows, {compared} values"
+
+
+paths = sorted(FOLDER.rglob("*.parquet"))
+assert len(paths) > 40, FOLDER
+for path in paths:
+    print(f"{path.name}: {check(path)}", flush=True)
