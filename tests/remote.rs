@@ -118,10 +118,12 @@ fn users_and_queries_are_sent_and_not_shown() {
         assert_eq!(request.headers["authorization"], "Basic bWU6cGE1NXdvcmQ=");
         assert_eq!(request.query, format!("token={TOKEN}"));
     }
-    server.behave(|_| Reply::Status(403));
-    let error = Reader::open(&[&url], Fields::default()).err().expect("it is refused").to_string();
-    assert!(error.contains("403") && error.contains("/a.jsonl"), "{error}");
-    assert!(!error.contains(TOKEN) && !error.contains(PASSWORD), "{error}");
+    for status in [400, 401, 403] {
+        server.behave(move |_| Reply::Status(status));
+        let error = Reader::open(&[&url], Fields::default()).err().expect("it is refused").to_string();
+        assert!(error.contains(&status.to_string()) && error.contains("/a.jsonl"), "{error}");
+        assert!(!error.contains(TOKEN) && !error.contains(PASSWORD), "{error}");
+    }
 }
 
 #[test]

@@ -15,7 +15,7 @@ use super::formats::{JSON_LINES, WRITTEN, by_name};
 use super::name::{category_of, is_remote, is_standard_input, own_name, shown, slashed};
 use super::object::RawObject;
 use super::remote::{self, Found, Member};
-use super::source::{Source, is_shortage, read_failure, stamp};
+use super::source::{Source, is_shortage, read_failure};
 use crate::cancel::Cancel;
 use crate::digest::Stamp;
 use crate::error::{Error, ErrorKind, Result};
@@ -56,9 +56,9 @@ impl InputFile {
         !self.format.is_one_text
     }
 
-    /// The stamp that it has now, or had when it was listed, where it is on another machine.
+    /// The stamp that it has now, or, where it is on another machine, had when it was listed.
     pub(crate) fn stamp(&self) -> io::Result<Stamp> {
-        self.listed.map_or_else(|| stamp(&self.path), Ok)
+        self.listed.map_or_else(|| Stamp::of(&self.path), Ok)
     }
 
     /// Whether reading can begin in its middle.

@@ -260,7 +260,6 @@ pub(super) const CHANGED: &str = "it was changed while it was read; read it agai
 /// The last of the causes of an error, which is of the system or of the library that sends requests; of an answer, no more than
 /// its status.
 fn reason(error: &object_store::Error) -> String {
-    const STATUS: &str = "status code: ";
     let mut cause = error.source();
     let mut last = None;
     while let Some(next) = cause {
@@ -268,11 +267,10 @@ fn reason(error: &object_store::Error) -> String {
         if text.starts_with("Received redirect") {
             return "the bucket is in another region: set AWS_REGION".to_owned();
         }
-        if let Some((_, status)) = text.split_once(STATUS).filter(|_| text.starts_with("Server returned")) {
-            return format!(
-                "the server answers {}",
-                status.chars().take_while(char::is_ascii_digit).collect::<String>()
-            );
+        if let Some(answer) = text.strip_prefix("Server returned ") {
+            // What follows is all that the server says.
+            let status = answer.strip_prefix("non-2xx status code: ").and_then(|status| status.get(..3));
+            return format!("the server answers {}", status.unwrap_or("with an error"));
         }
         last = Some(text);
         cause = next.source();

@@ -26,7 +26,7 @@ pub(super) fn find(_path: &Path) -> io::Result<Found> {
     Err(absent())
 }
 
-pub(super) fn stamp(_path: &Path) -> io::Result<Stamp> {
+pub(super) fn stamp(_path: &Path, _cancel: &Cancel) -> io::Result<Stamp> {
     Err(absent())
 }
 

@@ -36,7 +36,7 @@ pub(super) fn find(path: &Path) -> io::Result<Found> {
     let address = Address::of(path).ok_or_else(|| io::Error::other("it is no URL"))?;
     address.check().map_err(io::Error::other)?;
     if !address.is_folder() {
-        match stamp(path) {
+        match stamp(path, &Cancel::default()) {
             Ok(stamp) => return Ok(Found::Object(stamp)),
             Err(cause) if cause.kind() == Cause::NotFound && address.has_buckets() => {}
             Err(cause) => return Err(cause),
@@ -50,15 +50,14 @@ pub(super) fn find(path: &Path) -> io::Result<Found> {
 }
 
 /// What tells versions of an object apart, as it is now.
-pub(super) fn stamp(path: &Path) -> io::Result<Stamp> {
+pub(super) fn stamp(path: &Path, cancel: &Cancel) -> io::Result<Stamp> {
     let has_buckets = Address::of(path).is_some_and(|address| address.has_buckets());
     let location = Location::of(path)?;
-    let cancel = Cancel::default();
-    match head(&location, &cancel) {
+    match head(&location, cancel) {
         Ok((meta, _)) => Ok(stamp_of(&meta)),
         // A signed URL may be good for reading alone, and not for asking about.
         Err(cause) if !has_buckets && matches!(cause.kind(), Cause::NotFound | Cause::PermissionDenied) => {
-            location.get(None, None, &cancel).map(|object| stamp_of(&object.meta))
+            location.get(None, None, cancel).map(|object| stamp_of(&object.meta))
         }
         Err(cause) => Err(cause),
     }

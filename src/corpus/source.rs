@@ -1,4 +1,5 @@
-//! One file, here or on another machine, or standard input: decompressed on the fly, its bytes counted and hashed as they are on disk.
+//! One file, here or on another machine, or standard input: decompressed on the fly, its bytes counted and hashed as they are
+//! stored.
 
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, Cursor, Read, Seek, SeekFrom, Stdin};
@@ -173,7 +174,7 @@ impl Source {
     /// The stamp that the file has had since it was opened; none for what is no regular file.
     pub fn unchanged_stamp(&self) -> Result<Option<Stamp>, String> {
         let Some(opened) = self.on_disk.opened else { return Ok(None) };
-        let later = stamp(&self.path).map_err(|cause| match cause.kind() {
+        let later = self.stamp().map_err(|cause| match cause.kind() {
             io::ErrorKind::NotFound => "was removed while it was read: nothing of it counts".to_owned(),
             _ => read_failure(&cause),
         })?;
@@ -209,6 +210,14 @@ impl Source {
     /// Whether the system could not read on, which is not the fault of what was read.
     pub fn has_failed(&self) -> bool {
         self.on_disk.lock().failed
+    }
+
+    /// The stamp that the file has now.
+    fn stamp(&self) -> io::Result<Stamp> {
+        match is_remote(&self.path) {
+            true => remote::stamp(&self.path, &self.on_disk.lock().cancel),
+            false => Stamp::of(&self.path),
+        }
     }
 
     fn is_empty_compressed(&self) -> bool {
@@ -376,11 +385,6 @@ impl Input {
             Self::Stream(_) => Err(io::ErrorKind::NotSeekable.into()),
         }
     }
-}
-
-/// The stamp that a file or an object has now.
-pub(super) fn stamp(path: &Path) -> io::Result<Stamp> {
-    if is_remote(path) { remote::stamp(path) } else { Stamp::of(path) }
 }
 
 /// A file as it is on disk. Clones share its place.
