@@ -203,7 +203,7 @@ tables: build target/tables/.installed ## check tables with DuckDB, Polars, Spar
 	else echo "parquet-files: SKIPPED, because go is missing, which fetches them"; fi
 
 # The public parquet-testing files are in the tests of a Go module, pinned by its hash.
-parquet_files = $(shell cd requirements/parquet-files && $(go_modules) go list -m -f '{{.Dir}}' github.com/parquet-go/parquet-go)
+parquet_files = $$(cd requirements/parquet-files && $(go_modules) go list -m -f '{{.Dir}}' github.com/parquet-go/parquet-go)
 go_modules := GOPATH=$(CURDIR)/target/parquet-files GOFLAGS='-modcacherw -mod=readonly'
 
 .PHONY: parquet-files
