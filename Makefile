@@ -147,17 +147,22 @@ deeper_checkpoints := $(wildcard tests/data/checkpoints/*-deep) tests/data/check
 .PHONY: onnx
 test: onnx
 onnx: build $(model_file) target/python/.installed ## check exported models against the ONNX standard and CUDA's kernels
-	rm -rf target/check-onnx target/check-onnx-standard
-	for contract in query-key attentions statistics; do for dtype in f32 f16 bf16; do \
-	    $(longattn) export $(model_file) --contract $$contract --dtype $$dtype -o target/check-onnx/$$contract-$$dtype; \
-	done; done
+	rm -rf target/check-onnx target/check-onnx-standard target/check-onnx-processor
+	for dtype in f32 f16 bf16; do \
+	    for contract in query-key attentions; do \
+	        $(longattn) export $(model_file) --contract $$contract --dtype $$dtype -o target/check-onnx/$$contract-$$dtype; \
+	    done; \
+	    $(longattn) export $(model_file) --contract statistics --dtype $$dtype -o target/check-onnx-processor/statistics-$$dtype; \
+	    $(longattn) export $(model_file) --contract statistics --dtype $$dtype --attention standard \
+	        -o target/check-onnx-standard/statistics-$$dtype; \
+	done
 	$(longattn) export $(model_file) --layer 17 --gain --dtype bf16 -o target/check-onnx/gain
 	$(longattn) export $(model_file) --layer 17 --gain --dtype bf16 --attention standard -o target/check-onnx-standard/gain
 	for checkpoint in $(deeper_checkpoints); do \
 	    $(longattn) export $$checkpoint --tokenizer tests/data/checkpoints/tokenizer.json --layer 2 --gain --contract statistics \
 	        --attention standard --block-rows 7 --quiet -o target/check-onnx-standard/$$(basename $$checkpoint); \
 	done
-	PYTHONPATH=target/python python3 tests/python/check_onnx.py target/check-onnx/* target/check-onnx-standard/*
+	PYTHONPATH=target/python python3 tests/python/check_onnx.py target/check-onnx/* target/check-onnx-standard/* target/check-onnx-processor/*
 	for checkpoint in tests/data/checkpoints/*/; do \
 	    $(longattn) export $$checkpoint --tokenizer tests/data/checkpoints/tokenizer.json --quiet \
 	        -o target/check-onnx/$$(basename $$checkpoint); \
@@ -203,7 +208,7 @@ tables: build target/tables/.installed ## check tables with DuckDB, Polars, Spar
 	else echo "parquet-files: SKIPPED, because go is missing, which fetches them"; fi
 
 # The public parquet-testing files are in the tests of a Go module, pinned by its hash.
-parquet_files = $(shell cd requirements/parquet-files && $(go_modules) go list -m -f '{{.Dir}}' github.com/parquet-go/parquet-go)
+parquet_files = $$(cd requirements/parquet-files && $(go_modules) go list -m -f '{{.Dir}}' github.com/parquet-go/parquet-go)
 go_modules := GOPATH=$(CURDIR)/target/parquet-files GOFLAGS='-modcacherw -mod=readonly'
 
 .PHONY: parquet-files

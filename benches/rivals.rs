@@ -3,17 +3,16 @@
 //! `cargo bench --bench rivals -- [FILE…]` takes JSON lines with a `text`, those of `make demo` unless told. Tokens are words, so
 //! that nothing has to be fetched; windows follow each other through all texts, which are repeated until they take a while.
 
+mod texts;
+
 use std::collections::BTreeSet;
-use std::fs;
 use std::ops::Range;
-use std::path::PathBuf;
 use std::time::Instant;
 
 use longattn::choice::Choice;
 use longattn::rivals::{Column, columns};
 use longattn::tokenizer::{Tokens, words};
 use rayon::prelude::*;
-use serde_json::Value;
 
 const LENGTHS: [usize; 4] = [1024, 8192, 32768, 131_072];
 
@@ -23,14 +22,7 @@ const ROUNDS: usize = 3;
 const TOKENS: usize = 8_000_000;
 
 fn main() {
-    let files: Vec<_> = std::env::args().skip(1).filter(|argument| argument != "--bench").map(PathBuf::from).collect();
-    let files = match files.is_empty() {
-        true => {
-            ["books", "code", "documentation"].map(|name| format!("target/demo/corpus/{name}.jsonl").into()).to_vec()
-        }
-        false => files,
-    };
-    let text: String = files.iter().map(texts).collect();
+    let text = texts::of_arguments().concat();
     let tokens = words(&text);
     let bytes_a_token = text.len() as f64 / tokens.ids().len() as f64;
     println!("{} tokens of {bytes_a_token:.1} bytes; best of {ROUNDS} rounds", tokens.ids().len());
@@ -41,13 +33,6 @@ fn main() {
         let rates = LENGTHS.map(|length| format!("{length}: {:6.1}", rate(&text, &tokens, length, &asked)));
         println!("{name:<24} {}", rates.join("   "));
     }
-}
-
-fn texts(file: &PathBuf) -> String {
-    let lines = fs::read_to_string(file).unwrap_or_else(|cause| panic!("{}: {cause}", file.display()));
-    let text =
-        |line: &str| serde_json::from_str::<Value>(line).expect("JSON")["text"].as_str().unwrap_or("").to_owned();
-    lines.lines().map(text).collect()
 }
 
 /// Million tokens a second of the fastest round.

@@ -7,6 +7,7 @@
 #[path = "../tests/common/mod.rs"]
 mod common;
 mod process;
+mod texts;
 
 use std::fs::{self, File};
 use std::io::{BufWriter, Read, Write};
@@ -27,14 +28,7 @@ const TIMES: usize = 16;
 const TICKS: f64 = 100.0;
 
 fn main() {
-    let files: Vec<_> = std::env::args().skip(1).filter(|argument| argument != "--bench").map(PathBuf::from).collect();
-    let files = match files.is_empty() {
-        true => {
-            ["books", "code", "documentation"].map(|name| format!("target/demo/corpus/{name}.jsonl").into()).to_vec()
-        }
-        false => files,
-    };
-    let texts: Vec<String> = files.iter().flat_map(|file| texts(file)).collect();
+    let texts = texts::of_arguments();
     let bytes: usize = texts.iter().map(String::len).sum();
     let package = common::scorer_package();
     let file = package.join("tokenizer.json");
@@ -105,12 +99,6 @@ fn measure<T>(name: &str, bytes: usize, open: impl Fn() -> T, work: impl Fn(T) -
 fn print_rates(name: &str, bytes: usize, seconds: f64, processor: f64) {
     let rate = |seconds: f64| bytes as f64 / 1e6 / seconds;
     println!("{name:<44} {:>14.1} {:>24.1}", rate(seconds), rate(processor));
-}
-
-fn texts(file: &Path) -> Vec<String> {
-    let lines = fs::read_to_string(file).unwrap_or_else(|cause| panic!("{}: {cause}", file.display()));
-    let text = |line: &str| serde_json::from_str::<Value>(line).ok()?["text"].as_str().map(str::to_owned);
-    lines.lines().map(|line| text(line).expect("a text")).collect()
 }
 
 /// The texts, again and again, as JSON lines in zstd.

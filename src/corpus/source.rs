@@ -109,7 +109,14 @@ impl Source {
     }
 
     /// Goes to a byte of the decompressed file, by reading where it cannot be reached at once. `position` is where it is now.
-    pub fn skip(&mut self, position: u64, target: u64) -> io::Result<()> {
+    pub fn skip(&mut self, position: u64, target: u64) -> Result<(), String> {
+        self.try_skip(position, target).map_err(|cause| match cause.kind() {
+            io::ErrorKind::UnexpectedEof => "was changed: it ends before what was read of it earlier".to_owned(),
+            _ => self.failure(&cause),
+        })
+    }
+
+    fn try_skip(&mut self, position: u64, target: u64) -> io::Result<()> {
         let is_ahead = target - position <= self.bytes.buffer().len() as u64;
         if is_ahead {
             self.bytes.consume((target - position) as usize);

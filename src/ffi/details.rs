@@ -4,8 +4,10 @@ use std::num::NonZeroUsize;
 use std::ptr;
 
 use super::argument::Output;
-use super::layers::{check_layers, layers_of, longattn_layer_score};
-use super::score::{LONGATTN_DISTANCE_BUCKETS, check_heads, longattn_distance_profile, longattn_head_score};
+use super::score::{
+    LONGATTN_DISTANCE_BUCKETS, check_heads, check_layers, layers_of, longattn_distance_profile, longattn_head_score,
+    longattn_layer_score,
+};
 use crate::config::Rows;
 use crate::error::{Error, ErrorKind, Result};
 use crate::model::Scorer;

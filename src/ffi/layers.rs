@@ -1,26 +1,9 @@
 use super::argument::{Output, optional, reference};
 use super::cancel::{longattn_cancel, token_of};
 use super::error::{Status, longattn_error};
-use super::score::longattn_score;
+use super::score::{check_layers, layers_of, longattn_layer_score, longattn_score};
 use super::scorer::{input_of, longattn_input, longattn_scorer};
 use super::{get, guard};
-use crate::error::{Error, ErrorKind, Result};
-use crate::model::Scorer;
-use crate::score::LayerScore;
-
-/// What one of several layers that are scored together says of a window. Its size never changes.
-#[repr(C)]
-#[derive(Clone, Copy, Default)]
-pub struct longattn_layer_score {
-    /// The layer of the model, 0 for the first.
-    pub layer: u64,
-    /// DS of this layer alone.
-    pub dependency_strength: f64,
-    /// DU of this layer alone.
-    pub distribution_uniformity: f64,
-    /// 0 until a later version gives it a meaning.
-    pub reserved: [u64; 3],
-}
 
 /// The number of layers that each window is scored by; 0 where the model does not tell which they are, and for NULL.
 #[unsafe(no_mangle)]
@@ -67,28 +50,4 @@ pub unsafe extern "C" fn longattn_scorer_score_layers(
     };
     // SAFETY: the header asks for NULL or a place to write to.
     unsafe { guard(error, call) }
-}
-
-/// The layers that the package says its scores are of.
-pub fn layers_of(scorer: &Scorer) -> &[usize] {
-    scorer.description().metadata.as_ref().map_or(&[], |metadata| &metadata.layers)
-}
-
-pub fn check_layers(layers: &[usize], capacity: usize) -> Result<()> {
-    if layers.is_empty() {
-        let message = "the model does not tell which layers it scores: export its checkpoint with `longattn export`";
-        return Err(Error::new(ErrorKind::Unsupported, message));
-    }
-    if layers.len() > capacity {
-        let message = format!("layer_capacity is {capacity}, and the package has {} layers", layers.len());
-        return Err(Error::new(ErrorKind::InvalidArgument, message));
-    }
-    Ok(())
-}
-
-impl From<(&usize, LayerScore)> for longattn_layer_score {
-    fn from((layer, score): (&usize, LayerScore)) -> Self {
-        let LayerScore { dependency_strength, distribution_uniformity, .. } = score;
-        Self { layer: *layer as u64, dependency_strength, distribution_uniformity, reserved: [0; 3] }
-    }
 }

@@ -7,8 +7,9 @@ use super::guard;
 use crate::attention::{DISTANCE_BUCKETS, FarRegion};
 use crate::config::Config;
 use crate::error::{Error, ErrorKind, Result};
+use crate::model::Scorer;
 use crate::process::in_parallel;
-use crate::score::{DistanceProfile, HeadScore, Score};
+use crate::score::{DistanceProfile, HeadScore, LayerScore, Score};
 
 /// Buckets that a distance profile has room for. They are enough for windows of any length: the last holds whatever is
 /// farther than those before it reach.
@@ -59,6 +60,20 @@ pub struct longattn_head_score {
     pub variance: f64,
 }
 
+/// What one of several layers that are scored together says of a window. Its size never changes.
+#[repr(C)]
+#[derive(Clone, Copy, Default)]
+pub struct longattn_layer_score {
+    /// The layer of the model, 0 for the first.
+    pub layer: u64,
+    /// DS of this layer alone.
+    pub dependency_strength: f64,
+    /// DU of this layer alone.
+    pub distribution_uniformity: f64,
+    /// 0 until a later version gives it a meaning.
+    pub reserved: [u64; 3],
+}
+
 /// How far back attention reaches in one window: the mean share of a token's attention by distance, in buckets that begin
 /// at powers of two. Bucket 0 is the distance 0, a token's attention to itself, and bucket `b` the distances from
 /// `2^(b-1)` to `2^b - 1`: 1, 2 to 3, 4 to 7 and so on. Its size never changes.
@@ -96,6 +111,13 @@ impl From<&Score> for longattn_score {
 impl From<&HeadScore> for longattn_head_score {
     fn from(head: &HeadScore) -> Self {
         Self { proportion: head.proportion, variance: head.variance }
+    }
+}
+
+impl From<(&usize, LayerScore)> for longattn_layer_score {
+    fn from((layer, score): (&usize, LayerScore)) -> Self {
+        let LayerScore { dependency_strength, distribution_uniformity, .. } = score;
+        Self { layer: *layer as u64, dependency_strength, distribution_uniformity, reserved: [0; 3] }
     }
 }
 
@@ -148,6 +170,24 @@ pub fn check_heads(capacity: usize, heads: usize) -> Result<()> {
     }
     let message = format!("head_capacity is {capacity}, and the window has {heads} heads");
     Err(Error::new(ErrorKind::InvalidArgument, message))
+}
+
+/// The layers that the package says its scores are of.
+pub fn layers_of(scorer: &Scorer) -> &[usize] {
+    scorer.description().metadata.as_ref().map_or(&[], |metadata| &metadata.layers)
+}
+
+/// Refuses a capacity that is too small for the layers of a package, and one that does not tell them.
+pub fn check_layers(layers: &[usize], capacity: usize) -> Result<()> {
+    if layers.is_empty() {
+        let message = "the model does not tell which layers it scores: export its checkpoint with `longattn export`";
+        return Err(Error::new(ErrorKind::Unsupported, message));
+    }
+    if layers.len() > capacity {
+        let message = format!("layer_capacity is {capacity}, and the package has {} layers", layers.len());
+        return Err(Error::new(ErrorKind::InvalidArgument, message));
+    }
+    Ok(())
 }
 
 /// Scores a window from the attention map of your own inference: `map` is `[heads, length, length]` in row-major order,

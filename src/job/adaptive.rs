@@ -3,11 +3,12 @@
 use std::collections::BTreeMap;
 use std::num::{NonZeroU64, NonZeroUsize};
 
-use super::batches::{Measured, is_fatal};
+use super::batches::is_fatal;
 use super::entry::{self, Entry};
 use super::keeping::{Keeping, Kept, asked};
 use super::ledger::Ledger;
 use super::lines::ScoreFields;
+use super::measurement::Measurement;
 use super::observer::{Progress, Stage};
 use super::reading::Unit;
 use super::summary::Summary;
@@ -177,7 +178,7 @@ impl Refining<'_> {
                     let earlier: entry::Window = self.window(table.windows[*ordinal].entry)?;
                     let has_tokens = score.rows < score.token_count;
                     let columns = earlier.score.columns.clone();
-                    let measured = Measured { token_count: score.token_count, score: Some(score), columns };
+                    let measured = Measurement { token_count: score.token_count, score: Some(score), columns };
                     let row = WindowRow::unwritten(&measured);
                     if has_tokens {
                         entries.push(Entry::Tokens(entry::Tokens { ids }));

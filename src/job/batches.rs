@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 
 use rayon::prelude::*;
 
+use super::measurement::Measurement;
 use super::observer::{Observer, Progress};
 use super::reading::{Content, Item, Reading, Unit};
 use super::summary::{StageWork, Throughput};
@@ -33,17 +34,8 @@ const PATIENCE: Duration = Duration::from_millis(200);
 /// Batches of documents that reading may run ahead.
 const BATCHES_AHEAD: usize = 2;
 
-/// What was measured on a window.
-pub(super) struct Measured {
-    /// Those that were scored, special ones included; without a model, those of the window.
-    pub token_count: usize,
-    /// None without a model.
-    pub score: Option<Score>,
-    pub columns: Columns,
-}
-
 /// What was measured on the windows of a batch that had no scores, in its order.
-pub(super) type Scores = std::vec::IntoIter<Result<Measured>>;
+pub(super) type Scores = std::vec::IntoIter<Result<Measurement>>;
 
 /// Takes what was read, in the order of the corpus, with its scores.
 pub(super) trait Sink {
@@ -175,7 +167,7 @@ impl<'a> Batches<'a> {
         })
     }
 
-    fn scores(&mut self, items: &[Item]) -> Vec<Result<Measured>> {
+    fn scores(&mut self, items: &[Item]) -> Vec<Result<Measurement>> {
         let windows: Vec<_> = items.iter().flat_map(unscored).collect();
         if windows.is_empty() {
             return Vec::new();
@@ -184,7 +176,7 @@ impl<'a> Batches<'a> {
         let measured = |window: &Unscored, score: Result<Option<Score>>, columns: Result<Columns>| {
             let (score, columns) = (score?, columns?);
             let token_count = score.as_ref().map_or(window.ids.len(), |score| score.token_count);
-            Ok(Measured { token_count, score, columns })
+            Ok(Measurement { token_count, score, columns })
         };
         let found = self.attention_scores(&windows).into_iter().zip(self.columns(&windows));
         let found = windows.iter().zip(found);

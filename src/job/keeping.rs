@@ -3,10 +3,11 @@
 use std::num::NonZeroU64;
 use std::ops::{ControlFlow, Range};
 
-use super::batches::{Measured, Scores, Sink, is_fatal};
+use super::batches::{Scores, Sink, is_fatal};
 use super::entry::{self, End, Entry, RejectKind, Rejected, Text};
 use super::ledger::Ledger;
 use super::lines::{Gain, ScoreFields, window_id};
+use super::measurement::Measurement;
 use super::observer::Observer;
 use super::pilot::Pilot;
 use super::reading::{Content, Document, Item, Unit, Window};
@@ -233,7 +234,7 @@ impl JournalSink<'_> {
     }
 
     /// Takes in the score of a window.
-    fn window(&mut self, record: &Record, window: ScoredNow, measured: &Measured) -> Result<()> {
+    fn window(&mut self, record: &Record, window: ScoredNow, measured: &Measurement) -> Result<()> {
         let ScoredNow { text, number, rows, ids, token_start, bytes } = window;
         let gain = gain(self.scorer, self.kept, &ids, self.keeping.cancel)?;
         let is_estimate = measured.score.as_ref().is_some_and(|score| score.rows < score.token_count);

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::batches::Measured;
+use super::measurement::Measurement;
 use crate::choice::Choice;
 use crate::corpus::RawObject;
 use crate::rivals::{Column, Columns};
@@ -98,7 +98,7 @@ impl ScoreFields {
         "longfilter_score",
     ];
 
-    pub(super) fn new(measured: &Measured, per_head: bool) -> Self {
+    pub(super) fn new(measured: &Measurement, per_head: bool) -> Self {
         Self {
             token_count: measured.token_count as u64,
             attention: measured.score.as_ref().map(|score| AttentionFields::new(score, per_head)),

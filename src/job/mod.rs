@@ -28,6 +28,7 @@ mod journals;
 mod keeping;
 mod ledger;
 mod lines;
+mod measurement;
 mod metrics;
 mod observer;
 mod outputs;

@@ -2,9 +2,9 @@
 
 use std::num::NonZeroU64;
 
-use super::batches::Measured;
 use super::entry::Text;
 use super::lines::window_id;
+use super::measurement::Measurement;
 use crate::attention::FarRegion;
 use crate::corpus::Spot;
 use crate::error::Result;
@@ -51,7 +51,7 @@ pub(super) struct WindowRow {
 
 impl WindowRow {
     /// A score that is not in the journal yet.
-    pub fn unwritten(measured: &Measured) -> Self {
+    pub fn unwritten(measured: &Measurement) -> Self {
         let score = measured.score.as_ref();
         Self {
             entry: 0,

@@ -10,8 +10,11 @@ use std::{env, iter, thread};
 
 use ort::environment::Environment;
 use ort::logging::LogLevel;
+use ort::session::Session;
 
 use super::native::Native;
+use super::operator::{CurrentRun, operators};
+use crate::config::Config;
 use crate::error::{Error, ErrorKind, Result};
 
 /// Names that the system's loader may know ONNX Runtime by.
@@ -31,6 +34,10 @@ thread_local! {
     /// What ONNX Runtime says of its failures on this thread, while [`listening`].
     static HEARD: RefCell<Option<Vec<String>>> = const { RefCell::new(None) };
 }
+
+/// `y = x · [[1, 2], [3, 4]]` for a row `x` of two numbers; `onnx.parser.parse_model` makes it of
+/// `<ir_version: 8, opset_import: ["": 13]> g (float[1,2] x) => (float[1,2] y) <float[2,2] w = {1, 2, 3, 4}> { y = MatMul(x, w) }`.
+pub(super) const SMALL_GRAPH: &[u8] = include_bytes!("small.onnx");
 
 /// A loaded ONNX Runtime.
 #[derive(Clone)]
@@ -208,7 +215,17 @@ fn load_file(path: &Path) -> Result<Runtime, String> {
     let environment = builder.build().map_err(|cause| format!("{}: {cause}", path.display()))?;
     environment.set_log_level(LogLevel::Error);
     let native = Native::of(&path)?;
+    announce_operators(&environment).map_err(|cause| format!("{}: {cause}", path.display()))?;
     Ok(Runtime { path, environment, native })
+}
+
+/// ONNX Runtime takes note of a domain of operators with the first session that has it, and fails where two sessions are the
+/// first at once.
+fn announce_operators(environment: &Environment) -> ort::Result<()> {
+    let operators = operators(&Config::default(), &CurrentRun::default())?;
+    let builder = Session::builder(environment)?.with_intra_threads(1)?;
+    builder.with_operators(operators)?.commit_from_memory(SMALL_GRAPH)?;
+    Ok(())
 }
 
 /// Where a library lies that was installed beside this one.

@@ -12,7 +12,7 @@ use ort::value::Tensor;
 use super::native::{Placement, REMEMBER_PLACEMENT};
 use super::operator::{CurrentRun, FAR_MASS, operators};
 use super::provider::{self, BuiltIn, ExecutionProvider, with_provider};
-use super::runtime::{Runtime, listening, runtime};
+use super::runtime::{Runtime, SMALL_GRAPH, listening, runtime};
 use super::weights::{MappedFile, with_weights};
 use crate::config::Config;
 use crate::error::{Error, ErrorKind, Result};
@@ -124,10 +124,6 @@ fn lack_of_resources(path: &Path, cause: &str) -> Option<Error> {
         Error::new(ErrorKind::Runtime, format!("{} cannot be loaded: {cause}; {hint}", path.display()))
     })
 }
-
-/// `y = x · [[1, 2], [3, 4]]` for a row `x` of two numbers; `onnx.parser.parse_model` makes it of
-/// `<ir_version: 8, opset_import: ["": 13]> g (float[1,2] x) => (float[1,2] y) <float[2,2] w = {1, 2, 3, 4}> { y = MatMul(x, w) }`.
-const SMALL_GRAPH: &[u8] = include_bytes!("small.onnx");
 
 /// Runs a small graph with the provider of the settings, and says why that does not work.
 pub(super) fn try_provider(runtime: &Runtime, config: &Config) -> Result<(), String> {

@@ -56,7 +56,7 @@ pub fn compression_ratio(text: &[u8], compressor: Compressor) -> Option<f64> {
 /// ```
 /// use longattn::rivals::{Compressor, long_range_compression_gain};
 ///
-/// let part: String = (0..400_u32).map(|n| char::from(b'a' + (n * n * n / 7 % 26) as u8)).collect();
+/// let part: String = (0..400_u32).map(|n| char::from(b'a' + (n * n * n % 1009 % 26) as u8)).collect();
 /// let gain = long_range_compression_gain(part.repeat(8).as_bytes(), 8, Compressor::Zstd).unwrap();
 /// assert!(gain > 0.4);
 /// ```

@@ -57,7 +57,8 @@ static void a_map_is_scored_by_the_formulas(void) {
     CHECK(close_to(score.distribution_uniformity, -(0.36 - 0.36 / 9) / 8, 1e-6));
     CHECK(head[0].proportion == score.dependency_strength && head[0].variance == -score.distribution_uniformity);
     CHECK(head[1].proportion == -7 && head[1].variance == -7);
-    for (int index = 0; index < 3; index++) CHECK(score.reserved[index] == 0);
+    CHECK(close_to(score.far_square_mass, 0.36 / 3, 1e-6));
+    CHECK(score.reserved[0] == 0 && score.reserved[1] == 0);
     CHECK(score.untrained_tokens == 0);
     longattn_config_free(config);
 }

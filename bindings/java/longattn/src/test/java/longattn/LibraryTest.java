@@ -91,7 +91,7 @@ class LibraryTest {
         assertEquals("TOKENS", window.placeholder());
         assertTrue(window.valid().contains("whole number") && window.help().contains("window"));
         assertEquals("60", Setting.values(Map.of("window", "60")).get("window"));
-        assertEquals("0.5", Setting.values(Map.of()).get("alpha"));
+        assertEquals("auto", Setting.values(Map.of()).get("alpha"));
     }
 
     @Test
