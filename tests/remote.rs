@@ -265,7 +265,11 @@ impl Workplace {
         command.current_dir(self.folder.path()).stdin(Stdio::null()).env("ORT_DYLIB_PATH", common::onnxruntime());
         command.env("AWS_ACCESS_KEY_ID", "key").env("AWS_SECRET_ACCESS_KEY", SECRET_KEY);
         command.env("AWS_REGION", "us-east-1").env("AWS_ALLOW_HTTP", "true");
-        command.env("AWS_ENDPOINT_URL", self.server.url("")).output().unwrap()
+        command.env("AWS_ENDPOINT_URL", self.server.url(""));
+        let account =
+            json!({"client_email": "", "private_key": SECRET_KEY, "private_key_id": "", "disable_oauth": true});
+        command.env("GOOGLE_SERVICE_ACCOUNT_KEY", account.to_string()).env("GOOGLE_ALLOW_HTTP", "true");
+        command.env("GOOGLE_BASE_URL", self.server.url("")).output().unwrap()
     }
 
     /// Runs a command that must succeed, and gives what it told.
@@ -287,7 +291,7 @@ impl Workplace {
     fn check_alike(&self, folder: &str, other: &str) {
         for name in ["scores.jsonl", "selected.jsonl", "chart.svg"] {
             let [one, other] = [folder, other].map(|folder| fs::read_to_string(self.path(folder).join(name)).unwrap());
-            let one = one.replace("s3://b/corpus", "corpus");
+            let one = one.replace("s3://b/corpus", "corpus").replace("gs://b/corpus", "corpus");
             let mut lines = one.lines().zip(other.lines());
             if let Some((one, other)) = lines.find(|(one, other)| one != other) {
                 panic!("{name} of {folder}: {:.500}, not {:.500}", one, other);
@@ -323,6 +327,20 @@ fn a_bucket_gives_what_a_folder_gives() {
     }
     workplace.succeed("select shards/1 shards/2 shards/3 -o merged");
     workplace.check_alike("merged", "here");
+}
+
+#[test]
+fn google_storage_gives_and_takes_as_s3_does() {
+    let workplace = Workplace::new();
+    workplace.succeed(&format!("{RUN} corpus -o here"));
+    let run = format!("{RUN} gs://b/corpus -o there --upload gs://b/out --resume");
+    workplace.succeed(&run);
+    workplace.check_alike("there", "here");
+    assert_eq!(workplace.put().last().map(String::as_str), Some("/b/out/summary.json"));
+    let selected = fs::read(workplace.path("there/selected.jsonl")).unwrap();
+    assert!(workplace.server.get("/b/out/selected.jsonl") == Some(selected));
+    workplace.succeed(&run);
+    assert!(workplace.put().iter().all(|path| !path.contains("selected")), "it was there");
 }
 
 #[test]

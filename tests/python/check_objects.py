@@ -1,7 +1,7 @@
-"""Checks buckets with moto, which answers as S3 does: check_objects.py LONGATTN PACKAGE
+"""Checks buckets with moto, which answers as S3 does, and folders with WsgiDAV: check_objects.py LONGATTN PACKAGE
 
-A corpus in a bucket gives what the same corpus in a folder gives, with more objects than one list holds, and outputs arrive
-whole in a bucket, those too that are sent in parts.
+A corpus in a bucket or on a server with WebDAV gives what the same corpus in a folder gives, with more objects than one list holds,
+and outputs arrive whole, those too that are sent in parts.
 """
 
 import gzip
@@ -11,10 +11,13 @@ import os
 import subprocess
 import sys
 import tempfile
+import threading
 from pathlib import Path
 
 import boto3
+from cheroot.wsgi import Server
 from moto.server import ThreadedMotoServer
+from wsgidav.wsgidav_app import WsgiDAVApp
 
 LONGATTN, PACKAGE = (str(Path(argument).resolve()) for argument in sys.argv[1:])
 BUCKET = "corpora"
@@ -79,5 +82,23 @@ with tempfile.TemporaryDirectory(prefix="longattn-objects-") as folder:
     for name, head in first.items():
         again = s3.head_object(Bucket=BUCKET, Key=f"out/{name}")
         assert again["LastModified"] == head["LastModified"], f"{name} was sent again"
+    server.stop()
+
+    app = WsgiDAVApp({
+        "provider_mapping": {"/": str(folder)},
+        "http_authenticator": {"domain_controller": None},
+        "simple_dc": {"user_mapping": {"*": {"reader": {"password": "pa55word"}}}},
+        "logging": {"enable": False},
+        "verbose": 0,
+    })
+    server = Server(("127.0.0.1", 0), app)
+    server.prepare()
+    threading.Thread(target=server.serve, daemon=True).start()
+    (folder / "out").mkdir()
+    host = f"127.0.0.1:{server.bind_addr[1]}"
+    run(f"http://reader:pa55word@{host}/corpus/", "-o", "dav")
+    for name in ["scores.jsonl", "selected.jsonl"]:
+        here, there = ((folder / result / name).read_bytes() for result in ["here", "dav"])
+        assert here == there.replace(f"http://{host}/".encode(), b""), f"{name} of a folder and of WebDAV differ"
     server.stop()
 print(f"{FILES + 1} objects gave what as many files gave, and outputs arrived")
