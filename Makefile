@@ -183,6 +183,42 @@ gpu: target/triton/.installed ## check the kernels for GPUs by Triton's interpre
 gpu-kernels: target/triton/.installed ## compile the kernels for GPUs anew, after a change of their source: minutes
 	$(gpu_python) src/attention/gpu/compile.py
 
+# The check takes ONNX Runtime, the default model and texts along where they are there, or their parts.
+gpu_options = $(if $(wildcard target/gpu-check),--longattn target/gpu-check/longattn --model target/gpu-check/model.gguf \
+    --onnxruntime $(CURDIR)/$(firstword $(wildcard target/gpu-check/libonnxruntime.so.*)) --corpus target/gpu-check/corpus/books.jsonl)
+
+.PHONY: gpu-check
+gpu-check: ## on a machine with an NVIDIA GPU and PyTorch: is all right there, and how fast, in eight minutes at most
+	if [ ! -e target/gpu-check ] && ls target/gpu-parts/part-* >/dev/null 2>&1; then \
+	    mkdir -p target/gpu-check.part && cat target/gpu-parts/part-* | tar --extract --xz --directory target/gpu-check.part && \
+	    mv target/gpu-check.part target/gpu-check; fi
+	@$(MAKE) --no-print-directory gpu-checked
+
+.PHONY: gpu-checked
+gpu-checked:
+	python3 tests/python/gpu_check.py $(gpu_options)
+
+.PHONY: gpu-parts
+gpu-parts: $(longattn) fetch target/gpu-parts/onnxruntime.whl ## pack what gpu-check needs into parts of 45 MB, for such a machine
+	rm -rf target/gpu-parts/part-* target/gpu-parts/all
+	mkdir -p target/gpu-parts/all
+	strip -o target/gpu-parts/all/longattn $(longattn)
+	cp $(model_file) target/gpu-parts/all/model.gguf
+	python3 demo/corpus.py $(fetched) target/gpu-parts/all/corpus
+	python3 -m zipfile -e target/gpu-parts/onnxruntime.whl target/gpu-parts/wheel
+	mv target/gpu-parts/wheel/onnxruntime/capi/libonnxruntime{.so.*,_providers_cuda.so,_providers_shared.so} target/gpu-parts/all/
+	rm -r target/gpu-parts/wheel
+	tar --create --sort=name --directory target/gpu-parts/all . | xz --threads=0 | split --bytes=45M - target/gpu-parts/part-
+	rm -r target/gpu-parts/all
+	ls -l target/gpu-parts
+
+target/gpu-parts/onnxruntime.whl: requirements/cuda.txt
+	@$(need_pip)
+	@rm -rf $@.part
+	$(pip_download) --dest $@.part --requirement <(grep --after-context=1 '^onnxruntime-gpu==' $<)
+	@mv $@.part/*.whl $@ && touch $@
+	@rm -r $@.part
+
 target/triton/.installed: requirements/gpu-kernels.txt
 	@$(need_pip)
 	rm -rf $(@D)

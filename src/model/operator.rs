@@ -11,7 +11,6 @@ use ort::value::TensorElementType::{Float32, Float64, Int64};
 use ort::value::ValueRef;
 
 use self::gpu::FarMassOnGpu;
-use super::provider::{BuiltIn, ExecutionProvider};
 use crate::attention::{FarMass, FarRegion, InstructionSet, PackedKeys, Precision, StreamingAttention, Workers};
 use crate::cancel::Cancel;
 use crate::config::Config;
@@ -57,11 +56,7 @@ pub(super) fn operators(config: &Config, run: &CurrentRun) -> ort::Result<Operat
         run: run.clone(),
     };
     let domain = OperatorDomain::new(DOMAIN)?.add(on_processor)?;
-    match config.execution_provider {
-        // CUDA computes what TensorRT leaves.
-        ExecutionProvider::BuiltIn(BuiltIn::Cuda | BuiltIn::TensorRt) => with_gpu(domain),
-        _ => Ok(domain),
-    }
+    if config.execution_provider.has_operators() { with_gpu(domain) } else { Ok(domain) }
 }
 
 fn with_gpu(domain: OperatorDomain) -> ort::Result<OperatorDomain> {
