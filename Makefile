@@ -185,12 +185,13 @@ gpu-kernels: target/triton/.installed ## compile the kernels for GPUs anew, afte
 
 # The check takes ONNX Runtime, the default model and texts along where they are there, or their parts.
 gpu_options = $(if $(wildcard target/gpu-check),--longattn target/gpu-check/longattn --model target/gpu-check/model.gguf \
-    --onnxruntime $(CURDIR)/$(firstword $(wildcard target/gpu-check/libonnxruntime.so.*)) --corpus target/gpu-check/corpus/books.jsonl)
+    --onnxruntime $(CURDIR)/$(firstword $(wildcard target/gpu-check/onnxruntime/capi/libonnxruntime.so.*)) --corpus target/gpu-check/corpus/books.jsonl)
 
 .PHONY: gpu-check
 gpu-check: ## on a machine with an NVIDIA GPU and PyTorch: is all right there, and how fast, in eight minutes at most
 	if [ ! -e target/gpu-check ] && ls target/gpu-parts/part-* >/dev/null 2>&1; then \
-	    mkdir -p target/gpu-check.part && cat target/gpu-parts/part-* | tar --extract --xz --directory target/gpu-check.part && \
+	    mkdir -p target/gpu-check.part && cat target/gpu-parts/part-* | tar --extract --directory target/gpu-check.part && \
+	    python3 -m zipfile -e target/gpu-check.part/onnxruntime.whl target/gpu-check.part && \
 	    mv target/gpu-check.part target/gpu-check; fi
 	@$(MAKE) --no-print-directory gpu-checked
 
@@ -205,10 +206,8 @@ gpu-parts: $(longattn) fetch target/gpu-parts/onnxruntime.whl ## pack what gpu-c
 	strip -o target/gpu-parts/all/longattn $(longattn)
 	cp $(model_file) target/gpu-parts/all/model.gguf
 	python3 demo/corpus.py $(fetched) target/gpu-parts/all/corpus
-	python3 -m zipfile -e target/gpu-parts/onnxruntime.whl target/gpu-parts/wheel
-	mv target/gpu-parts/wheel/onnxruntime/capi/libonnxruntime{.so.*,_providers_cuda.so,_providers_shared.so} target/gpu-parts/all/
-	rm -r target/gpu-parts/wheel
-	tar --create --sort=name --directory target/gpu-parts/all . | xz --threads=0 | split --bytes=45M - target/gpu-parts/part-
+	ln target/gpu-parts/onnxruntime.whl target/gpu-parts/all/
+	tar --create --sort=name --directory target/gpu-parts/all . | split --bytes=45M - target/gpu-parts/part-
 	rm -r target/gpu-parts/all
 	ls -l target/gpu-parts
 
