@@ -147,12 +147,12 @@ deeper_checkpoints := $(wildcard tests/data/checkpoints/*-deep) tests/data/check
 .PHONY: onnx
 test: onnx
 onnx: build $(model_file) target/python/.installed ## check exported models against the ONNX standard and CUDA's kernels
-	rm -rf target/check-onnx target/check-onnx-standard target/check-onnx-processor
+	rm -rf target/check-onnx target/check-onnx-standard
 	for dtype in f32 f16 bf16; do \
 	    for contract in query-key attentions; do \
 	        $(longattn) export $(model_file) --contract $$contract --dtype $$dtype -o target/check-onnx/$$contract-$$dtype; \
 	    done; \
-	    $(longattn) export $(model_file) --contract statistics --dtype $$dtype -o target/check-onnx-processor/statistics-$$dtype; \
+	    $(longattn) export $(model_file) --contract statistics --dtype $$dtype -o target/check-onnx/statistics-$$dtype; \
 	    $(longattn) export $(model_file) --contract statistics --dtype $$dtype --attention standard \
 	        -o target/check-onnx-standard/statistics-$$dtype; \
 	done
@@ -162,7 +162,7 @@ onnx: build $(model_file) target/python/.installed ## check exported models agai
 	    $(longattn) export $$checkpoint --tokenizer tests/data/checkpoints/tokenizer.json --layer 2 --gain --contract statistics \
 	        --attention standard --block-rows 7 --quiet -o target/check-onnx-standard/$$(basename $$checkpoint); \
 	done
-	PYTHONPATH=target/python python3 tests/python/check_onnx.py target/check-onnx/* target/check-onnx-standard/* target/check-onnx-processor/*
+	PYTHONPATH=target/python python3 tests/python/check_onnx.py target/check-onnx/* target/check-onnx-standard/*
 	for checkpoint in tests/data/checkpoints/*/; do \
 	    $(longattn) export $$checkpoint --tokenizer tests/data/checkpoints/tokenizer.json --quiet \
 	        -o target/check-onnx/$$(basename $$checkpoint); \
