@@ -175,6 +175,13 @@ impl Scorer {
             runtime::check_version(least).map_err(|error| error.at(package.display()))?;
         }
         let contract = contract(&graph, metadata.as_ref()).map_err(|error| error.at(package.display()))?;
+        if contract == Contract::QueryKey && config.execution_provider.has_operators() {
+            log::warn!(
+                "{}: queries and keys go back to the processor, which takes their sums: a package exported with --contract \
+                 statistics has these taken on the GPU",
+                package.display()
+            );
+        }
         let layer = match &metadata {
             Some(metadata) => Layer::chosen(config.layer.as_deref(), metadata)?,
             None if config.layer.is_none() || contract == Contract::Attentions => None,
