@@ -5,7 +5,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use rayon::prelude::*;
-use serde_json::value::{RawValue, to_raw_value};
+use serde_json::value::to_raw_value;
 use serde_json::{Map, Value, json};
 
 use super::ahead::ahead;
@@ -153,7 +153,7 @@ pub(super) fn write_scores(
         let entries = ordinals.clone().map(|ordinal| journals.entry(table, ordinal));
         Ok((ordinals, entries.collect::<Result<Vec<_>>>()?))
     };
-    let put_together = |read: Result<(Range<usize>, Vec<Box<RawValue>>)>| {
+    let put_together = |read: Result<(Range<usize>, Vec<Box<[u8]>>)>| {
         let (ordinals, entries) = read?;
         let lines = ordinals.into_par_iter().zip(entries).map(|(ordinal, entry)| {
             let window = scored_window(table, corpus, ordinal, &entry)?;
