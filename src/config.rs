@@ -567,6 +567,8 @@ settings! {
     metrics: Option<PathBuf> = None, "FILE";
     /// What a calibration compares scores with: spliced windows, or the information gain of real ones.
     truth: Truth = Truth::Spliced, "TRUTH";
+    /// The scorer package that tells the gain in a calibration, exported with --gain; auto is the one that scores.
+    truth_model: Option<PathBuf> = None, "DIR";
     /// Real windows of each category that a calibration draws, and as many spliced ones.
     calibration_windows: NonZeroUsize = NonZeroUsize::new(40).unwrap(), "WINDOWS";
     /// Pieces of a spliced window.

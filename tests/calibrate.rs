@@ -20,7 +20,7 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 
 /// What of `calibration.json` is measured by the clock.
-const TIMED: [&str; 2] = ["seconds_per_window", "column_hours_per_billion_tokens"];
+const TIMED: [&str; 3] = ["seconds_per_window", "hours_per_billion_tokens", "truth_hours_per_billion_tokens"];
 
 /// A working directory with a package of random layers and a corpus of random words.
 struct Workplace {
@@ -576,6 +576,74 @@ fn scores_are_compared_with_the_gain_of_real_windows() {
 
     let refused = workplace.fail(&format!("{arguments} -o short").replace("--window 280", "--window 200"));
     assert!(refused.contains("set window to 257 or more"), "{refused}");
+}
+
+#[test]
+fn another_model_tells_the_truth() {
+    let workplace = Workplace::new("1,2");
+    workplace.export(&ExportOptions { losses: true, ..options("1,2") });
+    for category in CATEGORIES {
+        workplace.write_corpus(category, (0..10).map(|document| text(document, 300)));
+    }
+    let usual = "calibrate --truth gain --model package --window 280 --windows 10 prose.jsonl verse.jsonl";
+    workplace.succeed(&format!("{usual} -o alone"));
+    let alone = workplace.lines("alone");
+    // With the same weights and tokens, the truth is the same.
+    workplace.succeed(&format!("{usual} -o same --truth-model package"));
+    for (same, alone) in workplace.lines("same").iter().zip(&alone) {
+        for name in ["information_gain", "longfilter_score"] {
+            let [same, own, alone] = [&same[name], &same["own_gain"][name], &alone[name]].map(|n| n.as_f64().unwrap());
+            assert!((same - alone).abs() < 1e-6 && own == alone, "{name} {same} {own} {alone}");
+        }
+    }
+
+    // The other one cuts the same texts into pairs of words.
+    let mut tokenizer: Value =
+        serde_json::from_slice(&fs::read(data().join("checkpoints/tokenizer.json")).unwrap()).unwrap();
+    tokenizer["pre_tokenizer"] = json!({
+        "type": "Split", "pattern": {"Regex": "w\\d+( w\\d+)?"}, "behavior": "Isolated", "invert": false
+    });
+    fs::write(workplace.path("pairs.json"), tokenizer.to_string()).unwrap();
+    let pairs = ExportOptions { tokenizer: Some(workplace.path("pairs.json")), losses: true, ..options("0") };
+    export(&data().join("checkpoints/qwen2-deep"), &workplace.path("other"), &pairs).unwrap();
+    let other = format!("{usual} -o other-truth --truth-model other");
+    let told = workplace.succeed(&other);
+    assert!(told.contains("The gain is that by") && told.contains("beyond ngram_gain"), "{told}");
+    assert!(told.contains("Attention adds nothing") || told.contains("Attention tells more"), "{told}");
+    let found = workplace.found("other-truth");
+    assert!(found["truth_model"].as_str().unwrap().contains("other"), "{}", found["truth_model"]);
+    let row = |name: &str| found["scores"].as_array().unwrap().iter().find(|row| row["score"] == name).unwrap();
+    for name in ["information_gain", "longfilter_score", "bigram_recurrence", "dependency_strength"] {
+        let beyond = &row(name)["beyond_ngram_gain"]["overall"];
+        assert!(beyond["low"].as_f64() < beyond["high"].as_f64(), "{name} {beyond}");
+    }
+    assert!(row("ngram_gain")["beyond_ngram_gain"].is_null());
+    for (other, alone) in workplace.lines("other-truth").iter().zip(&alone) {
+        assert_eq!(other["own_gain"]["information_gain"], alone["information_gain"]);
+        assert_ne!(other["information_gain"], alone["information_gain"]);
+    }
+
+    // Another truth is not gone on with, and what cannot tell one is refused.
+    let kept = workplace.lines("other-truth");
+    workplace.succeed(&format!("{other} --resume"));
+    assert_eq!(workplace.lines("other-truth"), kept);
+    let changed = workplace.fail(&format!("{other} --resume").replace("--truth-model other", "--truth-model package"));
+    assert!(changed.contains("the digest of truth_model was"), "{changed}");
+    let gone = workplace.fail(&format!("{usual} -o other-truth --resume"));
+    assert!(gone.contains("and is not set"), "{gone}");
+    let spliced = workplace.fail(&format!("{usual} -o new --truth-model other").replace("--truth gain", ""));
+    assert!(spliced.contains("set truth to gain"), "{spliced}");
+    workplace.export(&options("1,2"));
+    let silent = workplace.fail(&format!("{usual} -o new --truth-model package"));
+    assert!(silent.contains("export the checkpoint with --gain"), "{silent}");
+    fs::remove_file(workplace.path("other/tokenizer.json")).unwrap();
+    let without = workplace.fail(&format!("{usual} -o new --truth-model other"));
+    assert!(without.contains("tokenizer.json"), "{without}");
+    // The model that is scored need not tell losses.
+    fs::copy(workplace.path("pairs.json"), workplace.path("other/tokenizer.json")).unwrap();
+    workplace.succeed(&format!("{usual} -o by-other --truth-model other"));
+    let scores = workplace.found("by-other")["scores"].clone();
+    assert!(scores.as_array().unwrap().iter().all(|row| row["score"] != "longfilter_score"));
 }
 
 #[test]

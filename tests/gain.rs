@@ -14,6 +14,7 @@ use longattn::cancel::Cancel;
 use longattn::config::Config;
 use longattn::export::{AttentionOperators, ExportOptions, Layers, WeightType, export};
 use longattn::model::{MIN_GAIN_TOKENS, Scorer};
+use longattn::rivals::{ShortContext, short_contexts};
 use longattn::{Error, ErrorKind};
 use safetensors::Dtype;
 use safetensors::tensor::TensorView;
@@ -117,6 +118,65 @@ fn the_default_model_tells_the_losses_of_transformers() {
     let step = ids.len() / expected.losses.len();
     assert_close(losses(&scorer, ids).iter().step_by(step), &expected.losses, "losses");
     assert_close(&[gain(&scorer, ids).unwrap()], &[expected.information_gain], "information gain");
+}
+
+/// A tokenizer of the same texts as the tiny one, which takes each letter and digit of a word by itself.
+fn letters(directory: &Path) -> PathBuf {
+    let mut tokenizer: serde_json::Value = read("checkpoints/tokenizer.json");
+    let split =
+        serde_json::json!({ "type": "Split", "pattern": { "Regex": "." }, "behavior": "Isolated", "invert": false });
+    tokenizer["pre_tokenizer"] = serde_json::json!({
+        "type": "Sequence",
+        "pretokenizers": [{ "type": "Whitespace" }, split],
+    });
+    let letters = "0123456789w".chars().enumerate().map(|(id, letter)| (letter.to_string(), id.into()));
+    tokenizer["model"]["vocab"] = serde_json::Value::Object(letters.collect());
+    tokenizer["model"]["unk_token"] = "0".into();
+    let path = directory.join("letters.json");
+    fs::write(&path, tokenizer.to_string()).unwrap();
+    path
+}
+
+#[test]
+fn short_contexts_of_other_tokens_are_the_same_bytes() {
+    let directory = tempfile::tempdir().unwrap();
+    let words: Vec<_> = long_window()[..400].iter().map(|id| format!("w{id}")).collect();
+    let text = words.join(" ");
+    let starts: Vec<_> =
+        words.iter().scan(0, |end, word| Some(std::mem::replace(end, *end + word.len() + 1))).collect();
+    let byte = |word: usize| starts.get(word).copied().unwrap_or(text.len());
+    let contexts: Vec<_> = short_contexts(words.len())
+        .map(|context| ShortContext {
+            start: byte(context.start),
+            counted: byte(context.counted.start)..byte(context.counted.end),
+        })
+        .collect();
+    let options = ExportOptions { tokenizer: Some(letters(directory.path())), ..options() };
+    let scorer = exported(&checkpoint("llama-deep"), &options);
+    let found = scorer.context_losses_of_text(&text, &contexts, &Cancel::default()).unwrap();
+
+    // Each letter is a token; blanks belong to the one before.
+    let places: Vec<_> = text.bytes().enumerate().filter(|(_, byte)| *byte != b' ').map(|(place, _)| place).collect();
+    let ids = scorer.tokenize(&text).unwrap().ids().to_vec();
+    assert_eq!(ids.len(), places.len());
+    let whole = losses(&scorer, &ids);
+    let mut expected = (Vec::new(), Vec::new());
+    for token in (1..ids.len()).filter(|token| places[*token] >= byte(256)) {
+        let word = starts.partition_point(|start| *start <= places[token]) - 1;
+        let begin = places.partition_point(|place| *place < byte(word / 128 * 128 - 128));
+        expected.0.push(whole[token - 1]);
+        expected.1.push(*losses(&scorer, &ids[begin..=token]).last().unwrap());
+    }
+    assert!(expected.0.len() > 2 * (400 - 256));
+    for (found, expected) in [(&found.whole, &expected.0), (&found.short, &expected.1)] {
+        assert_close(&found.iter().map(|loss| f64::from(*loss)).collect::<Vec<_>>(), expected, "losses of letters");
+    }
+    // Where one token holds whole contexts, it still has something before it.
+    let far = [ShortContext { start: 1, counted: 2..4 }];
+    assert_eq!(scorer.context_losses_of_text(&text, &far, &Cancel::default()).unwrap().short.len(), 1);
+    let none = [ShortContext { start: 0, counted: 0..1 }];
+    let error = scorer.context_losses_of_text(&text, &none, &Cancel::default()).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::TooShort);
 }
 
 #[test]

@@ -12,27 +12,42 @@ use super::estimate::{
 /// Closer to 1, Fisher's transformation leaves the numbers.
 const MOST: f64 = 0.999_999;
 
+/// A smaller share of a sum of squares is rounding.
+const ROUNDING: f64 = 1e-12;
+
 /// The rank correlation by category, and of the pooled ranks.
 pub(super) fn measure(samples: &[Sample]) -> Measured {
-    let ranked: Vec<_> = samples.iter().map(Ranked::new).collect();
-    let correlate = |ranked: &[Ranked]| {
+    correlate(&samples.iter().map(Ranked::new).collect::<Vec<_>>())
+}
+
+/// The partial rank correlation by category, and pooled: of what is left of the ranks of both once what they owe to those of a
+/// control is taken away, by a regression within each category. It tells what a statistic knows that the control does not.
+pub(super) fn measure_given(samples: &[Sample], controls: &[Sample]) -> Measured {
+    let pairs = samples.iter().zip(controls);
+    correlate(&pairs.map(|(sample, control)| Ranked::new(sample).given(&control.values)).collect::<Vec<_>>())
+}
+
+fn correlate(ranked: &[Ranked]) -> Measured {
+    let correlation_of = |ranked: &[Ranked]| {
         let moments: Moments = ranked.iter().map(Ranked::moments).fold(Moments::default(), Moments::plus);
-        let freedom = ranked.iter().map(|ranked| ranked.effective_count() - 3.0).sum();
+        let freedom = ranked.iter().map(Ranked::freedom).sum();
         (moments, interval(moments.correlation(), freedom))
     };
-    let (moments, overall) = correlate(&ranked);
+    let (moments, overall) = correlation_of(ranked);
     Measured {
-        categories: ranked.iter().map(|ranked| correlate(std::slice::from_ref(ranked)).1).collect(),
+        categories: ranked.iter().map(|ranked| correlation_of(std::slice::from_ref(ranked)).1).collect(),
         overall,
         influences: ranked.iter().flat_map(|ranked| ranked.influences(&moments)).collect(),
     }
 }
 
-/// The ranks of both in a category, centred, as shares of the category.
+/// The ranks of both in a category, centred, as shares of the category, or what a control leaves of them.
 struct Ranked<'a> {
     sample: &'a Sample,
     values: Vec<f64>,
     targets: Vec<f64>,
+    /// Statistics that were taken away.
+    controls: usize,
 }
 
 /// Sums of products.
@@ -57,15 +72,22 @@ impl Moments {
 
 impl<'a> Ranked<'a> {
     fn new(sample: &'a Sample) -> Self {
-        let count = sample.values.len() as f64;
-        let centred = |values: &[f64]| -> Vec<_> {
-            ranks(values).into_iter().map(|rank| (rank - (count + 1.0) / 2.0) / count).collect()
-        };
-        Self { sample, values: centred(&sample.values), targets: centred(&sample.targets) }
+        Self { sample, values: centred_ranks(&sample.values), targets: centred_ranks(&sample.targets), controls: 0 }
+    }
+
+    /// What a control leaves of the ranks.
+    fn given(self, control: &[f64]) -> Self {
+        let control = centred_ranks(control);
+        let [values, targets] = [&self.values, &self.targets].map(|ranks| residuals(ranks, &control));
+        Self { values, targets, controls: self.controls + 1, ..self }
+    }
+
+    /// Degrees of freedom of Fisher's transformation.
+    fn freedom(&self) -> f64 {
+        self.effective_count() - 3.0 - self.controls as f64
     }
 
     fn moments(&self) -> Moments {
-        let product = |a: &[f64], b: &[f64]| a.iter().zip(b).map(|(a, b)| a * b).sum();
         Moments {
             values: product(&self.values, &self.values),
             targets: product(&self.targets, &self.targets),
@@ -91,6 +113,30 @@ impl<'a> Ranked<'a> {
                 - half * (value * value / moments.values + target * target / moments.targets)
         });
         sums_by_cluster(influence, self.sample)
+    }
+}
+
+fn product(a: &[f64], b: &[f64]) -> f64 {
+    a.iter().zip(b).map(|(a, b)| a * b).sum()
+}
+
+/// Ranks around their mean, as shares of their number.
+fn centred_ranks(values: &[f64]) -> Vec<f64> {
+    let count = values.len() as f64;
+    ranks(values).into_iter().map(|rank| (rank - (count + 1.0) / 2.0) / count).collect()
+}
+
+/// What the control leaves of centred ranks, by least squares; nothing where that is no more than rounding.
+fn residuals(ranks: &[f64], control: &[f64]) -> Vec<f64> {
+    let spread = product(control, control);
+    if spread == 0.0 {
+        return ranks.to_vec();
+    }
+    let slope = product(ranks, control) / spread;
+    let left: Vec<_> = ranks.iter().zip(control).map(|(rank, control)| rank - slope * control).collect();
+    match product(&left, &left) > ROUNDING * product(ranks, ranks) {
+        true => left,
+        false => vec![0.0; ranks.len()],
     }
 }
 
@@ -138,6 +184,52 @@ mod tests {
         // Of hardly any windows nothing is known.
         assert!(interval(0.0, -2.0).width() > 1.9);
         assert_eq!(interval(1.0, 100.0).high, 1.0);
+    }
+
+    #[test]
+    fn a_partial_correlation_is_that_of_its_formula() {
+        let (values, targets) = ([3.0, 1.0, 4.0, 1.5, 9.0, 2.0, 6.0], [2.0, 7.0, 1.0, 8.0, 2.8, 1.9, 5.0]);
+        let control = [1.0, 4.0, 2.0, 3.0, 7.0, 5.0, 6.0];
+        let between = |a: &[f64], b: &[f64]| measure(&[sample(a, b)]).overall.value;
+        let (vt, vc, tc) = (between(&values, &targets), between(&values, &control), between(&targets, &control));
+        let expected = (vt - vc * tc) / ((1.0 - vc * vc) * (1.0 - tc * tc)).sqrt();
+        let found = measure_given(&[sample(&values, &targets)], &[sample(&control, &targets)]);
+        assert!((found.overall.value - expected).abs() < 1e-12, "{} {expected}", found.overall.value);
+        assert!(
+            found.overall.width() > measure(&[sample(&values, &targets)]).overall.width(),
+            "a control costs freedom"
+        );
+        // The control itself, in another unit, knows nothing more.
+        let itself = measure_given(&[sample(&control.map(f64::exp), &targets)], &[sample(&control, &targets)]);
+        assert!(itself.overall.value == 0.0 && itself.overall.low < 0.0 && itself.overall.high > 0.0);
+    }
+
+    #[test]
+    fn partial_intervals_cover_the_truth_as_often_as_they_say() {
+        let mut random = Random(6);
+        // How the value and the target hang on the control, and the target on what else the value is.
+        for (value, target, own) in [(0.0, 0.0, 0.0), (0.9, 0.8, 0.0), (0.7, 0.6, 0.5), (0.5, 0.0, 0.8)] {
+            let spearman = |pearson: f64| 6.0 / std::f64::consts::PI * (pearson / 2.0).asin();
+            let rest = |share: f64| (1.0 - share * share).sqrt();
+            let (vc, tc) = (spearman(value), spearman(target));
+            let vt = spearman(value * target + rest(value) * rest(target) * own);
+            let truth = (vt - vc * tc) / (rest(vc) * rest(tc));
+            let mut covers = || {
+                let mut all = [sample(&[], &[]), sample(&[], &[])];
+                for window in 0..40 {
+                    let [control, more, noise] = [random.normal(), random.normal(), random.normal()];
+                    all[0].values.push(value * control + rest(value) * more);
+                    all[0].targets.push(target * control + rest(target) * (own * more + rest(own) * noise));
+                    all[1].values.push(control);
+                    all.iter_mut().for_each(|sample| sample.clusters.push(window));
+                }
+                let [sample, control] = all;
+                let IntervalEstimate { low, high, .. } = measure_given(&[sample], &[control]).overall;
+                low <= truth && truth <= high
+            };
+            let share = (0..400).filter(|_| covers()).count() as f64 / 400.0;
+            assert!(share > 0.917, "{share} of {value} {target} {own}");
+        }
     }
 
     /// Two normal numbers with a correlation between documents and one within them.

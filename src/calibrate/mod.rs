@@ -17,7 +17,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::choice::Choice;
 use crate::error::{Error, ErrorKind, Result};
-use crate::rivals::{Column, Columns};
+use crate::rivals::{Column, Columns, Gain};
 use crate::score::LayerScore;
 use crate::select::{Standardize, long_distance_dependency_scores};
 
@@ -26,6 +26,7 @@ pub use recommend::TOLERATED_LOSS;
 pub use windows::{LeftOut, Plan, Sampler, Side, TestCategory, TestWindow};
 
 use estimate::{Measured, Sample};
+use recommend::CrossFit;
 
 /// What scores are compared with.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -85,12 +86,12 @@ pub struct ScoredTestWindow {
     pub side: Side,
     /// The document of a real window; those of one document may be alike.
     pub document: String,
-    /// The information gain, where that is the truth.
-    pub gain: f64,
-    /// LongFilter's score, where the gain is the truth.
-    pub longfilter_score: f64,
+    /// The information gain and LongFilter's score, where the gain is the truth.
+    pub gain: Option<Gain>,
     /// Scores that need no model.
     pub columns: Columns,
+    /// Scores by the losses of the model, by their names, where they are to be compared with the truth.
+    pub losses: BTreeMap<&'static str, f64>,
     /// One for each setting, in their order.
     pub scores: Vec<LayerScore>,
 }
@@ -136,10 +137,34 @@ pub struct ScoreRow {
     /// Rank correlation with LongFilter's score, where the gain is the truth.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub longfilter_score: Option<Agreement>,
+    /// What it knows that the n-gram gain does not: the partial rank correlation with the gain, given `ngram_gain`, where the
+    /// gain is the truth and this another score.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub beyond_ngram_gain: Option<Agreement>,
     /// The share that the best quarters of each category, by this score and by the gain, have in common, where the gain is the
     /// truth: a quarter by guessing.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub best_quarter: Option<f64>,
+}
+
+/// What attention tells of the gain that the n-gram gain does not tell for next to nothing.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Addition {
+    /// The score of attention that adds most, picked by all windows.
+    pub score: &'static str,
+    /// Its layer and sinks.
+    #[serde(flatten)]
+    pub setting: LayerSetting,
+    /// The partial rank correlation of one that is picked in this way: picked on one half of the documents and measured on the
+    /// other, both ways.
+    pub cross_fitted: Agreement,
+}
+
+impl Addition {
+    /// Whether attention surely adds something: where not, it adds nothing that these windows can show.
+    pub fn is_shown(&self) -> bool {
+        self.cross_fitted.overall.low > 0.0
+    }
 }
 
 /// What to score and select with.
@@ -194,6 +219,9 @@ pub struct Calibration {
     /// All scores on the same windows: those without a model first, LongFilter's where the gain is the truth, then strength,
     /// both terms and far square mass of each setting.
     pub scores: Vec<ScoreRow>,
+    /// What attention adds to the n-gram gain, where the gain is the truth.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub beyond_ngram_gain: Option<Addition>,
     /// Which to use.
     pub verdict: Verdict,
 }
@@ -239,7 +267,7 @@ impl Calibration {
             }
         }
         let verdict = verdict(truth, windows, &candidates, &all);
-        let mut named = model_free(truth, windows);
+        let mut named = without_layer(windows);
         for (row, statistics) in rows.iter().zip(statistics) {
             let Statistics { strengths, both, far_square_masses, .. } = statistics;
             let setting = Some(row.setting);
@@ -248,7 +276,8 @@ impl Calibration {
             named.push(("far_square_mass", setting, far_square_masses));
         }
         let scores = score_rows(truth, windows, &all, &named);
-        Ok(Self { truth, alpha, rows, scores, verdict })
+        let beyond_ngram_gain = addition(truth, windows, &all, &named);
+        Ok(Self { truth, alpha, rows, scores, beyond_ngram_gain, verdict })
     }
 }
 
@@ -256,18 +285,60 @@ impl Calibration {
 type NamedScore = (&'static str, Option<LayerSetting>, Vec<f64>);
 
 /// The scores that every window has without one of the layers.
-fn model_free(truth: Truth, windows: &[ScoredTestWindow]) -> Vec<NamedScore> {
+fn without_layer(windows: &[ScoredTestWindow]) -> Vec<NamedScore> {
     let of_column = |(name, column): &(&'static str, Column)| {
         let values: Option<Vec<_>> = windows.iter().map(|window| window.columns.0.get(column).copied()).collect();
         Some((*name, None, values?))
     };
+    let of_losses = |name: &&'static str| {
+        let values: Option<Vec<_>> = windows.iter().map(|window| window.losses.get(name).copied()).collect();
+        Some((*name, None, values?))
+    };
     let columns = Column::NAMES.iter().filter_map(of_column);
-    let longfilter = || ("longfilter_score", None, windows.iter().map(|window| window.longfilter_score).collect());
-    columns.chain((truth == Truth::Gain).then(longfilter)).collect()
+    columns.chain(windows[0].losses.keys().filter_map(of_losses)).collect()
+}
+
+/// The values of the n-gram gain, which what others know is compared with.
+fn ngram_gains(named: &[NamedScore]) -> Option<&[f64]> {
+    let name = Column::NgramGain.name();
+    named.iter().find(|(score, _, _)| *score == name).map(|(_, _, values)| values.as_slice())
+}
+
+/// What the score of attention adds to the n-gram gain that adds most.
+fn addition(truth: Truth, windows: &[ScoredTestWindow], all: &Groups, named: &[NamedScore]) -> Option<Addition> {
+    let control = ngram_gains(named).filter(|_| truth == Truth::Gain)?;
+    let of_attention: Vec<_> =
+        named.iter().filter_map(|(score, setting, values)| Some((*score, (*setting)?, values))).collect();
+    let measured = |groups: &Groups| -> Vec<_> {
+        let measure = |values| correlation::measure_given(&groups.samples(values), &groups.samples(control));
+        of_attention.iter().map(|(_, _, values)| measure(values)).collect()
+    };
+    let layers: Vec<_> = of_attention.iter().map(|(_, setting, _)| setting.layer).collect();
+    let fit = cross_fit(truth, windows, &layers, measured);
+    let (score, setting, _) = of_attention[recommend::pick(&measured(all), &layers)];
+    Some(Addition { score, setting, cross_fitted: all.named(fit.overall, fit.categories) })
+}
+
+/// What a candidate is worth that is picked on one half of the documents and measured on the other, both ways.
+fn cross_fit(
+    truth: Truth,
+    windows: &[ScoredTestWindow],
+    layers: &[usize],
+    measured: impl Fn(&Groups) -> Vec<Measured>,
+) -> CrossFit {
+    let halves = halves(windows);
+    let [first, second] = [0, 1].map(|half| measured(&Groups::new(truth, windows, |place| halves[place] == half)));
+    recommend::cross_fit([&first, &second], layers)
 }
 
 fn score_rows(truth: Truth, windows: &[ScoredTestWindow], all: &Groups, named: &[NamedScore]) -> Vec<ScoreRow> {
-    let by_longfilter = (truth == Truth::Gain).then(|| all.with_targets(|place| windows[place].longfilter_score));
+    let longfilter_score = |place: usize| windows[place].gain.map_or(0.0, |gain| gain.longfilter_score);
+    let by_longfilter = (truth == Truth::Gain).then(|| all.with_targets(longfilter_score));
+    let control = ngram_gains(named).filter(|_| truth == Truth::Gain).map(|values| all.samples(values));
+    let beyond = |score: &str, values: &[f64]| {
+        let control = control.as_ref().filter(|_| score != Column::NgramGain.name())?;
+        Some(all.agreement(&correlation::measure_given(&all.samples(values), control)))
+    };
     let row = |(score, setting, values): &NamedScore| ScoreRow {
         score,
         setting: *setting,
@@ -275,6 +346,7 @@ fn score_rows(truth: Truth, windows: &[ScoredTestWindow], all: &Groups, named: &
         longfilter_score: by_longfilter
             .as_ref()
             .map(|groups| groups.agreement(&correlation::measure(&groups.samples(values)))),
+        beyond_ngram_gain: beyond(score, values),
         best_quarter: (truth == Truth::Gain).then(|| best_quarter(&all.samples(values))),
     };
     named.iter().map(row).collect()
@@ -303,9 +375,7 @@ fn verdict(
     let measured = |groups: &Groups| -> Vec<_> {
         candidates.iter().map(|(_, values)| truth.measure(&groups.samples(values))).collect()
     };
-    let halves = halves(windows);
-    let [first, second] = [0, 1].map(|half| measured(&Groups::new(truth, windows, |place| halves[place] == half)));
-    let fit = recommend::cross_fit([&first, &second], &layers);
+    let fit = cross_fit(truth, windows, &layers, measured);
     let candidate = |place: usize| candidates[place].0;
     let width = fit.overall.width() / truth.widest_interval();
     let finding = match () {
@@ -332,6 +402,10 @@ fn check(truth: Truth, settings: &[LayerSetting], windows: &[ScoredTestWindow]) 
     }
     if let Some(window) = windows.iter().find(|window| window.scores.len() != settings.len()) {
         return wrong(format!("a window of {} scores where {} are due", window.scores.len(), settings.len()));
+    }
+    let lacks_gain = |window: &ScoredTestWindow| window.side == Side::Real && window.gain.is_none();
+    if truth == Truth::Gain && windows.iter().any(lacks_gain) {
+        return wrong("a real window without a gain, where that is the truth".to_owned());
     }
     match by_category(windows).iter().find(|(_, windows)| !suffice(truth, windows)) {
         Some((category, _)) => {
@@ -399,7 +473,7 @@ impl Groups {
         let (categories, members): (Vec<_>, Vec<_>) =
             by_category.into_iter().map(|(name, members)| (name.to_owned(), members)).unzip();
         let target = |place: &usize| match (truth, windows[*place].side) {
-            (Truth::Gain, _) => windows[*place].gain,
+            (Truth::Gain, _) => windows[*place].gain.map_or(0.0, |gain| gain.information_gain),
             (Truth::Spliced, Side::Real) => 1.0,
             (Truth::Spliced, Side::Spliced) => 0.0,
         };
@@ -512,9 +586,12 @@ mod tests {
                 category: ["books", "code"][place / 2 % 2].to_owned(),
                 side,
                 document: format!("{}", place / 4 % documents),
-                gain: scores[0].dependency_strength + random.normal(),
-                longfilter_score: -scores[0].dependency_strength,
+                gain: Some(Gain {
+                    information_gain: scores[0].dependency_strength + random.normal(),
+                    longfilter_score: -scores[0].dependency_strength,
+                }),
                 columns: Columns([(Column::NgramGain, scores[0].dependency_strength)].into()),
+                losses: [("longfilter_score", -scores[0].dependency_strength)].into(),
                 scores,
             }
         };
@@ -545,14 +622,14 @@ mod tests {
         let of = |truth| Calibration::new(truth, &SETTINGS, &windows, Standardize::ZScore, 0.5).unwrap();
         let spliced = of(Truth::Spliced);
         let names: Vec<_> = spliced.scores.iter().map(|row| (row.score, row.setting)).collect();
-        assert_eq!(names[..2], [("ngram_gain", None), ("dependency_strength", Some(SETTINGS[1]))]);
-        assert_eq!(names.len(), 1 + 3 * 2);
+        assert_eq!(names[..2], [("ngram_gain", None), ("longfilter_score", None)]);
+        assert_eq!((names[2], names.len()), (("dependency_strength", Some(SETTINGS[1])), 2 + 3 * 2));
         // The column is the strength of the first setting, which is the second in the order of layers.
         assert_eq!(spliced.scores[0].agreement, spliced.rows[1].dependency_strength);
-        assert_eq!(spliced.scores[6].agreement, spliced.rows[1].far_square_mass);
+        assert_eq!(spliced.scores[7].agreement, spliced.rows[1].far_square_mass);
         assert_eq!((&spliced.scores[0].longfilter_score, spliced.scores[0].best_quarter), (&None, None));
         let gain = of(Truth::Gain);
-        assert_eq!((gain.scores[1].score, gain.scores.len()), ("longfilter_score", 2 + 3 * 2));
+        assert!(spliced.beyond_ngram_gain.is_none() && spliced.scores[0].beyond_ngram_gain.is_none());
         let with_longfilter = |row: &ScoreRow| row.longfilter_score.as_ref().unwrap().overall.value;
         assert!((with_longfilter(&gain.scores[0]) + 1.0).abs() < 1e-9, "the column is its opposite");
         assert!((with_longfilter(&gain.scores[1]) - 1.0).abs() < 1e-9);
@@ -569,6 +646,30 @@ mod tests {
         let one = sample([5.0, 4.0, 3.0, 2.0, 1.0], [5.0, 1.0, 2.0, 4.0, 3.0]);
         let other = sample([5.0, 4.0, 3.0, 2.0, 1.0], [1.0, 2.0, 3.0, 4.0, 5.0]);
         assert_eq!(best_quarter(&[one, other]), 0.25);
+    }
+
+    #[test]
+    fn what_attention_adds_to_the_n_gram_gain_is_told_or_that_it_is_nothing() {
+        let mut windows = windows(40, 0.0);
+        let mut random = Random(2);
+        // What both scores of the first setting say the column says too.
+        let found = |windows: &[ScoredTestWindow]| {
+            Calibration::new(Truth::Gain, &SETTINGS, windows, Standardize::ZScore, 0.5).unwrap()
+        };
+        let nothing = found(&windows);
+        assert!(!nothing.beyond_ngram_gain.as_ref().unwrap().is_shown(), "{:?}", nothing.beyond_ngram_gain);
+        assert_eq!(nothing.scores[0].beyond_ngram_gain, None);
+        let strength = |found: &Calibration| found.scores[5].beyond_ngram_gain.as_ref().unwrap().overall;
+        assert_eq!((nothing.scores[5].score, strength(&nothing).value), ("dependency_strength", 0.0));
+        // The column says half of it.
+        for window in &mut windows {
+            window.columns.0.values_mut().for_each(|value| *value += random.normal());
+        }
+        let something = found(&windows);
+        let Addition { score, setting, cross_fitted } = something.beyond_ngram_gain.as_ref().unwrap();
+        assert!(something.beyond_ngram_gain.as_ref().unwrap().is_shown(), "{cross_fitted:?}");
+        assert_eq!((*score, *setting), ("dependency_strength", SETTINGS[0]));
+        assert!(strength(&something).low > 0.2, "{:?}", strength(&something));
     }
 
     #[test]
@@ -620,7 +721,7 @@ mod tests {
     #[test]
     fn the_gain_is_correlated_with_real_windows_alone() {
         let mut windows = windows(40, 0.0);
-        windows.iter_mut().filter(|window| window.side == Side::Spliced).for_each(|window| window.gain = f64::NAN);
+        windows.iter_mut().filter(|window| window.side == Side::Spliced).for_each(|window| window.gain = None);
         let found = Calibration::new(Truth::Gain, &SETTINGS, &windows, Standardize::ZScore, 0.5).unwrap();
         // The gain is the first setting's strength and as much noise: the correlation is √½.
         assert!((found.rows[1].dependency_strength.overall.value - 0.7).abs() < 0.15);

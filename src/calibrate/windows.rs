@@ -66,6 +66,8 @@ pub struct TestWindow {
     pub ids: Vec<u32>,
     /// Its text, the texts of its pieces one after the other.
     pub text: String,
+    /// Where each token begins in the text, and the text's length.
+    pub boundaries: Vec<usize>,
 }
 
 /// The windows of one category.
@@ -273,6 +275,7 @@ fn real_windows(documents: &[Document], count: usize) -> Vec<TestWindow> {
         documents: vec![document.id.clone()],
         ids: run.ids.clone(),
         text: run.text.clone(),
+        boundaries: run.boundaries.iter().map(|byte| *byte as usize).collect(),
     };
     windows.take(count).map(real).collect()
 }
@@ -293,17 +296,21 @@ impl Splicer<'_> {
         let Plan { window, pieces, .. } = *self.plan;
         let mut used = Vec::new();
         let (mut ids, mut text) = (Vec::with_capacity(window.get()), String::new());
+        let mut boundaries = Vec::with_capacity(window.get() + 1);
         for piece in 0..pieces {
             let place = self.draw(&used, random);
             used.push(place);
             let windows = &self.documents[place].windows;
             let tokens = piece * window.get() / pieces..(piece + 1) * window.get() / pieces;
             let run = &windows[random.below(windows.len())];
+            let starts = &run.boundaries[tokens.clone()];
+            boundaries.extend(starts.iter().map(|byte| text.len() + (byte - starts[0]) as usize));
             text += run.text(&tokens);
             ids.extend(&run.ids[tokens]);
         }
+        boundaries.push(text.len());
         let documents = used.iter().map(|place| self.documents[*place].id.clone()).collect();
-        TestWindow { side: Side::Spliced, documents, ids, text }
+        TestWindow { side: Side::Spliced, documents, ids, text, boundaries }
     }
 
     /// The document of the next piece: none of those before it where there are enough documents, else not the last one.
@@ -351,8 +358,8 @@ mod tests {
     /// Whether the text of a window is that of its tokens.
     fn has_its_text(window: &TestWindow) -> bool {
         // Where one piece ends a document and another follows, no space is between them.
-        let digits: String = window.ids.iter().map(u32::to_string).collect();
-        window.text.split(' ').collect::<String>() == digits
+        let tokens = window.boundaries.windows(2).map(|bytes| window.text[bytes[0]..bytes[1]].trim_end().parse());
+        tokens.eq(window.ids.iter().map(|id| Ok(*id))) && window.boundaries.last() == Some(&window.text.len())
     }
 
     fn draw(plan: Plan, documents: &[(usize, usize)]) -> (Vec<TestCategory>, Vec<LeftOut>) {

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use crate::calibrate::{
-    Agreement, Calibration, CandidateSetting, Finding, IntervalEstimate, LayerSetting, Row, ScoreRow, Truth,
+    Addition, Agreement, Calibration, CandidateSetting, Finding, IntervalEstimate, LayerSetting, Row, ScoreRow, Truth,
 };
 use crate::job::{Calibrated, CalibratedCategory, CalibrationJob, Counts, Summary};
 use crate::model::Scorer;
@@ -21,8 +21,17 @@ const WINDOW: &str = "1024";
 const UNSUITABLE: [&str; 3] = ["sink_tokens", "rows", "profile"];
 
 /// Settings of a calibration.
-const CALIBRATION_SETTINGS: [&str; 8] =
-    ["truth", "calibration_windows", "pieces", "calibration_sinks", "seed", "heads", "alpha", "standardize"];
+const CALIBRATION_SETTINGS: [&str; 9] = [
+    "truth",
+    "truth_model",
+    "calibration_windows",
+    "pieces",
+    "calibration_sinks",
+    "seed",
+    "heads",
+    "alpha",
+    "standardize",
+];
 
 /// Heads that are listed.
 const LISTED_HEADS: usize = 10;
@@ -41,7 +50,8 @@ pub fn command(command: Command) -> Command {
              guessing. Export the layers to test with `longattn export --layers 0,4-20` or `--layers all`.\n\n\
              With --truth gain the scores of real windows are compared with their information gain instead: by how much \
              the loss of a token drops when the model sees the whole window before it. The measure is the rank \
-             correlation, 0 for none. That takes a package exported with --gain.\n\n\
+             correlation, 0 for none. That takes a package exported with --gain, or another one in --truth-model: a small \
+             model that agrees with itself proves little.\n\n\
              The result directory gets calibration.json, calibration.svg, windows.jsonl, from which an interrupted \
              calibration goes on with --resume, and, for what could not be used, rejects.jsonl.",
         )
@@ -123,6 +133,14 @@ impl std::fmt::Display for Told<'_> {
             writeln!(formatter, "\nthe best heads, all categories\n{}", heads(rows))?;
         }
         writeln!(formatter, "\nall scores on the same windows, with and without a model\n{}", self.scores())?;
+        if let Some(added) = &calibration.beyond_ngram_gain {
+            writeln!(formatter, "\n{}", beyond_ngram_gain(added))?;
+        }
+        if truth == &Truth::Gain {
+            let model = self.0.truth_model.as_ref().map_or(String::new(), |model| format!(" by {model}"));
+            let hours = self.0.truth_hours_per_billion_tokens;
+            writeln!(formatter, "\nThe gain is that{model}, for {hours:.0} hours per billion tokens.")?;
+        }
         let measure = match truth {
             Truth::Spliced => "AUC of real against spliced windows: 1 is always higher, 0.5 is guessing",
             Truth::Gain => "rank correlation with the information gain: 1 is the same order, 0 is none",
@@ -183,7 +201,7 @@ impl Told<'_> {
 impl Told<'_> {
     /// The scores without a model and the best of attention.
     fn scores(&self) -> String {
-        let Calibrated { plan, calibration, column_hours_per_billion_tokens, seconds_per_window, .. } = self.0;
+        let Calibrated { plan, calibration, hours_per_billion_tokens, seconds_per_window, .. } = self.0;
         let low = |row: &&ScoreRow| row.agreement.overall.low;
         let (mut of_attention, mut rows): (Vec<_>, Vec<_>) =
             calibration.scores.iter().partition(|row| row.setting.is_some());
@@ -193,13 +211,20 @@ impl Told<'_> {
         let truth = calibration.truth;
         let measure = if truth == Truth::Spliced { "AUC" } else { "with the gain" };
         let mut table = table::empty(
-            &["score", measure, "with LongFilter's", "best quarter in common", "hours per billion tokens"],
-            1..5,
+            &[
+                "score",
+                measure,
+                "beyond ngram_gain",
+                "with LongFilter's",
+                "best quarter in common",
+                "hours per billion tokens",
+            ],
+            1..6,
         );
         for row in rows {
             let hours = match row.setting {
                 Some(setting) => Some(seconds_per_window[&setting.layer] / plan.window.get() as f64 * 1e9 / 3600.0),
-                None => column_hours_per_billion_tokens.get(row.score).copied(),
+                None => hours_per_billion_tokens.get(row.score).copied(),
             };
             let name = match row.setting {
                 Some(LayerSetting { layer, sink_tokens }) => {
@@ -210,12 +235,29 @@ impl Told<'_> {
             table.add_row([
                 name,
                 shown(row.agreement.overall),
+                row.beyond_ngram_gain.as_ref().map_or(String::new(), |beyond| shown(beyond.overall)),
                 row.longfilter_score.as_ref().map_or(String::new(), |with| shown(with.overall)),
                 row.best_quarter.map_or(String::new(), |share| format!("{share:.2}")),
                 hours.map_or(String::new(), |hours| format!("{hours:.2}")),
             ]);
         }
         table.to_string()
+    }
+}
+
+/// What attention adds to the n-gram gain, in words.
+fn beyond_ngram_gain(added: &Addition) -> String {
+    let Addition { score, setting: LayerSetting { layer, sink_tokens }, cross_fitted } = added;
+    let best = format!("{score} of layer {layer}, {sink_tokens} sinks, picked and measured on different halves");
+    let worth = shown(cross_fitted.overall);
+    match added.is_shown() {
+        true => {
+            format!("Attention tells more than ngram_gain: {best}, has a partial rank correlation of {worth} given it.")
+        }
+        false => format!(
+            "Attention adds nothing to ngram_gain that these windows can show: the best, {best}, has a partial rank \
+             correlation of {worth} given it, which may be 0."
+        ),
     }
 }
 

@@ -5,10 +5,11 @@ use std::ops::Range;
 
 use serde::{Deserialize, Serialize};
 
-use super::lines::{Gain, ScoreFields};
+use super::lines::ScoreFields;
 use crate::corpus::{InputFile, Place, Reject};
 use crate::digest::{Digest, Stamp};
 use crate::report::ModelSummary;
+use crate::rivals::Gain;
 
 /// One line. Scores belong to texts, by their digests, and documents to the file that was begun last.
 #[derive(Serialize, Deserialize)]

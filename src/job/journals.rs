@@ -1,7 +1,5 @@
 //! What stands in journals of the windows of a table.
 
-use serde_json::value::RawValue;
-
 use super::adaptive::changed_journal;
 use super::entry::Entry;
 use super::lines::ScoredWindow;
@@ -23,8 +21,8 @@ impl<'a> Journals<'a> {
     }
 
     /// What stands there of a window.
-    pub fn entry(&self, table: &Table, ordinal: usize) -> Result<Box<RawValue>> {
-        self.of(ordinal).read(table.windows[ordinal].entry)
+    pub fn entry(&self, table: &Table, ordinal: usize) -> Result<Box<[u8]>> {
+        self.of(ordinal).line(table.windows[ordinal].entry)
     }
 }
 
@@ -35,9 +33,9 @@ impl<'a> From<&'a Journal> for Journals<'a> {
 }
 
 /// A window as it is written, of which `entry` is what stands in the journal.
-pub(super) fn scored_window(table: &Table, corpus: &Corpus, ordinal: usize, entry: &RawValue) -> Result<ScoredWindow> {
+pub(super) fn scored_window(table: &Table, corpus: &Corpus, ordinal: usize, entry: &[u8]) -> Result<ScoredWindow> {
     let candidate = table.selector.candidate(ordinal);
-    let Ok(Entry::Window(window)) = serde_json::from_str(entry.get()) else {
+    let Ok(Entry::Window(window)) = serde_json::from_slice(entry) else {
         return Err(changed_journal(candidate.id));
     };
     Ok(ScoredWindow {

@@ -6,7 +6,7 @@ use std::ops::{ControlFlow, Range};
 use super::batches::{Scores, Sink, is_fatal};
 use super::entry::{self, End, Entry, RejectKind, Rejected, Text};
 use super::ledger::Ledger;
-use super::lines::{Gain, ScoreFields, window_id};
+use super::lines::{ScoreFields, window_id};
 use super::measurement::Measurement;
 use super::observer::Observer;
 use super::pilot::Pilot;
@@ -19,7 +19,7 @@ use crate::corpus::{Corpus, Journal, RawObject, Record, Reject, Rejects};
 use crate::digest::{Digest, Stamp};
 use crate::error::{Error, ErrorKind, Result};
 use crate::model::{ContextLosses, Scorer};
-use crate::rivals::{information_gain, longfilter_score};
+use crate::rivals::Gain;
 use crate::select::Rounds;
 
 /// What is kept of windows beside their scores.
@@ -371,17 +371,17 @@ pub(super) fn gain(scorer: &Scorer, kept: Kept, ids: &[u32], cancel: &Cancel) ->
     if !kept.gain {
         return Ok(None);
     }
-    let ContextLosses { whole, short } = match scorer.context_losses(ids, cancel) {
-        Err(error) if error.kind() == ErrorKind::TooShort => return Ok(None),
-        losses => losses?,
-    };
-    let gains = information_gain(&whole, &short).zip(longfilter_score(&whole, &short));
-    match gains {
-        Some((gain, score)) if !(gain + score).is_finite() => {
-            Err(Error::new(ErrorKind::NonFinite, "the information gain is NaN or infinite"))
-        }
-        gains => Ok(gains.map(|(information_gain, longfilter_score)| Gain { information_gain, longfilter_score })),
+    match scorer.context_losses(ids, cancel) {
+        Err(error) if error.kind() == ErrorKind::TooShort => Ok(None),
+        losses => finite_gain(&losses?).map(Some),
     }
+}
+
+/// The gain that losses tell.
+pub(super) fn finite_gain(ContextLosses { whole, short }: &ContextLosses) -> Result<Gain> {
+    Gain::new(whole, short)
+        .filter(Gain::is_finite)
+        .ok_or_else(|| Error::new(ErrorKind::NonFinite, "the information gain is NaN or infinite"))
 }
 
 /// An object as the text that it was read from.

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use super::measurement::Measurement;
 use crate::choice::Choice;
 use crate::corpus::RawObject;
-use crate::rivals::{Column, Columns};
+use crate::rivals::{Column, Columns, Gain};
 use crate::score::Score;
 
 /// A window as `windows` writes it.
@@ -182,13 +182,6 @@ impl From<Option<Gain>> for GainFields {
             longfilter_score: gain.map(|gain| gain.longfilter_score),
         }
     }
-}
-
-/// What the losses of a window's tokens say of it, in nats a token.
-#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
-pub(super) struct Gain {
-    pub information_gain: f64,
-    pub longfilter_score: f64,
 }
 
 /// A window's name: its document's, and its number among the document's windows.

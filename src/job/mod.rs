@@ -18,6 +18,7 @@
 //! | `stdin.jsonl` | standard input, where it is one of the inputs |
 
 mod adaptive;
+mod ahead;
 mod attributes;
 mod batches;
 mod calibration;

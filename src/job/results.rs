@@ -9,6 +9,7 @@ use std::time::Instant;
 use rayon::prelude::*;
 
 use super::adaptive::changed_journal;
+use super::ahead::ahead;
 use super::directory::table_name;
 use super::entry::{Begin, Entry, Finished, RejectKind, Rejected};
 use super::identity::Identity;
@@ -104,10 +105,11 @@ impl Results {
         let candidates = in_order(candidates)?;
         let mut reading = None;
         let mut troubles = Troubles::default();
-        for candidates in candidates.chunks(rayon::current_num_threads().clamp(1, AT_ONCE)) {
-            cancel.check()?;
-            let read: Vec<_> = candidates.par_iter().map(read_ledger).collect();
-            for (candidate, read) in candidates.iter().zip(read) {
+        let chunks = candidates.chunks(rayon::current_num_threads().clamp(1, AT_ONCE));
+        let read = |candidates: &[Candidate]| candidates.par_iter().map(read_ledger).collect::<Vec<_>>();
+        ahead(chunks.map(read), |read| {
+            for (candidate, read) in candidates.iter().zip(read.flatten()) {
+                cancel.check()?;
                 let (directory, journal, ledger) = read?;
                 let Some(finished) = &ledger.finished else {
                     troubles.add(candidate, "did not end: go on with its job, with --resume");
@@ -119,7 +121,8 @@ impl Results {
                 };
                 merging.add(candidate, directory, journal, &ledger, &mut troubles)?;
             }
-        }
+            Ok(())
+        })?;
         troubles.check()?;
         let merging = reading.ok_or_else(|| Error::new(ErrorKind::InvalidArgument, "no result directories"))?;
         Ok(merging.finish())

@@ -136,7 +136,7 @@ impl Numbers<'_> {
         }
         if self.read.as_ref().is_none_or(|(last, _)| *last != ordinal) {
             let entry = self.journals.entry(self.table, ordinal)?;
-            let Ok(Entry::Window(window)) = serde_json::from_str(entry.get()) else {
+            let Ok(Entry::Window(window)) = serde_json::from_slice(&entry) else {
                 return Err(changed_journal(candidate.id));
             };
             self.read = Some((ordinal, serde_json::to_value(window.score).unwrap_or_default()));

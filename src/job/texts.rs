@@ -1,11 +1,13 @@
 //! The texts of windows, looked up in the corpus and written beside their scores.
 
 use std::collections::HashMap;
+use std::iter;
 
 use rayon::prelude::*;
 use serde_json::value::{RawValue, to_raw_value};
 
 use super::adaptive::changed_journal;
+use super::ahead::ahead;
 use super::entry::Text;
 use super::journals::{Journals, scored_window};
 use super::lines::SelectedWindow;
@@ -71,34 +73,40 @@ impl Texts<'_> {
         let mut texts = HashMap::new();
         let documents: Vec<_> = wanted.chunk_by(|a, b| self.is_one_document(a.ordinal, b.ordinal)).collect();
         let (mut rest, mut reading, mut done) = (&documents[..], None, 0);
-        while !rest.is_empty() {
-            self.cancel.check()?;
-            let raw = self.next_documents(rest, &mut reading)?;
-            let (documents, others) = rest.split_at(raw.len());
-            let records =
-                raw.into_par_iter().zip(documents).map(|(raw, windows)| self.record(&raw, windows[0].ordinal));
-            let records = records.collect::<Result<Vec<_>>>()?;
-            let windows = records
-                .iter()
-                .zip(documents)
-                .flat_map(|(record, windows)| windows.iter().map(move |window| (record, window)));
-            let windows: Vec<_> = windows.collect();
-            for windows in windows.chunks(WINDOWS_AT_ONCE) {
-                for (made, (_, wanted)) in self.make(windows, most_bytes)?.into_iter().zip(windows) {
-                    texts.extend(made.shown.map(|text| (wanted.ordinal, text)));
-                    if let Some(line) = made.line
-                        && output.write(&line)?.is_break()
-                    {
-                        return Ok(Err(Gone));
-                    }
-                }
-                done += windows.len() as u64;
-                let total = Some(wanted.len() as u64);
-                self.observer.progress(&Progress { stage: Stage::Writing, done, total, ..Progress::default() });
-            }
+        let read = iter::from_fn(|| {
+            rest.first()?;
+            let read = self.cancel.check().and_then(|()| self.next_documents(rest, &mut reading));
+            let (documents, others) = rest.split_at(read.as_ref().map_or(rest.len(), Vec::len));
             rest = others;
-        }
-        Ok(Ok(texts))
+            Some(read.map(|raw| (raw, documents)))
+        });
+        ahead(read, |read| {
+            for read in read {
+                let (raw, documents) = read?;
+                let records =
+                    raw.into_par_iter().zip(documents).map(|(raw, windows)| self.record(&raw, windows[0].ordinal));
+                let records = records.collect::<Result<Vec<_>>>()?;
+                let windows = records
+                    .iter()
+                    .zip(documents)
+                    .flat_map(|(record, windows)| windows.iter().map(move |window| (record, window)));
+                let windows: Vec<_> = windows.collect();
+                for windows in windows.chunks(WINDOWS_AT_ONCE) {
+                    for (made, (_, wanted)) in self.make(windows, most_bytes)?.into_iter().zip(windows) {
+                        texts.extend(made.shown.map(|text| (wanted.ordinal, text)));
+                        if let Some(line) = made.line
+                            && output.write(&line)?.is_break()
+                        {
+                            return Ok(Err(Gone));
+                        }
+                    }
+                    done += windows.len() as u64;
+                    let total = Some(wanted.len() as u64);
+                    self.observer.progress(&Progress { stage: Stage::Writing, done, total, ..Progress::default() });
+                }
+            }
+            Ok(Ok(texts))
+        })
     }
 
     /// Reads some of the documents that come next.

@@ -10,7 +10,7 @@ use super::session::{Graph, floats};
 use crate::cancel::Cancel;
 use crate::config::Config;
 use crate::error::{Error, ErrorKind, Result};
-use crate::rivals::{MIN_GAIN_TOKENS, SHORT_CONTEXT, STRIDE};
+use crate::rivals::{MIN_GAIN_TOKENS, SHORT_CONTEXT, ShortContext};
 
 pub(crate) const INPUT: &str = "input_ids";
 pub(crate) const OUTPUT: &str = "loss";
@@ -21,7 +21,8 @@ const FILE: &str = "loss.onnx";
 /// Short contexts that are read at a time.
 const CONTEXTS_AT_A_TIME: usize = 8;
 
-/// The losses of the tokens of a window from the 256th on, with the whole window before them and with the last 128 to 255 tokens.
+/// The losses of those tokens of a window that count, usually from the 256th on, with the whole window before them and with the
+/// last 128 to 255 tokens.
 #[derive(Clone, Debug, PartialEq)]
 pub struct ContextLosses {
     /// With the whole window before them.
@@ -49,10 +50,15 @@ impl Losses {
         Ok(self.of_batch(window, cancel)?.into_raw_vec_and_offset().0)
     }
 
-    /// The losses of the tokens from [`SHORT_CONTEXT`] on, with the whole window before them and with the `prefix` and the last
-    /// 128 to 255 tokens.
-    pub(super) fn context_losses(&self, ids: &[u32], prefix: &[u32], cancel: &Cancel) -> Result<ContextLosses> {
-        if ids.len() < MIN_GAIN_TOKENS {
+    /// The losses of the tokens that count, with the whole window before them and with the `prefix` and their short context.
+    pub(super) fn context_losses(
+        &self,
+        ids: &[u32],
+        prefix: &[u32],
+        short_contexts: &[ShortContext],
+        cancel: &Cancel,
+    ) -> Result<ContextLosses> {
+        if short_contexts.is_empty() {
             let message = format!(
                 "a window of {} tokens has no information gain: it takes {MIN_GAIN_TOKENS} at least, since the first \
                  {SHORT_CONTEXT} have no more than a short context before them",
@@ -61,14 +67,14 @@ impl Losses {
             return Err(Error::new(ErrorKind::TooShort, message));
         }
         // The loss of the token at `t` stands at `t - 1`.
-        let whole = self.of_window(ids, cancel)?.split_off(SHORT_CONTEXT - 1);
-        let starts: Vec<_> = (STRIDE..ids.len() - STRIDE).step_by(STRIDE).collect();
+        let of_window = self.of_window(ids, cancel)?;
+        let counted = short_contexts.iter().flat_map(|context| context.counted.clone());
+        let whole: Vec<_> = counted.map(|t| of_window[t - 1]).collect();
         let mut short = Vec::with_capacity(whole.len());
-        for starts in starts.chunks(CONTEXTS_AT_A_TIME) {
-            let batch = self.of_batch(contexts(ids, prefix, starts), cancel)?;
-            for (losses, start) in batch.rows().into_iter().zip(starts) {
-                let counted = start + STRIDE..ids.len().min(start + SHORT_CONTEXT);
-                short.extend(counted.map(|t| losses[prefix.len() + t - start - 1]));
+        for at_a_time in short_contexts.chunks(CONTEXTS_AT_A_TIME) {
+            let batch = self.of_batch(contexts(ids, prefix, at_a_time), cancel)?;
+            for (losses, ShortContext { start, counted }) in batch.rows().into_iter().zip(at_a_time) {
+                short.extend(counted.clone().map(|t| losses[prefix.len() + t - start - 1]));
             }
         }
         Ok(ContextLosses { whole, short })
@@ -104,12 +110,13 @@ impl Losses {
     }
 }
 
-/// Short contexts, each behind the prefix; behind the end of the window is anything, since no token sees those after it.
-fn contexts(ids: &[u32], prefix: &[u32], starts: &[usize]) -> Array2<i64> {
-    Array2::from_shape_fn((starts.len(), prefix.len() + SHORT_CONTEXT), |(context, column)| {
+/// Short contexts, each behind the prefix; behind the end of one is anything, since no token sees those after it.
+fn contexts(ids: &[u32], prefix: &[u32], short_contexts: &[ShortContext]) -> Array2<i64> {
+    let longest = short_contexts.iter().map(|context| context.counted.end - context.start).max().unwrap_or(0);
+    Array2::from_shape_fn((short_contexts.len(), prefix.len() + longest), |(context, column)| {
         let id = match column.checked_sub(prefix.len()) {
             None => prefix[column],
-            Some(offset) => ids.get(starts[context] + offset).copied().unwrap_or_default(),
+            Some(offset) => ids.get(short_contexts[context].start + offset).copied().unwrap_or_default(),
         };
         i64::from(id)
     })

@@ -110,6 +110,11 @@ impl ExecutionProvider {
         is_path.then(|| Self::Plugin(text.into()))
     }
 
+    /// Whether its GPUs run our operators: CUDA computes what TensorRT leaves.
+    pub(super) fn has_operators(&self) -> bool {
+        matches!(self, Self::BuiltIn(BuiltIn::Cuda | BuiltIn::TensorRt))
+    }
+
     /// The setting's text.
     pub(crate) fn name(&self) -> String {
         match self {

@@ -24,7 +24,7 @@ use crate::config::{Config, Rows};
 use crate::digest::Digest;
 use crate::error::{Error, ErrorKind, Result};
 use crate::process::OfProcess;
-use crate::rivals::information_gain;
+use crate::rivals::{ShortContext, information_gain, short_contexts};
 use crate::score::{Score, check_length};
 use crate::tokenizer::{Tokenizer, Tokens, words};
 
@@ -175,6 +175,13 @@ impl Scorer {
             runtime::check_version(least).map_err(|error| error.at(package.display()))?;
         }
         let contract = contract(&graph, metadata.as_ref()).map_err(|error| error.at(package.display()))?;
+        if contract == Contract::QueryKey && config.execution_provider.has_operators() {
+            log::warn!(
+                "{}: queries and keys go back to the processor, which takes their sums: a package exported with --contract \
+                 statistics has these taken on the GPU",
+                package.display()
+            );
+        }
         let layer = match &metadata {
             Some(metadata) => Layer::chosen(config.layer.as_deref(), metadata)?,
             None if config.layer.is_none() || contract == Contract::Attentions => None,
@@ -505,8 +512,41 @@ impl Scorer {
     /// Those of [`Scorer::information_gain`].
     pub fn context_losses(&self, ids: &[u32], cancel: &Cancel) -> Result<ContextLosses> {
         let losses = self.telling_losses()?;
-        let prefix = self.tokenizer.as_ref().map_or(&[][..], Tokenizer::prefix);
-        losses.context_losses(&self.framed(ids, self.config.window.get())?, prefix, cancel)
+        let ids = self.framed(ids, self.config.window.get())?;
+        let short_contexts: Vec<_> = short_contexts(ids.len()).collect();
+        losses.context_losses(&ids, self.prefix(), &short_contexts, cancel)
+    }
+
+    /// The same of a text whose short contexts are given by their bytes, so that models with different tokenizers tell of the
+    /// same parts of a text. A token belongs to the part that it begins in; the text is read whole, behind the special tokens
+    /// that the tokenizer puts before one, whatever the setting `window` says.
+    ///
+    /// # Errors
+    /// Those of [`Scorer::information_gain`] and of [`Scorer::tokenize`]; [`ErrorKind::TooShort`] where no token counts.
+    pub fn context_losses_of_text(
+        &self,
+        text: &str,
+        short_contexts: &[ShortContext],
+        cancel: &Cancel,
+    ) -> Result<ContextLosses> {
+        let losses = self.telling_losses()?;
+        let tokens = self.tokenize_until(text, cancel)?;
+        let ids = [self.prefix(), tokens.ids()].concat();
+        self.check_readable(&ids)?;
+        let starts: Vec<_> = tokens.boundaries().take(tokens.ids().len()).collect();
+        let place = |byte: usize| self.prefix().len() + starts.partition_point(|start| *start < byte);
+        let by_tokens = short_contexts.iter().filter_map(|ShortContext { start, counted }| {
+            let counted = place(counted.start)..place(counted.end);
+            // Where one token holds all of a context, it is the context.
+            let start = place(*start).min(counted.start.checked_sub(1)?);
+            (!counted.is_empty()).then_some(ShortContext { start, counted })
+        });
+        losses.context_losses(&ids, self.prefix(), &by_tokens.collect::<Vec<_>>(), cancel)
+    }
+
+    /// The special tokens that the tokenizer puts before a text.
+    fn prefix(&self) -> &[u32] {
+        self.tokenizer.as_ref().map_or(&[], Tokenizer::prefix)
     }
 
     /// Checks that the package tells losses.
@@ -614,10 +654,14 @@ impl Scorer {
             Some(tokenizer) => tokenizer.frame(ids, window),
             None => ids[..ids.len().min(window)].to_vec(),
         };
-        check_length(ids.len())?;
-        self.check_ids(&ids)?;
-        self.check_positions(ids.len())?;
+        self.check_readable(&ids)?;
         Ok(ids)
+    }
+
+    fn check_readable(&self, ids: &[u32]) -> Result<()> {
+        check_length(ids.len())?;
+        self.check_ids(ids)?;
+        self.check_positions(ids.len())
     }
 
     /// Which entries count as far in a window of `length` tokens.

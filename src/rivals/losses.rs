@@ -3,6 +3,10 @@
 //! A loss is the negative log-likelihood of a token in nats. The scores of one window compare the losses of its tokens from
 //! [`SHORT_CONTEXT`] on, with the whole window before them and with a short context.
 
+use std::ops::Range;
+
+use serde::{Deserialize, Serialize};
+
 /// Tokens of a short context, of which the second half counts: a token sees the last 128 to 255 of its window.
 pub const SHORT_CONTEXT: usize = 256;
 
@@ -12,6 +16,55 @@ pub const STRIDE: usize = SHORT_CONTEXT / 2;
 /// Fewest tokens of a window that has a gain: the first of its tokens that may gain from the whole window is the one behind a
 /// short context.
 pub const MIN_GAIN_TOKENS: usize = SHORT_CONTEXT + 1;
+
+/// A part of a window that is read by itself, to tell what little context tells.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ShortContext {
+    /// Where it begins.
+    pub start: usize,
+    /// Which of it counts, up to its end.
+    pub counted: Range<usize>,
+}
+
+/// The short contexts of a window of `length` tokens, by their places: one begins every [`STRIDE`] tokens, and of its
+/// [`SHORT_CONTEXT`] tokens the second half counts, so that every token from [`SHORT_CONTEXT`] on does once. None below
+/// [`MIN_GAIN_TOKENS`].
+///
+/// ```
+/// use longattn::rivals::short_contexts;
+///
+/// let counted: Vec<_> = short_contexts(400).map(|context| (context.start, context.counted)).collect();
+/// assert_eq!(counted, [(128, 256..384), (256, 384..400)]);
+/// ```
+pub fn short_contexts(length: usize) -> impl Iterator<Item = ShortContext> {
+    let starts = (STRIDE..length.saturating_sub(STRIDE)).step_by(STRIDE);
+    starts.map(move |start| ShortContext { start, counted: start + STRIDE..length.min(start + SHORT_CONTEXT) })
+}
+
+/// What the losses of a window's tokens say of it, in nats a token.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Gain {
+    /// As [`information_gain`].
+    pub information_gain: f64,
+    /// As [`longfilter_score`].
+    pub longfilter_score: f64,
+}
+
+impl Gain {
+    /// Of the losses of the same tokens with the whole window before them and with a short context. `None` without tokens.
+    ///
+    /// # Panics
+    /// Where there are not as many losses of both kinds.
+    pub fn new(whole: &[f32], short: &[f32]) -> Option<Self> {
+        let information_gain = information_gain(whole, short)?;
+        Some(Self { information_gain, longfilter_score: longfilter_score(whole, short)? })
+    }
+
+    /// Whether both are numbers.
+    pub fn is_finite(&self) -> bool {
+        self.information_gain.is_finite() && self.longfilter_score.is_finite()
+    }
+}
 
 /// The information gain, in nats a token: the mean of `short − whole`, by how much a token's loss is lower with the whole
 /// window before it than with a short context. It may be negative. `None` without tokens.

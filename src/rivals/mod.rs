@@ -26,6 +26,9 @@ mod recurrence;
 
 pub use column::{Column, Columns, columns};
 pub use compression::{Compressor, compression_ratio, long_range_compression_gain};
-pub use losses::{MIN_GAIN_TOKENS, SHORT_CONTEXT, STRIDE, delta_perplexity, information_gain, longfilter_score};
+pub use losses::{
+    Gain, MIN_GAIN_TOKENS, SHORT_CONTEXT, STRIDE, ShortContext, delta_perplexity, information_gain, longfilter_score,
+    short_contexts,
+};
 pub use ngram::{NgramGain, ngram_gain};
 pub use recurrence::recurrence;

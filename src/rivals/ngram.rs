@@ -1,6 +1,6 @@
 //! How much better an n-gram model predicts a window that has seen all of it before a token, and not just the end.
 
-use super::losses::{MIN_GAIN_TOKENS, SHORT_CONTEXT, STRIDE};
+use super::losses::{MIN_GAIN_TOKENS, SHORT_CONTEXT, ShortContext, short_contexts};
 
 /// Tokens of the longest context.
 const LONGEST_CONTEXT: usize = 3;
@@ -50,11 +50,10 @@ pub fn ngram_gain(ids: &[u32]) -> Option<NgramGain> {
     let (mut whole, mut short) = (Model::new(ids.len()), Model::new(SHORT_CONTEXT));
     whole.learn(&ids[..SHORT_CONTEXT]);
     let (mut plain, mut weighted) = (0.0, 0.0);
-    for start in (STRIDE..ids.len() - STRIDE).step_by(STRIDE) {
-        let counted = start + STRIDE;
+    for ShortContext { start, counted } in short_contexts(ids.len()) {
         short.forget();
-        short.learn(&ids[start..counted]);
-        for id in &ids[counted..ids.len().min(counted + STRIDE)] {
+        short.learn(&ids[start..counted.start]);
+        for id in &ids[counted] {
             let (whole, short) = (whole.next(*id), short.next(*id));
             let gain = libm::log(whole / short);
             plain += gain;
@@ -183,6 +182,7 @@ mod tests {
 
     use proptest::prelude::*;
 
+    use super::super::losses::STRIDE;
     use super::*;
     use crate::random::Random;
 

@@ -58,6 +58,8 @@ const DRAWING_SETTINGS: [&str; 5] = ["truth", "calibration_windows", "pieces", "
 /// ```
 pub struct CalibrationJob {
     scorer: Arc<Scorer>,
+    /// The model that tells the gain, where it is another.
+    truth_model: Option<Scorer>,
     config: Config,
     corpus: Corpus,
     directory: ResultDirectory,
@@ -70,6 +72,8 @@ pub struct Calibrated {
     pub model: String,
     /// Its layers, in its order.
     pub layers: Vec<usize>,
+    /// Where the model is that tells the gain, if it is another.
+    pub truth_model: Option<String>,
     /// Which windows were drawn.
     #[serde(flatten)]
     pub plan: Plan,
@@ -85,8 +89,11 @@ pub struct Calibrated {
     pub windows_rejected: u64,
     /// About what a window takes by a package of one layer alone, by layer, as measured on this machine.
     pub seconds_per_window: BTreeMap<usize, f64>,
-    /// What each score without a model takes for a billion tokens on one thread of this machine, in hours.
-    pub column_hours_per_billion_tokens: BTreeMap<&'static str, f64>,
+    /// What each score that is not of a layer takes for a billion tokens on this machine, in hours: those without a model on one
+    /// thread, those by the losses of the model as it ran.
+    pub hours_per_billion_tokens: BTreeMap<&'static str, f64>,
+    /// What the gain takes that is the truth, in the same unit; 0 where it is not.
+    pub truth_hours_per_billion_tokens: f64,
     /// What the scores are worth.
     #[serde(flatten)]
     pub calibration: Calibration,
@@ -124,7 +131,8 @@ impl CalibrationJob {
     ///
     /// # Errors
     /// [`ErrorKind::InvalidSetting`] where windows cannot be spliced, have nothing far or are too short for a gain;
-    /// [`ErrorKind::Unsupported`] where the gain is the truth and the package tells no losses;
+    /// [`ErrorKind::Unsupported`] where the gain is the truth and the package, or that of the setting `truth_model`, tells no
+    /// losses; the errors of [`Scorer::open`] for that of `truth_model`;
     /// [`ErrorKind::InvalidArgument`] where the directory has results and the setting `earlier_results` refuses them, or
     /// where they are to be gone on with and scores depend on something that has changed; [`ErrorKind::Io`] where an input
     /// is missing, the directory cannot be written to, or another process is at work in it.
@@ -134,14 +142,18 @@ impl CalibrationJob {
         config.calibration_sinks.dedup();
         config.plan().check()?;
         scorer.check_sinks(&config.calibration_sinks, config.window.get())?;
-        check_gain(&scorer, &config)?;
+        let truth_model = open_truth_model(&scorer, &config)?;
+        check_gain(truth_model.as_ref().unwrap_or(&scorer), &config)?;
         let mut identity = Identity::new("calibration", &scorer, &config, "all".to_owned())?;
         for key in DRAWING_SETTINGS {
             identity = identity.with(key, config.get(key)?);
         }
+        if let Some(model) = &truth_model {
+            identity = identity.with("the digest of truth_model", model.package_digest()?);
+        }
         let inputs: Vec<PathBuf> = inputs.iter().map(|input| input.as_ref().to_owned()).collect();
         let (directory, corpus) = open_results(&inputs, directory, &config, &identity)?;
-        Ok(Self { scorer, config, corpus, directory })
+        Ok(Self { scorer, truth_model, config, corpus, directory })
     }
 
     /// Draws windows, scores those that have no scores yet, compares, and writes what was found.
@@ -201,7 +213,8 @@ impl CalibrationJob {
             })
             .collect();
         Ok(Calibrated {
-            model: self.scorer.description().model.display().to_string(),
+            model: name(&self.scorer),
+            truth_model: self.truth_model.as_ref().map(name),
             plan: self.config.plan(),
             categories: categories.into_iter().map(|category| size(category, &windows)).collect(),
             left_out,
@@ -209,7 +222,8 @@ impl CalibrationJob {
             files_rejected,
             windows_rejected: scored.rejected,
             seconds_per_window: scored.seconds_per_window(&layers),
-            column_hours_per_billion_tokens: scored.column_hours(),
+            hours_per_billion_tokens: scored.hours(),
+            truth_hours_per_billion_tokens: scored.truth_hours(),
             calibration: Calibration::new(truth, &settings, &windows, standardize, alpha)?,
             layers,
         })
@@ -221,6 +235,38 @@ fn size(category: TestCategory, windows: &[ScoredTestWindow]) -> CalibratedCateg
     let of = |side| windows.iter().filter(|window| window.category == name && window.side == side).count();
     let (real_windows, spliced_windows) = (of(Side::Real), of(Side::Spliced));
     CalibratedCategory { name, documents, real_windows, spliced_windows }
+}
+
+/// Where the model of a package is.
+fn name(scorer: &Scorer) -> String {
+    scorer.description().model.display().to_string()
+}
+
+/// Opens the package that tells the gain, where it is another. It runs as the one that scores does.
+fn open_truth_model(scorer: &Scorer, config: &Config) -> Result<Option<Scorer>> {
+    let Some(package) = &config.truth_model else { return Ok(None) };
+    if config.truth == Truth::Spliced {
+        let message = "truth_model tells the information gain: set truth to gain, or leave it out";
+        return Err(Error::new(ErrorKind::InvalidSetting, message));
+    }
+    let Config { threads, memory_limit, weights_in_memory, device_id, .. } = *scorer.config();
+    let Config { onnxruntime, execution_provider, provider_options, .. } = scorer.config().clone();
+    let settings = Config {
+        threads,
+        memory_limit,
+        weights_in_memory,
+        onnxruntime,
+        execution_provider,
+        device_id,
+        provider_options,
+        ..Config::default()
+    };
+    let model = Scorer::open(package, &settings)?;
+    if model.description().tokenizer_vocabulary.is_none() {
+        let message = format!("{} has no tokenizer.json beside it, so it cannot tell the gain of texts", name(&model));
+        return Err(Error::new(ErrorKind::Unsupported, message));
+    }
+    Ok(Some(model))
 }
 
 fn check_gain(scorer: &Scorer, config: &Config) -> Result<()> {

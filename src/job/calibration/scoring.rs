@@ -9,17 +9,18 @@ use serde::{Deserialize, Serialize};
 use super::drawing::DrawnWindows;
 use super::{CalibrationJob, layers};
 use crate::calibrate::{ScoredTestWindow, Side, TestWindow, Truth};
+use crate::cancel::Cancel;
 use crate::choice::Choice;
 use crate::corpus::{Journal, Place, Reject};
 use crate::digest::{Digest, Hasher};
 use crate::error::Result;
 use crate::job::batches::is_fatal;
-use crate::job::keeping::{Keeping, Kept, gain};
-use crate::job::lines::Gain;
+use crate::job::keeping::{Keeping, finite_gain};
 use crate::job::observer::{Progress, Stage};
 use crate::job::reading::Unit;
 use crate::job::summary::count;
-use crate::rivals::{Column, Columns, columns};
+use crate::model::{ContextLosses, Scorer};
+use crate::rivals::{Column, Columns, Gain, ShortContext, columns, short_contexts};
 use crate::score::LayerScore;
 
 /// The scores of a window, whatever documents it is made of.
@@ -28,12 +29,31 @@ pub(super) struct WindowScores {
     /// Of its token ids.
     tokens: Digest,
     #[serde(flatten)]
-    gain: Option<Gain>,
+    gain: Option<TimedGain>,
+    /// By the model that is scored, where another tells the truth.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    own_gain: Option<TimedGain>,
     /// Of one pass through the model.
     model_seconds: f64,
     /// Of the statistics for one setting of sinks.
     statistics_seconds: f64,
     scores: Vec<LayerScores>,
+}
+
+/// The gain of a window, and what it took.
+#[derive(Clone, Copy, Serialize, Deserialize)]
+struct TimedGain {
+    #[serde(flatten)]
+    gain: Gain,
+    gain_seconds: f64,
+}
+
+impl TimedGain {
+    fn measure(gain: impl FnOnce() -> Result<Gain>) -> Result<Self> {
+        let begun = Instant::now();
+        let gain = gain()?;
+        Ok(Self { gain, gain_seconds: begun.elapsed().as_secs_f64() })
+    }
 }
 
 /// The scores of all layers for one setting of sinks, in the package's order.
@@ -101,7 +121,8 @@ impl Scoring<'_, '_> {
         }
         let total = Some(unscored.iter().sum());
         let mut progress = Progress { stage: Stage::Scoring, total, ..Progress::default() };
-        let mut scored = ScoredWindows::default();
+        let has_truth_model = self.job.truth_model.is_some();
+        let mut scored = ScoredWindows { has_truth_model, ..ScoredWindows::default() };
         for wanted in wanted {
             let scores = match self.known.0.get(&wanted.tokens) {
                 Some(scores) => scores.clone(),
@@ -134,10 +155,19 @@ impl Scoring<'_, '_> {
         let cancel = self.keeping.cancel;
         let layers = layers(scorer).len();
         let found = scorer.score_sinks(&window.ids, &config.calibration_sinks, cancel)?;
-        let kept = Kept { gain: config.truth == Truth::Gain, ..Kept::default() };
+        let own_gain = || TimedGain::measure(|| finite_gain(&scorer.context_losses(&window.ids, cancel)?)).map(Some);
+        let (gain, own_gain) = match &self.job.truth_model {
+            _ if config.truth == Truth::Spliced => (None, None),
+            None => (own_gain()?, None),
+            Some(model) => {
+                let gain = TimedGain::measure(|| finite_gain(&losses_of(model, window, cancel)?))?;
+                (Some(gain), if scorer.check_losses().is_ok() { own_gain()? } else { None })
+            }
+        };
         let scores = WindowScores {
             tokens,
-            gain: gain(scorer, kept, &window.ids, cancel)?,
+            gain,
+            own_gain,
             model_seconds: found.model_time.as_secs_f64(),
             statistics_seconds: found.statistics_time.as_secs_f64(),
             scores: config
@@ -152,6 +182,17 @@ impl Scoring<'_, '_> {
         self.known.0.insert(tokens, scores.clone());
         Ok(scores)
     }
+}
+
+/// The losses of a window by a model whose tokens may be others: its short contexts are the same bytes.
+fn losses_of(model: &Scorer, window: &TestWindow, cancel: &Cancel) -> Result<ContextLosses> {
+    let byte = |token: usize| window.boundaries[token];
+    let of_bytes = |ShortContext { start, counted }| ShortContext {
+        start: byte(start),
+        counted: byte(counted.start)..byte(counted.end),
+    };
+    let contexts: Vec<_> = short_contexts(window.ids.len()).map(of_bytes).collect();
+    model.context_losses_of_text(&window.text, &contexts, cancel)
 }
 
 /// The windows that the truth tells of. Categories take turns, so that what an interrupted call leaves tells of all of them.
@@ -193,10 +234,14 @@ fn reject(job: &CalibrationJob, drawn: &DrawnWindows, wanted: Wanted, reason: St
 #[derive(Default)]
 pub(super) struct ScoredWindows {
     windows: Vec<(ScoredTestWindow, Seconds)>,
+    /// Whether another model than the one that is scored tells the truth.
+    has_truth_model: bool,
     /// Windows that could not be scored.
     pub rejected: u64,
-    /// What each column took for all windows.
-    column_seconds: BTreeMap<Column, f64>,
+    /// What each score without a layer took for all windows.
+    score_seconds: BTreeMap<&'static str, f64>,
+    /// What the truth took for all windows.
+    truth_seconds: f64,
     tokens: usize,
 }
 
@@ -209,14 +254,16 @@ struct Seconds {
 impl ScoredWindows {
     fn add(&mut self, wanted: Wanted, scores: WindowScores) {
         let Wanted { category, window, .. } = wanted;
-        let WindowScores { gain, model_seconds, statistics_seconds, scores, .. } = scores;
+        let WindowScores { gain, own_gain, model_seconds, statistics_seconds, scores, .. } = scores;
+        self.tokens += window.ids.len();
+        self.truth_seconds += gain.map_or(0.0, |gain| gain.gain_seconds);
         let scored = ScoredTestWindow {
             category: category.to_owned(),
             side: window.side,
             document: window.documents[0].clone(),
-            gain: gain.map_or(0.0, |gain| gain.information_gain),
-            longfilter_score: gain.map_or(0.0, |gain| gain.longfilter_score),
+            gain: gain.map(|timed| timed.gain),
             columns: self.columns(window),
+            losses: self.scores_of_losses(gain, own_gain),
             scores: scores.into_iter().flat_map(|scores| scores.layers).collect(),
         };
         self.windows.push((scored, Seconds { model: model_seconds, statistics: statistics_seconds }));
@@ -224,20 +271,40 @@ impl ScoredWindows {
 
     /// All columns of a window. They are not kept: they cost less than to be read again.
     fn columns(&mut self, window: &TestWindow) -> Columns {
-        self.tokens += window.ids.len();
         let mut all = Columns::default();
-        for (_, column) in Column::NAMES {
+        for (name, column) in Column::NAMES {
             let begun = Instant::now();
             all.0.extend(columns(&[*column].into(), Some(&window.text), &window.ids).0);
-            *self.column_seconds.entry(*column).or_default() += begun.elapsed().as_secs_f64();
+            *self.score_seconds.entry(*name).or_default() += begun.elapsed().as_secs_f64();
         }
         all
     }
 
-    /// What each column takes for a billion tokens on one thread, in hours.
-    pub fn column_hours(&self) -> BTreeMap<&'static str, f64> {
-        let hours = |seconds: f64| seconds / self.tokens.max(1) as f64 * 1e9 / 3600.0;
-        self.column_seconds.iter().map(|(column, seconds)| (column.name(), hours(*seconds))).collect()
+    /// The scores by the losses of the model that is scored. Where it tells the truth, its gain is not compared with itself.
+    fn scores_of_losses(&mut self, truth: Option<TimedGain>, own: Option<TimedGain>) -> BTreeMap<&'static str, f64> {
+        let gain = if self.has_truth_model { own } else { truth };
+        let Some(TimedGain { gain, gain_seconds }) = gain else { return BTreeMap::new() };
+        let Gain { information_gain, longfilter_score } = gain;
+        let mut scores = BTreeMap::from([("longfilter_score", longfilter_score)]);
+        if self.has_truth_model {
+            scores.insert("information_gain", information_gain);
+        }
+        scores.keys().for_each(|name| *self.score_seconds.entry(*name).or_default() += gain_seconds);
+        scores
+    }
+
+    /// What each score without a layer takes for a billion tokens, in hours: columns on one thread.
+    pub fn hours(&self) -> BTreeMap<&'static str, f64> {
+        self.score_seconds.iter().map(|(score, seconds)| (*score, self.hours_of(*seconds))).collect()
+    }
+
+    /// What the truth takes for a billion tokens, in hours.
+    pub fn truth_hours(&self) -> f64 {
+        self.hours_of(self.truth_seconds)
+    }
+
+    fn hours_of(&self, seconds: f64) -> f64 {
+        seconds / self.tokens.max(1) as f64 * 1e9 / 3600.0
     }
 
     /// What is compared, with what each head says or without.
