@@ -152,8 +152,7 @@ pub(super) fn write_scores(
         let entries = ordinals.clone().map(|ordinal| journals.entry(table, ordinal));
         Ok((ordinals, entries.collect::<Result<Vec<_>>>()?))
     };
-    let put_together = |read: Result<(Range<usize>, Vec<Box<[u8]>>)>| {
-        let (ordinals, entries) = read?;
+    let put_together = |(ordinals, entries): (Range<usize>, Vec<Box<[u8]>>)| {
         let lines = ordinals
             .into_par_iter()
             .zip(entries)
@@ -161,7 +160,7 @@ pub(super) fn write_scores(
         lines.collect::<Result<Vec<_>>>()
     };
     ahead((0..windows).step_by(AT_ONCE).map(read), |read| {
-        ahead(read.map(put_together), |mut chunks| {
+        ahead(read.map(|read| read.and_then(put_together)), |mut chunks| {
             chunks.try_for_each(|lines| lines?.into_iter().try_for_each(|line| output.write_json(line).map(drop)))
         })
     })?;
