@@ -60,14 +60,14 @@ struct Made {
 }
 
 impl Texts<'_> {
-    /// Writes windows, which are in the order of the corpus, and gives the texts of those that the report shows, `shown` of
-    /// them, by their ordinals.
+    /// Writes windows, which are in the order of the corpus, and gives the texts of those that the report shows by their
+    /// ordinals.
     pub fn write(
         &self,
         wanted: &[Wanted],
-        shown: usize,
         output: &mut Output,
     ) -> Result<std::result::Result<HashMap<usize, WindowText>, Gone>> {
+        let shown = wanted.iter().filter(|window| window.is_shown).count();
         let most_bytes = WholeText::MOST_BYTES / shown.max(1);
         let mut texts = HashMap::new();
         let documents: Vec<_> = wanted.chunk_by(|a, b| self.is_one_document(a.ordinal, b.ordinal)).collect();
