@@ -5,12 +5,11 @@ use std::path::Path;
 use std::time::Duration;
 
 use rayon::prelude::*;
-use serde_json::value::to_raw_value;
 use serde_json::{Map, Value, json};
 
 use super::ahead::ahead;
 use super::identity::Identity;
-use super::journals::{Journals, scored_window};
+use super::journals::{Journals, ScoredWindow};
 use super::metrics;
 use super::observer::Stage;
 use super::selection::{CategorySelection, Cutting};
@@ -153,17 +152,16 @@ pub(super) fn write_scores(
         let entries = ordinals.clone().map(|ordinal| journals.entry(table, ordinal));
         Ok((ordinals, entries.collect::<Result<Vec<_>>>()?))
     };
-    let put_together = |read: Result<(Range<usize>, Vec<Box<[u8]>>)>| {
-        let (ordinals, entries) = read?;
-        let lines = ordinals.into_par_iter().zip(entries).map(|(ordinal, entry)| {
-            let window = scored_window(table, corpus, ordinal, &entry)?;
-            Ok(to_raw_value(&window).expect("text and finite numbers have a form in JSON"))
-        });
+    let put_together = |(ordinals, entries): (Range<usize>, Vec<Box<[u8]>>)| {
+        let lines = ordinals
+            .into_par_iter()
+            .zip(entries)
+            .map(|(ordinal, entry)| Ok(ScoredWindow::of(table, corpus, ordinal, &entry)?.to_json()));
         lines.collect::<Result<Vec<_>>>()
     };
     ahead((0..windows).step_by(AT_ONCE).map(read), |read| {
-        ahead(read.map(put_together), |mut chunks| {
-            chunks.try_for_each(|lines| lines?.iter().try_for_each(|line| output.write(line).map(drop)))
+        ahead(read.map(|read| read.and_then(put_together)), |mut chunks| {
+            chunks.try_for_each(|lines| lines?.into_iter().try_for_each(|line| output.write_json(line).map(drop)))
         })
     })?;
     output.finish().map(drop)

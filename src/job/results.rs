@@ -477,15 +477,15 @@ impl Merging {
 
     fn document(&mut self, ledger: &Ledger, known: &Known, file: u32, counts: &mut Counts) -> Result<()> {
         let row = DocumentRow { file, ..known.row };
-        counts.longest_document = counts.longest_document.max(row.tokens);
-        if row.windows == 0 {
+        counts.longest_document = counts.longest_document.max(known.tokens);
+        if known.windows == 0 {
             counts.too_short += 1;
             return Ok(());
         }
         counts.windowed += 1;
         let table = &mut self.results.table;
         table.add_document(row);
-        for number in 0..row.windows {
+        for number in 0..known.windows {
             // A window that could not be scored has no score.
             let Some(score) = ledger.first_score(row.text, number, self.asked) else { continue };
             table.add_window(&known.id, &known.category, number, &score)?;

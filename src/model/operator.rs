@@ -56,11 +56,14 @@ pub(super) fn operators(config: &Config, run: &CurrentRun) -> ort::Result<Operat
         run: run.clone(),
     };
     let domain = OperatorDomain::new(DOMAIN)?.add(on_processor)?;
-    if config.execution_provider.has_operators() { with_gpu(domain) } else { Ok(domain) }
+    match config.execution_provider.runs_operators() {
+        Some(provider) => with_gpu(domain, provider),
+        None => Ok(domain),
+    }
 }
 
-fn with_gpu(domain: OperatorDomain) -> ort::Result<OperatorDomain> {
-    FarMassOnGpu::all().into_iter().try_fold(domain, OperatorDomain::add)
+fn with_gpu(domain: OperatorDomain, provider: &'static str) -> ort::Result<OperatorDomain> {
+    FarMassOnGpu::all(provider).into_iter().try_fold(domain, OperatorDomain::add)
 }
 
 /// Runs an operator, whose panics may not cross ONNX Runtime.

@@ -110,9 +110,12 @@ impl ExecutionProvider {
         is_path.then(|| Self::Plugin(text.into()))
     }
 
-    /// Whether its GPUs run our operators: CUDA computes what TensorRT leaves.
-    pub(super) fn has_operators(&self) -> bool {
-        matches!(self, Self::BuiltIn(BuiltIn::Cuda | BuiltIn::TensorRt))
+    /// The provider whose GPUs run our operators, as ONNX Runtime calls it: CUDA computes what TensorRT leaves.
+    pub(super) fn runs_operators(&self) -> Option<&'static str> {
+        match self {
+            Self::BuiltIn(BuiltIn::Cuda | BuiltIn::TensorRt) => Some(BuiltIn::Cuda.official_name()),
+            _ => None,
+        }
     }
 
     /// The setting's text.

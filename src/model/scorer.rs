@@ -175,7 +175,7 @@ impl Scorer {
             runtime::check_version(least).map_err(|error| error.at(package.display()))?;
         }
         let contract = contract(&graph, metadata.as_ref()).map_err(|error| error.at(package.display()))?;
-        if contract == Contract::QueryKey && config.execution_provider.has_operators() {
+        if contract == Contract::QueryKey && config.execution_provider.runs_operators().is_some() {
             log::warn!(
                 "{}: queries and keys go back to the processor, which takes their sums: a package exported with --contract \
                  statistics has these taken on the GPU",

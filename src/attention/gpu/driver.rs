@@ -393,7 +393,7 @@ pub(crate) mod fake {
         pub(crate) fn new() -> Self {
             let directory = tempfile::tempdir().unwrap();
             let path = directory.path().join(LIBRARY);
-            let source = concat!(env!("CARGO_MANIFEST_DIR"), "/src/attention/gpu/fake_driver.c");
+            let source = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/gpu/fake_driver.c");
             let compiled =
                 Command::new("cc").args(["-O1", "-shared", "-fPIC", "-o"]).arg(&path).args([source, "-lm"]).status();
             assert!(compiled.unwrap().success());

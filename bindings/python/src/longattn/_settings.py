@@ -34,6 +34,9 @@ class Settings(TypedDict, total=False):
     between them; none unless set."""
     tokenizer: Union[str, PathLike[str]]
     """A tokenizer.json to cut windows by where the model is none; auto is words. Valid: auto, or a path; auto unless set."""
+    special_tokens: Literal['split', 'as-text']
+    """What the name of a special token in a text becomes: split makes it the token, as transformers does unless told
+    otherwise; as-text leaves it text like any other. Valid: split, as-text; split unless set."""
     by: str
     """Column by which windows are ranked, the highest first; auto is the long-distance dependency score. Valid: auto, or a
     name; auto unless set."""
@@ -133,6 +136,9 @@ class Settings(TypedDict, total=False):
     truth: Literal['spliced', 'gain']
     """What a calibration compares scores with: spliced windows, or the information gain of real ones. Valid: spliced, gain;
     spliced unless set."""
+    truth_model: Union[str, PathLike[str]]
+    """The scorer package that tells the gain in a calibration, exported with --gain; auto is the one that scores. Valid: auto,
+    or a path; auto unless set."""
     calibration_windows: Union[int, str]
     """Real windows of each category that a calibration draws, and as many spliced ones. Valid: a whole number from 1; 40
     unless set."""
