@@ -74,14 +74,15 @@ PHI3_LONGROPE = {
 }
 
 
+def changed(base, **changes):
+    """A configuration with changed keys; None takes one away."""
+    return {key: value for key, value in (base | changes).items() if value is not None}
+
+
 EXPERTS = {"num_local_experts": 2, "num_experts": 2, "num_experts_per_tok": 1, "sliding_window": None}
 PADDED = {"pad_token_id": 0}
-OLMO3 = LLAMA | {
-    "model_type": "olmo3",
-    "hidden_size": 32,
-    "sliding_window": 48,
-    "rope_scaling": {"rope_type": "yarn", "factor": 4.0, "original_max_position_embeddings": 16},
-}
+YARN = {"rope_type": "yarn", "factor": 4.0, "original_max_position_embeddings": 16}
+OLMO3 = changed(LLAMA, model_type="olmo3", hidden_size=32, head_dim=None, rope_theta=None)
 COHERE2 = {
     "model_type": "cohere2",
     "vocab_size": VOCABULARY,
@@ -95,11 +96,6 @@ COHERE2 = {
     "sliding_window": 48,
     "logit_scale": 0.25,
 }
-
-
-def changed(base, **changes):
-    """A configuration with changed keys; None takes one away."""
-    return {key: value for key, value in (base | changes).items() if value is not None}
 
 
 def scaled(rope_type, spelling="rope_type", **parameters):
@@ -194,7 +190,13 @@ CHECKPOINTS = [
     ("smollm3", LLAMA | {"model_type": "smollm3"} | PADDED, torch.bfloat16, None),
     ("smollm3-still", LLAMA | {"model_type": "smollm3", "no_rope_layers": [0]} | PADDED, torch.bfloat16, None),
     ("granite", LLAMA | {"model_type": "granite", "attention_multiplier": 0.5, "embedding_multiplier": 0.1}, torch.bfloat16, None),
-    ("olmo3", changed(OLMO3, head_dim=None, num_hidden_layers=1), torch.bfloat16, None),
+    # transformers 5 gives layers with a sliding window the usual base where the older spelling names another.
+    (
+        "olmo3",
+        OLMO3 | {"sliding_window": 48, "rope_theta": 500_000.0, "rope_scaling": YARN},
+        torch.bfloat16,
+        None,
+    ),
     ("exaone4", LLAMA | {"model_type": "exaone4", "sliding_window": 48}, torch.bfloat16, None),
     ("cohere2", changed(COHERE2, num_hidden_layers=1), torch.bfloat16, None),
     ("glm4", LLAMA | {"model_type": "glm4"} | PADDED, torch.bfloat16, None),
@@ -292,13 +294,16 @@ DEEPER_CHECKPOINTS = [
     ),
     (
         "olmo3-deep",
-        changed(
-            OLMO3,
-            head_dim=None,
-            num_hidden_layers=3,
-            sliding_window=6,
-            layer_types=["full_attention", "sliding_attention", "full_attention"],
-        ),
+        OLMO3
+        | {
+            "num_hidden_layers": 3,
+            "sliding_window": 6,
+            "layer_types": ["full_attention", "sliding_attention", "full_attention"],
+            "rope_parameters": {
+                "full_attention": YARN | {"rope_theta": 1000.0},
+                "sliding_attention": {"rope_type": "default", "rope_theta": 1000.0},
+            },
+        },
         torch.bfloat16,
         None,
     ),
