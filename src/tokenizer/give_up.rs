@@ -1,6 +1,7 @@
-//! Panics of the `tokenizers` library as errors of one text.
+//! Panics of the `tokenizers` library as errors.
 //!
-//! Its regular expressions give up after so many retries in one match, and their wrapper then panics.
+//! Its regular expressions give up after so many retries in one match, and their wrapper then panics. It also panics over some
+//! files that are no tokenizers.
 
 use std::any::Any;
 use std::cell::Cell;
@@ -14,21 +15,24 @@ thread_local! {
     static IS_GUARDED: Cell<bool> = const { Cell::new(false) };
 }
 
-/// What a call gives, or an error where it panics. Nothing is printed then.
+/// What a call gives for a text, or an error where it panics. Nothing is printed then.
 ///
 /// # Errors
 /// [`ErrorKind::InvalidRecord`] where the call panics.
 pub(super) fn or_error<T>(call: impl FnOnce() -> T) -> Result<T> {
+    or_reason(call)
+        .map_err(|reason| Error::new(ErrorKind::InvalidRecord, format!("the tokenizer gave up on this text: {reason}")))
+}
+
+/// What a call gives, or the reason why it panics. Nothing is printed then.
+pub(super) fn or_reason<T>(call: impl FnOnce() -> T) -> std::result::Result<T, String> {
     static HOOK: Once = Once::new();
     HOOK.call_once(silence_guarded_threads);
     let outer = IS_GUARDED.replace(true);
     // What the call used is read alone, so that a panic leaves nothing half done.
     let result = catch_unwind(AssertUnwindSafe(call));
     IS_GUARDED.set(outer);
-    result.map_err(|panic| {
-        let message = format!("the tokenizer gave up on this text: {}", message_of(panic.as_ref()));
-        Error::new(ErrorKind::InvalidRecord, message)
-    })
+    result.map_err(|panic| message_of(panic.as_ref()).to_owned())
 }
 
 /// Puts a hook before the process's own that keeps it from guarded threads.
