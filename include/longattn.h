@@ -383,7 +383,8 @@ typedef struct {
    */
   double proportion;
   /**
-   * Variance of the far weights, at least 0; smaller is more even.
+   * Variance of the far weights by the setting `variance_domain`, at least 0; smaller is more even. Unless set, it is that of
+   * all `L²` entries of the map, those that are not far being 0, divided by `L² − 1`.
    */
   double variance;
 } longattn_head_score;

@@ -26,6 +26,7 @@ use tokenizers::processors::PostProcessorWrapper;
 use crate::cancel::Cancel;
 use crate::choice::Choice;
 use crate::error::{Error, ErrorKind, Result};
+use crate::guarded::guarded;
 
 /// The tokens of a text, without special tokens.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -113,7 +114,7 @@ impl Tokenizer {
             let message = format!("{} is not a tokenizer of the tokenizers library: {cause}", path.display());
             Error::new(ErrorKind::InvalidModel, message)
         };
-        give_up::or_reason(|| {
+        guarded(|| {
             let tokenizer = tokenizers::Tokenizer::from_bytes(json).map_err(|cause| no_tokenizer(cause.to_string()))?;
             Self::of(tokenizer)
         })
