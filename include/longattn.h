@@ -82,10 +82,11 @@
 #include <stdint.h>
 
 /**
- * The version of the ABI that this header describes, and the number at the end of the library's SONAME. It changes when
- * a program that was built with this header would have to be built again.
+ * The version of the ABI that this header describes: the minor number of the library's version before 1.0, and 100 times the
+ * major number from then on. It changes, and the library's SONAME with it, when a program that was built with this header would
+ * have to be built again.
  */
-#define LONGATTN_ABI_VERSION 0
+#define LONGATTN_ABI_VERSION 1
 
 /**
  * Buckets that a distance profile has room for. They are enough for windows of any length: the last holds whatever is
