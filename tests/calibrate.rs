@@ -647,6 +647,110 @@ fn another_model_tells_the_truth() {
 }
 
 #[test]
+fn a_score_is_fitted_and_kept_where_it_is_better() {
+    let workplace = Workplace::new("1,2");
+    workplace.export(&ExportOptions { losses: true, ..options("1,2") });
+    for category in CATEGORIES {
+        workplace.write_corpus(category, (0..20).map(|document| text(document, 300)));
+    }
+    let usual = "calibrate --truth gain --model package --window 280 --fit prose.jsonl verse.jsonl";
+    let few = workplace.fail(&format!("{usual} -o few --windows 12"));
+    assert!(few.contains("prose, which has real windows: 12") && few.contains("takes 20 windows"), "{few}");
+    let spliced = workplace.fail(&format!("{usual} -o new").replace("--truth gain", ""));
+    assert!(spliced.contains("set truth to gain"), "{spliced}");
+    let sinks = workplace.fail(&format!("{usual} -o new --sink-tokens 0"));
+    assert!(sinks.contains("add 4 to calibration_sinks"), "{sinks}");
+
+    let fitted = workplace.path("package/fitted_score.json");
+    let mut outcomes = Vec::new();
+    for seed in 0..6 {
+        let told = workplace.succeed(&format!("{usual} -o result-{seed} --windows 20 --seed {seed}"));
+        let fit = workplace.found(&format!("result-{seed}"))["fit"].clone();
+        let worth = |name: &str| fit[name]["overall"]["value"].as_f64().unwrap();
+        let is_better = worth("held_out_documents") > worth("best_feature_agreement");
+        assert_eq!(is_better, fitted.exists(), "{told}");
+        assert_eq!(is_better, told.contains("It is in the package"), "{told}");
+        assert_eq!(!is_better, told.contains("was not kept: use"), "{told}");
+        if is_better {
+            // Calibrations do not depend on it.
+            workplace.succeed(&format!("{usual} -o result-{seed} --windows 20 --seed {seed} --resume"));
+            workplace
+                .succeed("run --model package --window 280 --columns predicted_gain prose.jsonl -o scored --overwrite");
+            let scored = workplace.json_lines("scored/scores.jsonl");
+            assert!(scored.iter().all(|line| line["predicted_gain_error"].as_f64().unwrap() > 0.0), "{scored:?}");
+            fs::remove_file(&fitted).unwrap();
+        }
+        outcomes.push((is_better, worth("held_out_documents"), worth("best_feature_agreement")));
+    }
+    println!("{outcomes:?}");
+}
+
+#[test]
+fn windows_are_ranked_by_the_gain_that_a_fitted_score_predicts() {
+    let workplace = Workplace::new("2");
+    let usual = "run --model package --window 48 --columns predicted_gain --by predicted_gain --ratio 0.5 prose.jsonl";
+    let without = workplace.fail(&format!("{usual} -o result"));
+    assert!(without.contains("no fitted score beside it") && without.contains("calibrate --fit"), "{without}");
+
+    let config = Config { onnxruntime: Some(common::onnxruntime()), ..Config::default() };
+    let package = Scorer::open(&workplace.path("package"), &config).unwrap().package_digest().unwrap().to_string();
+    let fitted = |weight: f64| {
+        json!({
+            "package": package, "layers": [2], "window": 48, "min_distance": 12, "sink_tokens": 4,
+            "fitted_score": {
+                "features": [
+                    {"score": "bigram_recurrence", "mean": 0.1, "deviation": 0.5, "weight": 0.25},
+                    {"score": "dependency_strength", "layer": 2, "mean": 0.2, "deviation": 0.01, "weight": weight},
+                ],
+                "intercept": 1.5, "error": 0.3, "windows": 4, "spread": [[0.0, 0.0], [0.0, 0.5]],
+            },
+        })
+    };
+    let file = workplace.path("package/fitted_score.json");
+    fs::write(&file, fitted(-0.125).to_string()).unwrap();
+    workplace.succeed(&format!("{usual} -o result"));
+    let check = |lines: &[Value]| {
+        assert!(lines.len() > 5);
+        for line in lines {
+            let number = |name: &str| line[name].as_f64().unwrap();
+            let strength = (number("dependency_strength") - 0.2) / 0.01;
+            // No 2-gram of 48 tokens was there 128 tokens before.
+            let expected = 1.5 - 0.25 * 0.1 / 0.5 - 0.125 * strength;
+            assert!((number("predicted_gain") - expected).abs() < 1e-9, "{line} {expected}");
+            let error = 0.3 * (1.25 + 0.5 * strength * strength).sqrt();
+            assert!((number("predicted_gain_error") - error).abs() < 1e-9, "{line} {error}");
+            assert!(line.get("bigram_recurrence").is_none(), "{line}");
+        }
+    };
+    let lines = workplace.json_lines("result/scores.jsonl");
+    check(&lines);
+    let gain = |line: &Value| line["predicted_gain"].as_f64().unwrap();
+    let selected: Vec<_> = workplace.json_lines("result/selected.jsonl").iter().map(gain).collect();
+    let mut gains: Vec<_> = lines.iter().map(gain).collect();
+    gains.sort_by(|a, b| b.total_cmp(a));
+    let lowest = selected.iter().copied().fold(f64::INFINITY, f64::min);
+    assert_eq!(lowest, gains[selected.len() - 1]);
+    workplace.succeed("score --model package --window 48 --columns predicted_gain prose.jsonl -o scored.jsonl");
+    check(&workplace.json_lines("scored.jsonl"));
+
+    fs::write(&file, fitted(0.5).to_string()).unwrap();
+    let changed = workplace.fail(&format!("{usual} -o result --resume"));
+    assert!(changed.contains("the digest of the fitted score was"), "{changed}");
+    let window = workplace.fail(&format!("{usual} -o new --window 64").replace("--window 48 ", ""));
+    assert!(window.contains("fitted to windows of 48 tokens"), "{window}");
+    workplace.export(&options("1"));
+    fs::write(&file, fitted(0.5).to_string()).unwrap();
+    let other = workplace.fail(&format!("{usual} -o new"));
+    assert!(other.contains("fitted to other weights or layers"), "{other}");
+    fs::write(&file, "{}").unwrap();
+    let damaged = workplace.fail(&format!("{usual} -o new"));
+    assert!(damaged.contains("is not a fitted score of this version"), "{damaged}");
+    let modelless =
+        workplace.fail("run --model none --window 48 --columns predicted_gain --by predicted_gain prose.jsonl -o new");
+    assert!(modelless.contains("no fitted score"), "{modelless}");
+}
+
+#[test]
 fn the_default_model_is_calibrated_on_text() {
     let directory = tempfile::tempdir().unwrap();
     let package = directory.path().join("package");

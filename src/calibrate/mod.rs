@@ -3,10 +3,12 @@
 //! There are two truths. By the **spliced-window test** a good score is higher for a real window, a run of one document,
 //! than for one spliced of pieces of several documents; the measure is the AUC. The **information gain** of a real window is
 //! how much better the model predicts its tokens from the whole window than from the last few of them; the measure is the
-//! rank correlation. [`Sampler`] makes the windows, whoever calls scores them, and [`Calibration`] compares.
+//! rank correlation. [`Sampler`] makes the windows, whoever calls scores them, [`Calibration`] compares, and [`Fit`] learns from
+//! the gain a score that foretells it.
 
 mod correlation;
 mod estimate;
+mod fit;
 mod recommend;
 mod separation;
 mod windows;
@@ -22,6 +24,10 @@ use crate::score::LayerScore;
 use crate::select::{Standardize, long_distance_dependency_scores};
 
 pub use estimate::IntervalEstimate;
+pub use fit::{
+    Feature, Fit, FittedScore, LayerFeature, MIN_FIT_DOCUMENTS, MIN_FIT_WINDOWS, PredictedGain, WeightedFeature,
+    check_fit,
+};
 pub use recommend::TOLERATED_LOSS;
 pub use windows::{LeftOut, Plan, Sampler, Side, TestCategory, TestWindow};
 
@@ -433,11 +439,16 @@ fn by_category(windows: &[ScoredTestWindow]) -> BTreeMap<&str, Vec<&ScoredTestWi
     categories
 }
 
-/// The half of each window, 0 or 1. Those of one document are in one half; documents and spliced windows take turns.
+/// The half of each window, 0 or 1.
 fn halves(windows: &[ScoredTestWindow]) -> Vec<usize> {
+    parts(windows, 2)
+}
+
+/// The part of each window, from 0. Those of one document are in one part; documents and spliced windows take turns.
+fn parts(windows: &[ScoredTestWindow], parts: usize) -> Vec<usize> {
     let mut numbers = BTreeMap::new();
     let mut counts: HashMap<(&str, Side), usize> = HashMap::new();
-    let mut halves = Vec::with_capacity(windows.len());
+    let mut of_windows = Vec::with_capacity(windows.len());
     for (place, window) in windows.iter().enumerate() {
         let group = (window.category.as_str(), window.side);
         // A spliced window is a document of its own.
@@ -447,9 +458,9 @@ fn halves(windows: &[ScoredTestWindow]) -> Vec<usize> {
             *count += 1;
             *count
         });
-        halves.push(*number % 2);
+        of_windows.push(*number % parts);
     }
-    halves
+    of_windows
 }
 
 /// Some of the windows by category, ready to be measured.
