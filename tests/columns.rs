@@ -118,6 +118,9 @@ fn a_job_without_a_model_selects_by_a_column() {
 fn a_job_without_a_model_goes_on_and_selects_anew() {
     let workplace = Workplace::new();
     workplace.run(no_model(), "first", &[("by", "ngram_gain"), ("count", "2")]);
+    // Whether the process has loaded ONNX Runtime meanwhile does not matter.
+    let package = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/tiny/query-key");
+    Scorer::open(&package, &config(&[("onnxruntime", common::onnxruntime().to_str().unwrap())])).unwrap();
     let resumed = [("by", "compression_ratio"), ("count", "2"), ("earlier_results", "resume")];
     workplace.run(no_model(), "first", &resumed);
     workplace.run(no_model(), "afresh", &resumed[..2]);

@@ -4,12 +4,16 @@ use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use arrow_array::builder::{Float32Builder, MapBuilder, MapFieldNames, StringBuilder};
 use arrow_array::cast::AsArray;
-use arrow_array::types::Int64Type;
-use arrow_array::{ArrayRef, Decimal128Array, Float64Array, Int64Array, RecordBatch, StringArray, StructArray};
+use arrow_array::types::{Int32Type, Int64Type};
+use arrow_array::{
+    ArrayRef, BinaryArray, Decimal128Array, FixedSizeBinaryArray, Float64Array, Int32Array, Int64Array, ListArray,
+    RecordBatch, StringArray, StructArray,
+};
 use arrow_cast::cast;
 use arrow_ipc::writer::{FileWriter, StreamWriter};
-use arrow_schema::{DataType, Field, Schema};
+use arrow_schema::{DataType, Field, Schema, TimeUnit};
 use longattn::ErrorKind;
 use longattn::choice::Choice;
 use longattn::corpus::{Corpus, Fields, Layout, Output, OutputFormat, Reader, Record, Reject, Shard};
@@ -268,6 +272,151 @@ fn other_columns_travel_to_the_last_digit() {
         let bare: Items = Reader::of(&corpus(&path, Fields::default()).with_every_field(false)).collect();
         assert!(bare.iter().all(|item| item.as_ref().unwrap().fields.is_empty()));
     }
+}
+
+/// Columns of all types that stay what they are, each with a null.
+fn typed_columns() -> Vec<(&'static str, ArrayRef)> {
+    use DataType::*;
+    let numbers = |data_type: &DataType| -> ArrayRef {
+        let numbers: ArrayRef = Arc::new(Int64Array::from(vec![Some(1), None, Some(100)]));
+        cast(&numbers, data_type).unwrap()
+    };
+    let of_integers = |from: DataType, to: DataType| cast(&numbers(&from), &to).unwrap();
+    let floats: ArrayRef = Arc::new(Float64Array::from(vec![Some(f64::NAN), None, Some(-0.5)]));
+    let bytes: ArrayRef = Arc::new(BinaryArray::from(vec![Some(&b"\xFF\0"[..]), None, Some(b"text")]));
+    let fixed =
+        FixedSizeBinaryArray::try_from_sparse_iter_with_size([Some([7, 200]), None, Some([0, 0])].into_iter(), 2);
+    let time = |unit, zone: Option<&str>| of_integers(Int64, Timestamp(unit, zone.map(Into::into)));
+    let nested = |name, values: ArrayRef| (Arc::new(Field::new(name, values.data_type().clone(), true)), values);
+    let within: ArrayRef =
+        Arc::new(StructArray::from(vec![nested("day", of_integers(Int32, Date32)), nested("bytes", bytes.clone())]));
+    let item = Arc::new(Field::new("element", Decimal128(9, 3), true));
+    let list = ListArray::from_iter_primitive::<Int32Type, _, _>([Some(vec![Some(1), None]), None, Some(vec![])]);
+    let mut map = MapBuilder::new(Some(map_names()), StringBuilder::new(), Float32Builder::new());
+    for (key, value) in [("a", f32::INFINITY), ("b", 0.1), ("", -1.0)] {
+        map.keys().append_value(key);
+        map.values().append_value(value);
+        map.append(true).unwrap();
+    }
+    vec![
+        ("boolean", of_integers(Int64, Boolean)),
+        ("int8", numbers(&Int8)),
+        ("uint64", numbers(&UInt64)),
+        ("float16", cast(&floats, &Float16).unwrap()),
+        ("float32", cast(&floats, &Float32).unwrap()),
+        ("double", floats),
+        ("decimal", numbers(&Decimal128(20, 2))),
+        ("wide", numbers(&Decimal256(70, 5))),
+        ("day", of_integers(Int32, Date32)),
+        ("time", of_integers(Int32, Time32(TimeUnit::Millisecond))),
+        ("late", of_integers(Int64, Time64(TimeUnit::Nanosecond))),
+        ("moment", time(TimeUnit::Microsecond, None)),
+        ("utc", time(TimeUnit::Millisecond, Some("UTC"))),
+        ("zone", time(TimeUnit::Nanosecond, Some("Europe/Berlin"))),
+        ("offset", time(TimeUnit::Microsecond, Some("+05:30"))),
+        ("binary", bytes),
+        ("fixed", Arc::new(fixed.unwrap())),
+        ("string", numbers(&Utf8)),
+        ("null", numbers(&Int16).slice(1, 1)),
+        ("struct", within),
+        ("list", cast(&list, &List(item)).unwrap()),
+        ("map", Arc::new(map.finish())),
+    ]
+}
+
+fn map_names() -> MapFieldNames {
+    MapFieldNames { entry: "key_value".to_owned(), key: "key".to_owned(), value: "value".to_owned() }
+}
+
+/// Writes the fields of all records as they are, and reads the table again.
+fn rewritten(corpus: &Corpus) -> RecordBatch {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("a.parquet");
+    let mut output = Output::create(&path).unwrap().with_field_types(corpus.field_types());
+    Reader::of(corpus).for_each(|item| assert!(output.write(&item.unwrap().fields).unwrap().is_continue()));
+    assert!(output.finish().unwrap().is_continue());
+    let builder = ParquetRecordBatchReaderBuilder::try_new(File::open(&path).unwrap()).unwrap();
+    builder.build().unwrap().next().unwrap().unwrap()
+}
+
+#[test]
+fn columns_of_tables_keep_their_types_in_parquet() {
+    let folder = tempfile::tempdir().unwrap();
+    for (name, column) in typed_columns() {
+        let texts: ArrayRef = Arc::new(StringArray::from(vec!["a"; column.len()]));
+        let batch =
+            RecordBatch::try_from_iter_with_nullable([("text", texts, true), (name, column.clone(), true)]).unwrap();
+        for (file, bytes) in files(&batch) {
+            let path = write(&folder, file, &bytes);
+            let table = rewritten(&corpus(&path, Fields::default()).with_typed_fields(true));
+            assert_eq!(table.column_by_name(name), Some(&column), "{name} of {file}");
+        }
+    }
+}
+
+#[test]
+fn moments_of_any_year_stay_what_they_are() {
+    let folder = tempfile::tempdir().unwrap();
+    let milliseconds = vec![Some(8_000_000_000_000_000), Some(-100_000_000_000_000), Some(0), None];
+    let milliseconds = Int64Array::from(milliseconds);
+    let moments = |zone: Option<&str>| {
+        cast(&milliseconds, &DataType::Timestamp(TimeUnit::Millisecond, zone.map(Into::into))).unwrap()
+    };
+    let moments = [moments(None), moments(Some("UTC")), moments(Some("America/New_York"))];
+    let days: ArrayRef = Arc::new(Int32Array::from(vec![Some(80_000_000), Some(-10_000_000), Some(0), None]));
+    let days = cast(&days, &DataType::Date32).unwrap();
+    let texts: ArrayRef = Arc::new(StringArray::from(vec!["a"; 4]));
+    for column in moments.into_iter().chain([days]) {
+        let batch = RecordBatch::try_from_iter([("text", texts.clone()), ("when", column.clone())]).unwrap();
+        let path = write(&folder, "a.parquet", &parquet(&batch, WriterProperties::default()));
+        let table = rewritten(&corpus(&path, Fields::default()).with_typed_fields(true));
+        assert_eq!(table.column_by_name("when"), Some(&column));
+    }
+}
+
+#[test]
+fn a_value_that_its_type_has_no_place_for_is_kept() {
+    let folder = tempfile::tempdir().unwrap();
+    let column = |values: Vec<i32>| cast(&Int32Array::from(values), &DataType::Date32).unwrap();
+    let texts: ArrayRef = Arc::new(StringArray::from(vec!["a"]));
+    let batch = RecordBatch::try_from_iter([("text", texts), ("day", column(vec![7]))]).unwrap();
+    let path = write(&folder, "a.parquet", &parquet(&batch, WriterProperties::default()));
+    let types = corpus(&path, Fields::default()).with_typed_fields(true).field_types();
+    let path = folder.path().join("b.parquet");
+    let mut output = Output::create(&path).unwrap().with_field_types(types);
+    for day in ["1970-01-08", "yesterday"] {
+        assert!(output.write(&json!({"day": day})).unwrap().is_continue());
+    }
+    assert!(output.finish().unwrap().is_continue());
+    let days =
+        longattn::corpus::Lines::<Value>::open(&path).unwrap().map(|item| item.unwrap().1.unwrap()["day"].clone());
+    assert_eq!(days.collect::<Vec<_>>(), ["1970-01-08", "yesterday"]);
+}
+
+#[test]
+fn types_that_differ_from_file_to_file_are_those_of_the_values() {
+    let folder = tempfile::tempdir().unwrap();
+    let table = |numbers: &DataType, days: &DataType| {
+        let column = |data_type| cast(&Int32Array::from(vec![7]), data_type).unwrap();
+        let texts: ArrayRef = Arc::new(StringArray::from(vec!["a"]));
+        RecordBatch::try_from_iter([("text", texts), ("n", column(numbers)), ("day", column(days))]).unwrap()
+    };
+    for (name, numbers, days) in [
+        ("a", DataType::Int32, DataType::Date32),
+        ("b", DataType::Int16, DataType::Date32),
+        ("c", DataType::Int32, DataType::Date32),
+    ] {
+        write(&folder, &format!("{name}.parquet"), &parquet(&table(&numbers, &days), WriterProperties::default()));
+    }
+    let types = |corpus: &Corpus| {
+        let schema = rewritten(corpus).schema();
+        ["n", "day"].map(|name| schema.field_with_name(name).unwrap().data_type().clone())
+    };
+    let corpus = || corpus(folder.path(), Fields::default()).with_typed_fields(true).with_ids_from_place(true);
+    assert_eq!(types(&corpus()), [DataType::Int64, DataType::Date32]);
+    assert_eq!(types(&corpus().with_typed_fields(false)), [DataType::Int64, DataType::Utf8]);
+    write(&folder, "d.jsonl", br#"{"text":"a","day":"today"}"#);
+    assert_eq!(types(&corpus()), [DataType::Int64, DataType::Utf8]);
 }
 
 fn rows() -> Vec<Value> {

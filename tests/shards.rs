@@ -397,9 +397,13 @@ fn eight_processes_of_which_three_are_killed_give_what_one_gives() {
     let killed = [2, 5, 7];
     let (doomed, others): (Vec<_>, Vec<_>) =
         (1..=8).map(|number| (number, start(number))).partition(|(number, _)| killed.contains(number));
-    for (number, child) in doomed {
-        kill(child, &workplace.path(&format!("shard-{number}/journal.jsonl")));
-    }
+    // Each as soon as it may be: the last would have ended while the first was waited for.
+    std::thread::scope(|scope| {
+        for (number, child) in doomed {
+            let journal = workplace.path(&format!("shard-{number}/journal.jsonl"));
+            scope.spawn(move || kill(child, &journal));
+        }
+    });
     others.into_iter().for_each(|(_, child)| drop(succeed(child.wait_with_output().unwrap())));
     let select = "select shard-1 shard-2 shard-3 shard-4 shard-5 shard-6 shard-7 shard-8 --ratio 0.1 -o selection";
     let refused = workplace.command(select).output().unwrap();

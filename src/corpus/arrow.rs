@@ -6,6 +6,7 @@ use std::ops::Range;
 use arrow_array::RecordBatch;
 use arrow_ipc::reader::{FileReader, FileReaderBuilder, StreamReader, read_footer_length};
 use arrow_ipc::{Block, root_as_footer, root_as_message};
+use arrow_schema::SchemaRef;
 
 use super::columns::needed;
 use super::format::{Asked, Format, Opened};
@@ -86,6 +87,10 @@ impl File {
 }
 
 impl Batches for File {
+    fn schema(&self) -> SchemaRef {
+        self.batches.schema()
+    }
+
     fn next(&mut self) -> Result<Option<RecordBatch>, String> {
         let batch = self.batches.next().map(|batch| batch?.project(&self.columns));
         batch.transpose().map_err(|error| error.to_string())
@@ -135,6 +140,10 @@ struct Stream {
 }
 
 impl Batches for Stream {
+    fn schema(&self) -> SchemaRef {
+        self.batches.schema()
+    }
+
     fn next(&mut self) -> Result<Option<RecordBatch>, String> {
         let batch = self.batches.next().map(|batch| batch?.project(&self.columns));
         let batch = batch.transpose().map_err(|error| error.to_string())?;

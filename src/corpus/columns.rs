@@ -86,7 +86,7 @@ mod tests {
     fn asked(text: Option<&str>, category: Option<&str>) -> Asked {
         let fields =
             Fields { text: text.map(str::to_owned), category: category.map(str::to_owned), ..Fields::default() };
-        Asked { fields: Some(fields), every_field: false, limit: 1 }
+        Asked { fields: Some(fields), every_field: false, is_typed: false, limit: 1 }
     }
 
     fn nested() -> DataType {
@@ -106,7 +106,10 @@ mod tests {
         assert_eq!(needed(asked(None, None)), Ok(vec![1, 3]));
         assert_eq!(needed(asked(None, Some("metadata.source"))), Ok(vec![1, 2, 3]));
         assert_eq!(needed(asked(Some("a.b"), None)), Ok(vec![3, 4]));
-        assert_eq!(needed(Asked { fields: None, every_field: false, limit: 1 }), Ok(vec![0, 1, 2, 3, 4]));
+        assert_eq!(
+            needed(Asked { fields: None, every_field: false, is_typed: false, limit: 1 }),
+            Ok(vec![0, 1, 2, 3, 4])
+        );
         assert_eq!(needed(Asked { every_field: true, ..asked(None, None) }), Ok(vec![0, 1, 2, 3, 4]));
         assert!(needed(asked(None, Some("metadata.url"))).unwrap_err().contains("--category-field"));
     }

@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use super::format::{Asked, Documents, Format, RawDocument};
 use super::formats::by_content;
+use super::kind::Kind;
 use super::name::shown;
 use super::place::{Place, Reject};
 use super::source::{Content, Source};
@@ -53,6 +54,11 @@ impl RawDocuments {
             Ok(documents) => Ok(Self { file, documents, part: None, state: State::Reading }),
             Err(reason) => Err(reject(Place { file, line: None }, reason)),
         }
+    }
+
+    /// What all rows are, where that was asked for and the format tells.
+    pub(super) fn kind(&self) -> Option<Kind> {
+        self.documents.kind()
     }
 
     /// Reads no more than the documents that begin in some bytes of the file.

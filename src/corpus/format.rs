@@ -2,6 +2,7 @@
 
 use std::ops::Range;
 
+use super::kind::Kind;
 use super::record::Fields;
 use super::source::{Content, Source};
 use crate::digest::Stamp;
@@ -65,12 +66,20 @@ pub(super) struct Asked {
     pub fields: Option<Fields>,
     /// Whether all other fields are needed too.
     pub every_field: bool,
+    /// Whether rows must tell the types of these fields: then bytes are hexadecimal, also where they could be a text, but for
+    /// those of the fields that documents are made of.
+    pub is_typed: bool,
     /// Bytes that a document may have.
     pub limit: u64,
 }
 
 /// The documents of one file, in order.
 pub(super) trait Documents: Send {
+    /// What all rows are, where that was asked for; none where the format does not tell.
+    fn kind(&self) -> Option<Kind> {
+        None
+    }
+
     /// The next document; none at the end of a file that is whole.
     ///
     /// # Errors

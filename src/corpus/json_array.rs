@@ -297,7 +297,8 @@ mod tests {
         let mut file = tempfile::NamedTempFile::new().unwrap();
         file.write_all(text).unwrap();
         let source = Source::open(file.path(), Cancel::default()).unwrap();
-        let array = JsonArray::open(source, &Asked { fields: None, every_field: true, limit }).unwrap();
+        let array =
+            JsonArray::open(source, &Asked { fields: None, every_field: true, is_typed: false, limit }).unwrap();
         (file, array)
     }
 

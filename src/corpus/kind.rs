@@ -3,7 +3,8 @@
 use std::borrow::Cow;
 use std::sync::Arc;
 
-use arrow_schema::{DataType, Field};
+use arrow_schema::{DataType, Field, Fields, TimeUnit};
+use chrono::{DateTime, NaiveDate, NaiveDateTime, Utc};
 
 use super::object::{RawObject, array_items, decode};
 
@@ -21,6 +22,10 @@ pub(super) enum Kind {
     String,
     Array(Box<Kind>),
     Object(Vec<(String, Kind)>),
+    /// Objects whose names are values.
+    Map(Box<Kind>),
+    /// What a table has in a column of this type, which is no list, struct or map.
+    Column(DataType),
     /// Of no one kind: each is kept as it was written.
     Mixed,
 }
@@ -93,10 +98,72 @@ impl Kind {
         if is_float { Self::Float } else { Self::Mixed }
     }
 
+    /// What the rows of a table are, by the types of its columns. Those that JSON has no form for, from which they could be
+    /// made again, are null, like those of nothing but null.
+    pub fn of_columns(columns: &Fields) -> Self {
+        Self::Object(
+            columns.iter().map(|column| (column.name().clone(), Self::of_column(column.data_type()))).collect(),
+        )
+    }
+
+    fn of_column(column: &DataType) -> Self {
+        use DataType::*;
+        match column {
+            List(items) | LargeList(items) | ListView(items) | LargeListView(items) | FixedSizeList(items, _) => {
+                Self::Array(Box::new(Self::of_column(items.data_type())))
+            }
+            Struct(fields) => Self::of_columns(fields),
+            Map(entry, _) => match entry.data_type() {
+                Struct(fields) if fields.len() == 2 && fields[0].data_type().is_string() => {
+                    Self::Map(Box::new(Self::of_column(fields[1].data_type())))
+                }
+                // As rows have them.
+                entries => Self::Array(Box::new(Self::of_column(entries))),
+            },
+            Dictionary(_, values) => Self::of_column(values),
+            RunEndEncoded(_, values) => Self::of_column(values.data_type()),
+            Utf8 | LargeUtf8 | Utf8View => Self::Column(Utf8),
+            Binary | LargeBinary | BinaryView => Self::Column(Binary),
+            Null | Union(..) | Interval(_) | Duration(_) => Self::Null,
+            column => Self::Column(column.clone()),
+        }
+    }
+
+    /// What two tables give the same type, and what only one of them has. All else is mixed.
+    pub fn agree(self, other: Self) -> Self {
+        match (self, other) {
+            (Self::Null, kind) | (kind, Self::Null) => kind,
+            (Self::Array(items), Self::Array(others)) => Self::Array(Box::new(items.agree(*others))),
+            (Self::Map(values), Self::Map(others)) => Self::Map(Box::new(values.agree(*others))),
+            (Self::Object(fields), Self::Object(others)) => Self::merge_fields(fields, others, Self::agree),
+            (kind, other) if kind == other => kind,
+            _ => Self::Mixed,
+        }
+    }
+
+    /// Without what is mixed, so that values decide.
+    pub fn agreed(self) -> Self {
+        match self {
+            Self::Mixed => Self::Null,
+            Self::Array(items) => Self::Array(Box::new(items.agreed())),
+            Self::Map(values) => Self::Map(Box::new(values.agreed())),
+            Self::Object(fields) => {
+                Self::Object(fields.into_iter().map(|(name, kind)| (name, kind.agreed())).collect())
+            }
+            kind => kind,
+        }
+    }
+
     /// What the values of both have in common.
     pub fn merge(self, other: Self) -> Self {
         match (self, other) {
             (Self::Null, kind) | (kind, Self::Null) => kind,
+            // It is known that all values are from tables with such columns.
+            (Self::Column(column), _) | (_, Self::Column(column)) => Self::Column(column),
+            (Self::Map(values), Self::Map(others)) => Self::Map(Box::new(values.merge(*others))),
+            (Self::Map(values), Self::Object(fields)) | (Self::Object(fields), Self::Map(values)) => {
+                Self::Map(Box::new(fields.into_iter().map(|field| field.1).fold(*values, Self::merge)))
+            }
             (Self::Integer(low, high), Self::Integer(other_low, other_high)) => {
                 Self::Integer(low.min(other_low), high.max(other_high))
             }
@@ -106,13 +173,17 @@ impl Kind {
                 Self::Float
             }
             (Self::Array(items), Self::Array(others)) => Self::Array(Box::new(items.merge(*others))),
-            (Self::Object(fields), Self::Object(others)) => Self::merge_fields(fields, others),
+            (Self::Object(fields), Self::Object(others)) => Self::merge_fields(fields, others, Self::merge),
             (kind, other) if kind == other => kind,
             _ => Self::Mixed,
         }
     }
 
-    fn merge_fields(mut fields: Vec<(String, Self)>, others: Vec<(String, Self)>) -> Self {
+    fn merge_fields(
+        mut fields: Vec<(String, Self)>,
+        others: Vec<(String, Self)>,
+        merge: impl Fn(Self, Self) -> Self,
+    ) -> Self {
         for (index, (name, kind)) in others.into_iter().enumerate() {
             // Most objects have the same fields in the same order.
             let place = match fields.get(index) {
@@ -120,7 +191,7 @@ impl Kind {
                 _ => fields.iter().position(|field| field.0 == name),
             };
             match place {
-                Some(place) => fields[place].1 = std::mem::take(&mut fields[place].1).merge(kind),
+                Some(place) => fields[place].1 = merge(std::mem::take(&mut fields[place].1), kind),
                 None => fields.push((name, kind)),
             }
         }
@@ -139,6 +210,12 @@ impl Kind {
             Self::Object(fields) if !fields.is_empty() => {
                 DataType::Struct(fields.iter().map(|(name, kind)| Field::new(name, kind.data_type(), true)).collect())
             }
+            Self::Map(values) => {
+                let entry =
+                    vec![Field::new("key", DataType::Utf8, false), Field::new("value", values.data_type(), true)];
+                DataType::Map(Arc::new(Field::new("key_value", DataType::Struct(entry.into()), false)), false)
+            }
+            Self::Column(column) => column.clone(),
             Self::Null | Self::String | Self::Mixed | Self::Object(_) => DataType::Utf8,
         }
     }
@@ -147,7 +224,12 @@ impl Kind {
     pub fn write(&self, value: &str, json: &mut Vec<u8>) -> Result<(), String> {
         match self {
             _ if value == "null" => json.extend_from_slice(b"null"),
-            Self::Float if value.ends_with(['N', 'y']) => write_string(value, json),
+            Self::Float | Self::Column(_) if value.ends_with(['N', 'y']) => write_string(value, json),
+            Self::Column(column) => write_of_column(column, value, json),
+            Self::Map(kind) => {
+                let object = RawObject::parse(value)?;
+                write_object(object.iter().map(|(name, value)| (name, kind.as_ref(), value)), json)?;
+            }
             Self::Null | Self::Boolean | Self::Integer(..) | Self::Float => json.extend_from_slice(value.as_bytes()),
             Self::Array(kind) => {
                 let items = array_items(value)?;
@@ -155,12 +237,8 @@ impl Kind {
             }
             Self::Object(fields) if !fields.is_empty() => {
                 let object = RawObject::parse(value)?;
-                let values = fields.iter().filter_map(|(name, kind)| Some((name, kind, object.get(name)?)));
-                write_list(b"{}", values, json, |(name, kind, value), json| {
-                    write_string(name, json);
-                    json.push(b':');
-                    kind.write(value, json)
-                })?;
+                let values = fields.iter().filter_map(|(name, kind)| Some((name.as_str(), kind, object.get(name)?)));
+                write_object(values, json)?;
             }
             Self::String | Self::Mixed | Self::Object(_) => {
                 let text = if value.starts_with('"') { decode(value)? } else { Cow::Borrowed(value) };
@@ -169,6 +247,46 @@ impl Kind {
         }
         Ok(())
     }
+}
+
+/// Readers take no years but those of four digits: moments in others are numbers.
+fn write_of_column(column: &DataType, value: &str, json: &mut Vec<u8>) {
+    let number = value.strip_prefix('"').filter(|text| text.starts_with(['+', '-'])).and_then(|text| {
+        let text = text.trim_end_matches('"');
+        let moment = || text.parse().map(|moment: DateTime<Utc>| moment.naive_utc()).or_else(|_| text.parse()).ok();
+        match column {
+            DataType::Timestamp(unit, _) => count(moment()?, *unit),
+            DataType::Date64 => count(moment()?, TimeUnit::Millisecond),
+            DataType::Date32 => Some(i64::from(text.parse::<NaiveDate>().ok()?.to_epoch_days())),
+            _ => None,
+        }
+    });
+    match number {
+        Some(number) => json.extend_from_slice(number.to_string().as_bytes()),
+        None => json.extend_from_slice(value.as_bytes()),
+    }
+}
+
+/// A moment as a number of units since 1970.
+fn count(moment: NaiveDateTime, unit: TimeUnit) -> Option<i64> {
+    let moment = moment.and_utc();
+    match unit {
+        TimeUnit::Second => Some(moment.timestamp()),
+        TimeUnit::Millisecond => Some(moment.timestamp_millis()),
+        TimeUnit::Microsecond => Some(moment.timestamp_micros()),
+        TimeUnit::Nanosecond => moment.timestamp_nanos_opt(),
+    }
+}
+
+fn write_object<'a>(
+    fields: impl Iterator<Item = (&'a str, &'a Kind, &'a str)>,
+    json: &mut Vec<u8>,
+) -> Result<(), String> {
+    write_list(b"{}", fields, json, |(name, kind, value), json| {
+        write_string(name, json);
+        json.push(b':');
+        kind.write(value, json)
+    })
 }
 
 fn write_list<T>(

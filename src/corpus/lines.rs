@@ -151,7 +151,7 @@ impl RawLines {
 }
 
 fn open(path: &Path) -> Result<RawDocuments> {
-    let asked = Asked { fields: None, every_field: true, limit: u64::MAX };
+    let asked = Asked { fields: None, every_field: true, is_typed: false, limit: u64::MAX };
     RawDocuments::open(path, JSON_LINES, &asked, Cancel::default()).map_err(|reject| failure(&reject))
 }
 

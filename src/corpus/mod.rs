@@ -11,6 +11,7 @@ mod columns;
 mod compression;
 mod destination;
 mod documents;
+mod field_types;
 mod format;
 mod formats;
 mod gzip;
@@ -52,6 +53,7 @@ mod writable;
 
 pub use destination::{Destination, NoDestination};
 pub use documents::RawDocuments;
+pub use field_types::FieldTypes;
 pub use format::RawDocument;
 pub use input::InputFile;
 pub(crate) use input::holds_results;

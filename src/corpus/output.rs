@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use serde::Serialize;
 
 use super::compression::{Compression, Encoder};
+use super::field_types::FieldTypes;
 use super::json::json_line;
 use super::name::STANDARD_STREAM;
 use super::output_format::OutputFormat;
@@ -39,6 +40,13 @@ pub struct Layout {
     pub shard_bytes: Option<u64>,
 }
 
+impl Layout {
+    /// The format of an output.
+    pub fn format_of(&self, path: &Path) -> OutputFormat {
+        self.format.unwrap_or_else(|| OutputFormat::of_name(path))
+    }
+}
+
 enum Sink {
     /// Regular files, written beside their final paths.
     Files { path: PathBuf, is_sharded: bool, rows: Box<dyn RowWriter> },
@@ -64,7 +72,7 @@ impl Output {
         let path = path.as_ref();
         let is_standard_output = path == Path::new(STANDARD_STREAM);
         let name = if is_standard_output { "standard output".to_owned() } else { path.display().to_string() };
-        let format = layout.format.unwrap_or_else(|| OutputFormat::of_name(path));
+        let format = layout.format_of(path);
         check_writable(path)?;
         let is_stream = is_standard_output || fs::metadata(path).is_ok_and(|older| !older.is_file());
         let failure = |cause| write_error(&name, cause, OTHERWISE);
@@ -82,6 +90,16 @@ impl Output {
             false => Box::new(OpenOptions::new().write(true).open(path).map_err(failure)?),
         };
         Self::stream(&name, stream, compression)
+    }
+
+    /// Gives columns the types that are known of them, before the first row is written, where the format has types. If a row
+    /// has a value of another type after all, then the values decide on all types.
+    #[must_use]
+    pub fn with_field_types(mut self, types: FieldTypes) -> Self {
+        if let Sink::Files { rows, .. } = &mut self.sink {
+            rows.expect(types);
+        }
+        self
     }
 
     fn stream(name: &str, stream: Box<dyn Write + Send>, compression: Compression) -> Result<Self> {

@@ -48,6 +48,11 @@ impl OutputFormat {
         }
     }
 
+    /// Whether its columns have types.
+    pub fn has_types(self) -> bool {
+        self.0 == Kind::Parquet
+    }
+
     /// Writes files beside a path, each of about so many bytes.
     pub(super) fn writer(self, path: &Path, shard_bytes: ShardBytes) -> io::Result<Box<dyn RowWriter>> {
         Ok(match self.0 {

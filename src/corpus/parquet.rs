@@ -5,6 +5,7 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use arrow_array::RecordBatch;
+use arrow_schema::SchemaRef;
 use bytes::Bytes;
 use parquet::arrow::ProjectionMask;
 use parquet::arrow::arrow_reader::{ArrowReaderMetadata, ParquetRecordBatchReader, ParquetRecordBatchReaderBuilder};
@@ -98,6 +99,10 @@ impl RowGroups {
 }
 
 impl Batches for RowGroups {
+    fn schema(&self) -> SchemaRef {
+        self.metadata.schema().clone()
+    }
+
     fn next(&mut self) -> Result<Option<RecordBatch>, String> {
         self.read().map_err(|error| error.to_string())
     }

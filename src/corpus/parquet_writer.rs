@@ -5,14 +5,18 @@ use std::io::{self, BufRead, BufReader, Seek, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use arrow_array::RecordBatch;
+use arrow_array::timezone::Tz;
+use arrow_cast::cast;
 use arrow_json::ReaderBuilder;
 use arrow_json::reader::Decoder;
-use arrow_schema::{DataType, Field, Schema};
+use arrow_schema::{ArrowError, DataType, Field, FieldRef, Schema, SchemaRef};
 use parquet::arrow::ArrowWriter;
 use parquet::basic::{Compression, ZstdLevel};
 use parquet::errors::ParquetError;
 use parquet::file::properties::WriterProperties;
 
+use super::field_types::FieldTypes;
 use super::kind::Kind;
 use super::object::RawObject;
 use super::row_writer::{RowWriter, ShardBytes};
@@ -31,18 +35,25 @@ pub(super) struct ParquetWriter {
     path: PathBuf,
     shard_bytes: ShardBytes,
     kept: zstd::Encoder<'static, File>,
+    /// What rows are by their values.
     columns: Kind,
+    /// What was said of them before.
+    expected: Kind,
 }
 
 impl ParquetWriter {
     pub fn new(path: &Path, shard_bytes: ShardBytes) -> io::Result<Self> {
         let file = tempfile::tempfile_in(folder(path)).map_err(without_path)?;
         let kept = zstd::Encoder::new(file, 1)?;
-        Ok(Self { path: path.to_owned(), shard_bytes, kept, columns: Kind::Object(Vec::new()) })
+        Ok(Self { path: path.to_owned(), shard_bytes, kept, columns: Kind::Object(Vec::new()), expected: Kind::Null })
     }
 }
 
 impl RowWriter for ParquetWriter {
+    fn expect(&mut self, types: FieldTypes) {
+        self.expected = types.into_kind();
+    }
+
     fn write(&mut self, line: &[u8]) -> io::Result<()> {
         let row = std::str::from_utf8(line).map_err(io::Error::other)?;
         let kind = Kind::of_object(&RawObject::parse(row).map_err(io::Error::other)?);
@@ -51,32 +62,43 @@ impl RowWriter for ParquetWriter {
     }
 
     fn finish(self: Box<Self>) -> io::Result<Vec<Unfinished>> {
-        let Self { path, shard_bytes, kept, columns } = *self;
+        let Self { path, shard_bytes, kept, columns, expected } = *self;
         let mut kept = kept.finish()?;
-        kept.rewind()?;
-        let mut shards = Shards::new(path, columns)?;
-        let mut held = 0;
-        let mut rows = BufReader::new(zstd::Decoder::new(kept)?);
-        let mut row = String::new();
-        while rows.read_line(&mut row)? > 0 {
-            let bytes = row.len() as u64;
-            if held > 0 && shard_bytes.is_some_and(|most| held + bytes > most) {
-                shards.advance()?;
-                held = 0;
+        let typed = expected.merge(columns.clone());
+        match write_rows(&mut kept, &path, shard_bytes, typed) {
+            // There is a value that its column's type has no place for.
+            Err(cause) if cause.kind() == io::ErrorKind::InvalidData => {
+                write_rows(&mut kept, &path, shard_bytes, columns)
             }
-            held += bytes;
-            shards.write(row.trim_end())?;
-            row.clear();
+            written => written,
         }
-        shards.finish()
     }
+}
+
+fn write_rows(kept: &mut File, path: &Path, shard_bytes: ShardBytes, columns: Kind) -> io::Result<Vec<Unfinished>> {
+    kept.rewind()?;
+    let mut shards = Shards::new(path.to_owned(), columns)?;
+    let mut held = 0;
+    let mut rows = BufReader::new(zstd::Decoder::new(kept)?);
+    let mut row = String::new();
+    while rows.read_line(&mut row)? > 0 {
+        let bytes = row.len() as u64;
+        if held > 0 && shard_bytes.is_some_and(|most| held + bytes > most) {
+            shards.advance()?;
+            held = 0;
+        }
+        held += bytes;
+        shards.write(row.trim_end())?;
+        row.clear();
+    }
+    shards.finish()
 }
 
 /// The files of one output.
 struct Shards {
     path: PathBuf,
     columns: Kind,
-    schema: Arc<Schema>,
+    schema: SchemaRef,
     decoder: Decoder,
     /// Rows that wait to be turned into columns.
     json: Vec<u8>,
@@ -92,8 +114,9 @@ impl Shards {
             // Readers want one column at least, and all rows have this one.
             _ => Schema::new(vec![Field::new("id", DataType::Utf8, true)]),
         };
+        let decoded = Arc::new(Schema::new(schema.fields().iter().map(in_utc).collect::<Vec<_>>()));
+        let decoder = ReaderBuilder::new(decoded).build_decoder().map_err(io::Error::other)?;
         let schema = Arc::new(schema);
-        let decoder = ReaderBuilder::new(Arc::clone(&schema)).build_decoder().map_err(io::Error::other)?;
         let shard = open(&path, &schema)?;
         Ok(Self { path, columns, schema, decoder, json: Vec::new(), shard, whole: Vec::new() })
     }
@@ -107,9 +130,13 @@ impl Shards {
     fn write_columns(&mut self) -> io::Result<()> {
         let mut rest = &self.json[..];
         while !rest.is_empty() {
-            let decoded = self.decoder.decode(rest).map_err(io::Error::other)?;
+            let decoded = self.decoder.decode(rest).map_err(no_value)?;
             rest = &rest[decoded..];
-            if let Some(batch) = self.decoder.flush().map_err(io::Error::other)? {
+            if let Some(batch) = self.decoder.flush().map_err(no_value)? {
+                let columns = batch.columns().iter().zip(self.schema.fields());
+                let columns = columns.map(|(column, field)| cast(column, field.data_type()));
+                let columns = columns.collect::<Result<_, _>>().map_err(io::Error::other)?;
+                let batch = RecordBatch::try_new(self.schema.clone(), columns).map_err(io::Error::other)?;
                 self.shard.write(&batch).map_err(failure)?;
             }
         }
@@ -133,7 +160,25 @@ impl Shards {
     }
 }
 
-fn open(path: &Path, schema: &Arc<Schema>) -> io::Result<ArrowWriter<Unfinished>> {
+fn no_value(error: ArrowError) -> io::Error {
+    io::Error::new(io::ErrorKind::InvalidData, error)
+}
+
+/// A column as it is read from JSON, which has the times of zones that go by names in UTC.
+fn in_utc(column: &FieldRef) -> FieldRef {
+    let data_type = match column.data_type() {
+        DataType::Timestamp(unit, Some(zone)) if zone.parse::<Tz>().is_err() => {
+            DataType::Timestamp(*unit, Some("+00:00".into()))
+        }
+        DataType::List(items) => DataType::List(in_utc(items)),
+        DataType::Struct(fields) => DataType::Struct(fields.iter().map(in_utc).collect()),
+        DataType::Map(entry, is_sorted) => DataType::Map(in_utc(entry), *is_sorted),
+        _ => return column.clone(),
+    };
+    column.as_ref().clone().with_data_type(data_type).into()
+}
+
+fn open(path: &Path, schema: &SchemaRef) -> io::Result<ArrowWriter<Unfinished>> {
     let properties = WriterProperties::builder()
         .set_compression(Compression::ZSTD(ZstdLevel::default()))
         .set_max_row_group_row_count(Some(ROW_GROUP_ROWS))

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::documents::{RawDocuments, reject};
+use super::field_types::FieldTypes;
 use super::format::{Asked, RawDocument, Unread};
 use super::input::{InputFile, list};
 use super::lines::{object_text, rejected_line};
@@ -36,6 +37,7 @@ pub struct Corpus {
     listed: Arc<[InputFile]>,
     fields: Fields,
     every_field: bool,
+    typed_fields: bool,
     ids_from_place: bool,
     document_limit: u64,
     cancel: Cancel,
@@ -58,6 +60,7 @@ impl Corpus {
             files,
             fields,
             every_field: true,
+            typed_fields: false,
             ids_from_place: false,
             document_limit: DOCUMENT_LIMIT,
             cancel: Cancel::default(),
@@ -69,6 +72,13 @@ impl Corpus {
     #[must_use]
     pub fn with_every_field(self, every_field: bool) -> Self {
         Self { every_field, ..self }
+    }
+
+    /// Sets whether fields must keep the types that tables give them, for outputs that have such. Bytes are then hexadecimal
+    /// in all fields but those of texts, ids and categories.
+    #[must_use]
+    pub fn with_typed_fields(self, typed_fields: bool) -> Self {
+        Self { typed_fields, ..self }
     }
 
     /// Sets whether ids are made of places, as in `books.jsonl:17`, whatever records say: for files that each count from 0.
@@ -157,17 +167,35 @@ impl Corpus {
     /// # Errors
     /// A reject that names the file and why it cannot be opened.
     pub fn read(&self, file: usize) -> Result<RawDocuments, Reject> {
-        let file = &self.files[file];
+        self.open_file(&self.files[file])
+    }
+
+    fn open_file(&self, file: &InputFile) -> Result<RawDocuments, Reject> {
         if let Some(trouble) = &file.trouble {
             return Err(reject(Place { file: file.shown.clone(), line: None }, trouble.clone()));
         }
-        let asked =
-            Asked { fields: Some(self.fields.clone()), every_field: self.every_field, limit: self.document_limit };
+        let asked = Asked {
+            fields: Some(self.fields.clone()),
+            every_field: self.every_field,
+            is_typed: self.every_field && self.typed_fields,
+            limit: self.document_limit,
+        };
         let documents = RawDocuments::open(&file.path, file.format, &asked, self.cancel.clone())?;
         Ok(match &file.part {
             Some(bytes) => documents.within(bytes.clone()),
             None => documents,
         })
+    }
+
+    /// The types that fields of all records have, where [typed fields](Self::with_typed_fields) are asked for and all files of
+    /// all shards are tables. Files that cannot be read have no records.
+    pub fn field_types(&self) -> FieldTypes {
+        if !self.every_field || !self.typed_fields {
+            return FieldTypes::default();
+        }
+        let files = self.listed.iter().filter_map(|file| self.open_file(file).ok());
+        let kinds: Option<Vec<_>> = files.map(|documents| documents.kind()).collect();
+        FieldTypes::of(kinds.into_iter().flatten())
     }
 
     /// What a document of a file says. Whether its id is unlike all others is for the caller to check.

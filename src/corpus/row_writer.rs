@@ -2,10 +2,14 @@
 
 use std::io;
 
+use super::field_types::FieldTypes;
 use super::whole::Unfinished;
 
 /// Where rows go, in one format. Each is a JSON object in one line.
 pub(super) trait RowWriter: Send {
+    /// Takes note of what is known of all rows, before the first.
+    fn expect(&mut self, _types: FieldTypes) {}
+
     fn write(&mut self, line: &[u8]) -> io::Result<()>;
 
     /// Writes what is left, and gives the files, in the order of the rows, each with all that is to be in it.

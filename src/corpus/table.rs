@@ -7,9 +7,11 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use arrow_array::{Array, RecordBatch, StructArray};
 use arrow_cast::cast;
-use arrow_schema::{DataType, Schema};
+use arrow_schema::{DataType, Schema, SchemaRef};
 
+use super::columns::needed;
 use super::format::{Asked, Documents, RawDocument, Unread};
+use super::kind::Kind;
 use super::rows::JsonRows;
 use super::source::{Content, NO_PARTS, Source};
 use crate::digest::Stamp;
@@ -19,6 +21,9 @@ const CHUNK_ROWS: usize = 16;
 
 /// A table, batch by batch.
 pub(super) trait Batches: Send {
+    /// All columns of the table.
+    fn schema(&self) -> SchemaRef;
+
     /// The next rows; none at the end.
     fn next(&mut self) -> Result<Option<RecordBatch>, String>;
 
@@ -57,11 +62,16 @@ pub(super) struct TableDocuments<B> {
     /// The next row, from 0.
     row: u64,
     consumed: u64,
+    /// Where rows must tell their types, the columns that may be texts though they are bytes.
+    texts: Option<Vec<usize>>,
 }
 
 impl<B: Batches> TableDocuments<B> {
     pub fn new(name: &'static str, batches: B, asked: &Asked) -> Self {
-        Self { name, batches, limit: asked.limit, batch: None, lines: VecDeque::new(), row: 0, consumed: 0 }
+        let documents =
+            || needed(&batches.schema(), &Asked { every_field: false, ..asked.clone() }).unwrap_or_default();
+        let texts = asked.is_typed.then(documents);
+        Self { name, batches, limit: asked.limit, batch: None, lines: VecDeque::new(), row: 0, consumed: 0, texts }
     }
 
     /// Reads on until there are lines; false at the end.
@@ -75,7 +85,7 @@ impl<B: Batches> TableDocuments<B> {
                 },
             };
             let rows = batch.num_rows().min(CHUNK_ROWS);
-            let lines = self.guarded(|_| json_lines(&batch.slice(0, rows)))?;
+            let lines = self.guarded(|table| json_lines(&batch.slice(0, rows), table.texts.as_deref()))?;
             self.lines.extend(lines);
             self.batch = Some(batch.slice(rows, batch.num_rows() - rows)).filter(|rest| rest.num_rows() > 0);
         }
@@ -103,6 +113,17 @@ impl<B: Batches> TableDocuments<B> {
 }
 
 impl<B: Batches> Documents for TableDocuments<B> {
+    fn kind(&self) -> Option<Kind> {
+        let texts = self.texts.as_ref()?;
+        let schema = self.batches.schema();
+        let columns = schema.fields().iter().enumerate();
+        let columns = columns.map(|(index, column)| match text_type(column.data_type()) {
+            Some(_) if texts.contains(&index) => column.as_ref().clone().with_data_type(DataType::Null).into(),
+            _ => column.clone(),
+        });
+        Some(Kind::of_columns(&columns.collect()))
+    }
+
     fn next(&mut self) -> Result<Option<RawDocument>, String> {
         if !self.fill()? {
             self.consumed = self.consumed();
@@ -196,29 +217,38 @@ pub(super) fn damaged(name: &str, reason: impl Display) -> String {
 }
 
 /// Each row as a JSON object in one line.
-fn json_lines(batch: &RecordBatch) -> Result<Vec<Vec<u8>>, String> {
-    let batch = with_texts(batch)?;
+fn json_lines(batch: &RecordBatch, texts: Option<&[usize]>) -> Result<Vec<Vec<u8>>, String> {
+    let batch = with_texts(batch, texts)?;
     let rows = StructArray::from(batch);
     JsonRows::new(&rows).map(Iterator::collect).map_err(|error| error.to_string())
 }
 
-/// A batch with its columns of bytes as strings where they hold nothing but UTF-8, which many programs write without saying so.
-fn with_texts(batch: &RecordBatch) -> Result<RecordBatch, String> {
+/// A batch with its columns of bytes as strings where they hold nothing but UTF-8, which many programs write without saying so:
+/// all of them, or no more than some.
+fn with_texts(batch: &RecordBatch, texts: Option<&[usize]>) -> Result<RecordBatch, String> {
     let schema = batch.schema();
     let mut columns = batch.columns().to_vec();
     let mut fields = schema.fields().to_vec();
-    for (column, field) in columns.iter_mut().zip(&mut fields) {
-        let text = match field.data_type() {
-            DataType::Binary => DataType::Utf8,
-            DataType::LargeBinary => DataType::LargeUtf8,
-            DataType::BinaryView => DataType::Utf8View,
-            _ => continue,
-        };
-        let Ok(texts) = cast(column, &text) else { continue };
-        if texts.null_count() == column.null_count() {
-            *column = texts;
+    for (index, (column, field)) in columns.iter_mut().zip(&mut fields).enumerate() {
+        let Some(text) = text_type(field.data_type()) else { continue };
+        if texts.is_some_and(|texts| !texts.contains(&index)) {
+            continue;
+        }
+        let Ok(strings) = cast(column, &text) else { continue };
+        if strings.null_count() == column.null_count() {
+            *column = strings;
             *field = field.as_ref().clone().with_data_type(text).into();
         }
     }
     RecordBatch::try_new(Schema::new(fields).into(), columns).map_err(|error| error.to_string())
+}
+
+/// What a column of bytes is where these are texts.
+fn text_type(bytes: &DataType) -> Option<DataType> {
+    match bytes {
+        DataType::Binary => Some(DataType::Utf8),
+        DataType::LargeBinary => Some(DataType::LargeUtf8),
+        DataType::BinaryView => Some(DataType::Utf8View),
+        _ => None,
+    }
 }

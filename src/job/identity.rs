@@ -58,6 +58,7 @@ pub(super) struct Identity {
     /// Where the package was; not compared, since a package may move.
     model: String,
     package: String,
+    /// Empty without a model, and so is the instruction set.
     onnxruntime: String,
     instruction_set: String,
     rows: String,
@@ -75,6 +76,8 @@ impl Identity {
         };
         let mut settings = of(scorer.config(), &SCORE_SETTINGS);
         settings.extend(of(config, &JOB_SETTINGS));
+        // Columns come out the same everywhere.
+        let of_model = |what: Option<String>| what.filter(|_| scorer.has_model()).unwrap_or_default();
         let shard = config.shard.map(|shard| (SHARD.to_owned(), shard.to_string()));
         let fitted_score = match config.columns.iter().any(|column| column.is_predicted()) {
             true => Some((FITTED_SCORE.to_owned(), Digest::of(&scorer.fitted_score()?.to_json()).to_string())),
@@ -85,8 +88,8 @@ impl Identity {
             kind: kind.to_owned(),
             model: scorer.description().model.display().to_string(),
             package: scorer.package_digest()?.to_string(),
-            onnxruntime: loaded_version().unwrap_or_default(),
-            instruction_set: scorer.instruction_set().name().to_owned(),
+            onnxruntime: of_model(loaded_version()),
+            instruction_set: of_model(Some(scorer.instruction_set().name().to_owned())),
             rows,
             settings,
             further: shard.into_iter().chain(fitted_score).collect(),

@@ -396,8 +396,11 @@ pub(super) fn carried(record: &Record) -> Result<RawObject> {
         carried.set("content", text)?;
     }
     carried.append(record.fields.clone());
-    for name in ["id", "category"].into_iter().chain(ScoreFields::names()) {
-        carried.remove(name);
-    }
+    not_carried().for_each(|name| carried.remove(name));
     Ok(carried)
+}
+
+/// Names of fields that are said anew with a score.
+pub(super) fn not_carried() -> impl Iterator<Item = &'static str> {
+    ["id", "category"].into_iter().chain(ScoreFields::names())
 }

@@ -57,7 +57,7 @@ use rayon::{ThreadPool, ThreadPoolBuilder};
 use crate::cancel::Cancel;
 use crate::choice::Choice;
 use crate::config::{Config, EarlierResults, Rows, SETTINGS};
-use crate::corpus::{Corpus, Fields, Journal, Layout, Rejects, STANDARD_STREAM, shown, written_at};
+use crate::corpus::{Corpus, Fields, Journal, Layout, OutputFormat, Rejects, STANDARD_STREAM, shown, written_at};
 use crate::digest::{Hasher, Stamp};
 use crate::error::{Error, ErrorKind, Result};
 use crate::model::{Description, Scorer};
@@ -583,7 +583,8 @@ fn open_corpus(inputs: &[PathBuf], directory: Option<&Path>, config: &Config) ->
     }
     let fields = Fields { text: text_field, id: id_field, category: category_field };
     let corpus = Corpus::open(inputs, fields, directory.as_slice())?.with_document_limit(document_limit.as_u64());
-    let corpus = corpus.with_every_field(keep_fields).with_ids_from_place(ids_from_place);
+    let has_types = config.output_format.is_some_and(OutputFormat::has_types);
+    let corpus = corpus.with_every_field(keep_fields).with_typed_fields(has_types).with_ids_from_place(ids_from_place);
     let corpus = match &config.category {
         Some(category) => corpus.with_category(category),
         None => corpus,

@@ -9,7 +9,7 @@ use super::adaptive::changed_journal;
 use super::batches::{Batches, Scores, Sink, is_fatal};
 use super::entry::{Entry, RejectKind, Window as WindowEntry};
 use super::identity::Identity;
-use super::keeping::{Kept, Rejecting, asked, carried, gain};
+use super::keeping::{Kept, Rejecting, asked, carried, gain, not_carried};
 use super::ledger::Ledger;
 use super::lines::{ScoreFields, ScoredRecord};
 use super::observer::Observer;
@@ -52,7 +52,8 @@ impl RecordJob {
         let identity = Identity::new("records", &scorer, config, rows_text(scorer.config().rows))?
             .with("gain", config.gain)
             .with("keep_fields", config.keep_fields);
-        let config = Config { adaptive: false, ..config.clone() };
+        let output_format = Some(config.layout().format_of(output));
+        let config = Config { adaptive: false, output_format, ..config.clone() };
         let task = |_: &super::ResultDirectory| Task { unit: Unit::Record, kept, rejects: rejects.to_owned() };
         let job = Job::open_task(scorer, inputs, &directory, &config, task, &identity)?;
         Ok(Self { job, output: output.to_owned(), gain: config.gain })
@@ -65,7 +66,8 @@ impl RecordJob {
     pub fn run(&mut self, observer: &dyn Observer, cancel: &Cancel) -> Result<Summary> {
         self.job.score(observer, cancel)?;
         let Some(scored) = &self.job.scored else { return Ok(Summary::default()) };
-        let mut output = Output::laid_out(&self.output, self.job.config.layout())?;
+        let types = self.job.corpus.field_types().without(not_carried());
+        let mut output = Output::laid_out(&self.output, self.job.config.layout())?.with_field_types(types);
         for (ordinal, place) in scored.table.windows.iter().enumerate() {
             if ordinal % 1024 == 0 {
                 cancel.check()?;

@@ -238,7 +238,9 @@ impl Cutting {
     /// Writes the selected windows with their texts in the order of the corpus, and gives the report the texts that it
     /// shows. [`ControlFlow::Break`] tells that whoever read standard output has gone.
     pub fn write(&mut self, texts: &Texts, path: &Path, layout: Layout) -> Result<ControlFlow<()>> {
-        let mut output = Output::laid_out(path, layout)?;
+        let corpus = &texts.corpus.clone().with_typed_fields(layout.format_of(path).has_types());
+        let texts = Texts { corpus, ..*texts };
+        let mut output = Output::laid_out(path, layout)?.with_field_types(corpus.field_types().within("fields"));
         let shown: HashSet<usize> = self.shown.iter().flatten().copied().collect();
         let Ok(shown) = texts.write(&self.wanted(&shown), shown.len(), &mut output)? else {
             return Ok(ControlFlow::Break(()));

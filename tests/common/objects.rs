@@ -9,6 +9,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use longattn::digest::Digest;
+use percent_encoding::percent_decode_str;
 
 /// A request as it came.
 #[derive(Clone, Debug, PartialEq)]
@@ -114,7 +115,8 @@ fn read_request(stream: &TcpStream) -> std::io::Result<Option<Request>> {
     let mut words = line.split_whitespace();
     let (Some(method), Some(target)) = (words.next(), words.next()) else { return Ok(None) };
     let (path, query) = target.split_once('?').unwrap_or((target, ""));
-    let (method, path, query) = (method.to_owned(), path.to_owned(), query.to_owned());
+    let path = percent_decode_str(path).decode_utf8_lossy().into_owned();
+    let (method, query) = (method.to_owned(), query.to_owned());
     let mut headers = BTreeMap::new();
     loop {
         let mut line = String::new();
@@ -163,7 +165,10 @@ fn respond(state: &mut State, request: &Request, reply: Reply) -> (String, Vec<u
     let plain =
         |status: &str, body: Vec<u8>| (format!("HTTP/1.1 {status}\r\nContent-Length: {}\r\n", body.len()), body);
     if request.method == "PUT" {
-        let metadata = request.headers.iter().filter(|(name, _)| name.starts_with("x-amz-meta-"));
+        let metadata = request
+            .headers
+            .iter()
+            .filter(|(name, _)| name.starts_with("x-amz-meta-") || name.starts_with("x-goog-meta-"));
         let metadata = metadata.map(|(name, value)| (name.clone(), value.clone())).collect();
         let object = Object { content: request.body.clone(), metadata };
         let head = format!("HTTP/1.1 200 OK\r\nContent-Length: 0\r\nETag: {}\r\n", tag(&object));
@@ -203,7 +208,7 @@ fn tag(object: &Object) -> String {
     format!("\"{}\"", &Digest::of(&object.content).to_string()[..32])
 }
 
-/// What S3 answers who asks for the objects of a bucket.
+/// What S3, and Google's storage by the same interface, answer who asks for the objects of a bucket.
 fn list(state: &State, request: &Request) -> String {
     let prefix = request.query.split('&').find_map(|pair| pair.strip_prefix("prefix=")).unwrap_or_default();
     let bucket = format!("{}/", request.path.trim_end_matches('/'));

@@ -1,19 +1,23 @@
-"""Checks buckets with moto, which answers as S3 does: check_objects.py LONGATTN PACKAGE
+"""Checks buckets with moto, which answers as S3 does, and folders with WsgiDAV: check_objects.py LONGATTN PACKAGE
 
-A corpus in a bucket gives what the same corpus in a folder gives, with more objects than one list holds, and outputs arrive
-whole in a bucket, those too that are sent in parts.
+A corpus in a bucket or on a server with WebDAV gives what the same corpus in a folder gives, with more objects than one list holds,
+and outputs arrive whole, those too that are sent in parts.
 """
 
 import gzip
 import json
+import logging
 import os
 import subprocess
 import sys
 import tempfile
+import threading
 from pathlib import Path
 
 import boto3
+from cheroot.wsgi import Server
 from moto.server import ThreadedMotoServer
+from wsgidav.wsgidav_app import WsgiDAVApp
 
 LONGATTN, PACKAGE = (str(Path(argument).resolve()) for argument in sys.argv[1:])
 BUCKET = "corpora"
@@ -39,8 +43,8 @@ def write_corpus(folder):
 
 
 def run(*arguments):
-    command = [LONGATTN, "run", "--model", PACKAGE, "--window", "32", "--keep-fields", "--ratio", "1", "--quiet", *arguments]
-    subprocess.run(command, check=True, cwd=folder)
+    command = [LONGATTN, "run", "--model", PACKAGE, "--window", "32", "--keep-fields", "--ratio", "1", "--max-per-document", "1"]
+    subprocess.run([*command, "--quiet", *arguments], check=True, cwd=folder)
 
 
 with tempfile.TemporaryDirectory(prefix="longattn-objects-") as folder:
@@ -55,6 +59,7 @@ with tempfile.TemporaryDirectory(prefix="longattn-objects-") as folder:
         "AWS_SECRET_ACCESS_KEY": "testing",
         "AWS_DEFAULT_REGION": "us-east-1",
     }
+    logging.getLogger("werkzeug").setLevel(logging.ERROR)
     s3 = boto3.client("s3")
     s3.create_bucket(Bucket=BUCKET)
     write_corpus(folder / "corpus")
@@ -65,9 +70,10 @@ with tempfile.TemporaryDirectory(prefix="longattn-objects-") as folder:
     run("corpus", "-o", "here")
     run(f"s3://{BUCKET}/corpus", "-o", "there", "--upload", f"s3://{BUCKET}/out")
     for name in ["scores.jsonl", "selected.jsonl"]:
-        here = (folder / "here" / name).read_bytes()
-        assert here == (folder / "there" / name).read_bytes(), f"{name} of a folder and of a bucket differ"
-        assert here == s3.get_object(Bucket=BUCKET, Key=f"out/{name}")["Body"].read(), f"{name} did not arrive whole"
+        here, there = ((folder / result / name).read_bytes() for result in ["here", "there"])
+        # Both say where documents stand.
+        assert here == there.replace(f"s3://{BUCKET}/".encode(), b""), f"{name} of a folder and of a bucket differ"
+        assert there == s3.get_object(Bucket=BUCKET, Key=f"out/{name}")["Body"].read(), f"{name} did not arrive whole"
     assert (folder / "here/selected.jsonl").stat().st_size > LONG
     first = {name: s3.head_object(Bucket=BUCKET, Key=f"out/{name}") for name in ["scores.jsonl", "selected.jsonl"]}
     assert "-" in first["selected.jsonl"]["ETag"], "it was to be sent in parts"
@@ -76,5 +82,23 @@ with tempfile.TemporaryDirectory(prefix="longattn-objects-") as folder:
     for name, head in first.items():
         again = s3.head_object(Bucket=BUCKET, Key=f"out/{name}")
         assert again["LastModified"] == head["LastModified"], f"{name} was sent again"
+    server.stop()
+
+    app = WsgiDAVApp({
+        "provider_mapping": {"/": str(folder)},
+        "http_authenticator": {"domain_controller": None},
+        "simple_dc": {"user_mapping": {"*": {"reader": {"password": "pa55word"}}}},
+        "logging": {"enable": False},
+        "verbose": 0,
+    })
+    server = Server(("127.0.0.1", 0), app)
+    server.prepare()
+    threading.Thread(target=server.serve, daemon=True).start()
+    (folder / "out").mkdir()
+    host = f"127.0.0.1:{server.bind_addr[1]}"
+    run(f"http://reader:pa55word@{host}/corpus/", "-o", "dav")
+    for name in ["scores.jsonl", "selected.jsonl"]:
+        here, there = ((folder / result / name).read_bytes() for result in ["here", "dav"])
+        assert here == there.replace(f"http://{host}/".encode(), b""), f"{name} of a folder and of WebDAV differ"
     server.stop()
 print(f"{FILES + 1} objects gave what as many files gave, and outputs arrived")

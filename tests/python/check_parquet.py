@@ -48,18 +48,24 @@ def text_column(fields):
     return None
 
 
-def score(path, text):
-    """The rows that longattn gives of a file, by their numbers, and the reasons of the rejects."""
-    output = Path(tempfile.mkdtemp(dir=folder)) / "scores.jsonl"
+def run(path, text, output):
+    """Scores a file, and gives the exit status."""
     arguments = ["score", path, "--text-field", text, "--ids-from-place", "--keep-fields", "-o", output]
     done = subprocess.run(
         [LONGATTN, *map(str, arguments), "--model", PACKAGE, "--window", "16"], capture_output=True, text=True, timeout=300
     )
     assert done.returncode in (0, 1) and "panicked" not in done.stderr, f"{path.name}: {done.returncode}: {done.stderr}"
+    return done.returncode
+
+
+def score(path, text):
+    """The rows that longattn gives of a file, by their numbers, and the reasons of the rejects."""
+    output = Path(tempfile.mkdtemp(dir=folder)) / "scores.jsonl"
+    status = run(path, text, output)
     rejects = output.with_suffix(".rejects.jsonl")
     reasons = [json.loads(line) for line in rejects.read_text().splitlines()] if rejects.exists() else []
     rows = {}
-    if done.returncode == 0:
+    if status == 0:
         for line in output.read_text().splitlines():
             row = json.loads(line, parse_float=Decimal)
             rows[int(row["id"].rpartition(":")[2])] = row
@@ -140,7 +146,43 @@ def compare(path, table, text):
             value = table.column(name)[number - 1]
             assert name in row and is_same(value, row[name]), f"{path.name}:{number}: {name} is {row.get(name)!r}, not {value!r}"
             compared += 1
+    if rows:
+        compare_columns(path, table.take(pyarrow.array([number - 1 for number in sorted(rows)], pyarrow.int64())), text, names)
     return f"{len(rows)} rows, {compared} values"
+
+
+def kept(kind):
+    """The type that a column has in Parquet that longattn writes; none where its values decide."""
+    if types.is_dictionary(kind):
+        return kept(kind.value_type)
+    if is_text(kind) and not types.is_fixed_size_binary(kind):
+        return pyarrow.binary() if is_bytes(kind) else pyarrow.string()
+    if types.is_list(kind) or types.is_large_list(kind) or types.is_fixed_size_list(kind):
+        return pyarrow.list_(pyarrow.field("element", item)) if (item := kept(kind.value_type)) else None
+    if types.is_struct(kind):
+        fields = [(field.name, kept(field.type)) for field in kind]
+        return pyarrow.struct(fields) if fields and all(field[1] for field in fields) else None
+    if types.is_map(kind):
+        value = kept(kind.item_type)
+        return pyarrow.map_(pyarrow.string(), value) if value and types.is_string(kind.key_type) else None
+    return None if types.is_null(kind) or types.is_interval(kind) or types.is_duration(kind) else kind
+
+
+def compare_columns(path, table, text, names):
+    """Of Parquet, columns keep their types and values."""
+    output = Path(tempfile.mkdtemp(dir=folder)) / "scores.parquet"
+    status = run(path, text, output)
+    assert status == 0, f"{path.name}: {status}"
+    written = pyarrow.parquet.read_table(output)
+    for name in names:
+        kind = kept(table.schema.field(name).type)
+        if kind is None:
+            continue
+        assert written.schema.field(name).type == kind, f"{path.name}: {name} is {written.schema.field(name).type}, not {kind}"
+        column, expected = written.column(name), table.column(name).cast(kind)
+        # What is no number equals nothing, and Python has no words for all moments.
+        is_kept = column.equals(expected) or repr(column.to_pylist()) == repr(expected.to_pylist())
+        assert is_kept, f"{path.name}: {name}: {column} is not {expected}"
 
 
 paths = sorted(FOLDER.rglob("*.parquet"))

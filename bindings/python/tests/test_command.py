@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import QUERY_KEY
+from conftest import QUERY_KEY, random_text
 
 COMMAND = str(Path(sys.executable).with_name("longattn"))
 RUN = ["run", "--quiet", "--model", QUERY_KEY, "--window", "60"]
@@ -26,7 +26,7 @@ def longattn(*arguments: object, **options: Any) -> subprocess.CompletedProcess[
 @pytest.fixture
 def corpus(tmp_path: Path) -> Path:
     """Work for some seconds."""
-    text = Path("README.md").read_text()
+    text = random_text(12_000, 1)
     path = tmp_path / "corpus.jsonl"
     path.write_text("".join(json.dumps({"id": f"d{n}", "text": text[n : n + 9000]}) + "\n" for n in range(300)))
     return path
@@ -59,7 +59,7 @@ def test_arguments_keep_their_bytes(tmp_path: Path) -> None:
     folder = os.fsencode(tmp_path) + b"/\xff\xc3\xa4"
     os.mkdir(folder)
     with open(folder + b"/a.txt", "w") as file:
-        file.write(Path("README.md").read_text())
+        file.write(random_text(12_000, 1))
     done = subprocess.run([COMMAND, *RUN, folder, "-o", folder + b"/result"], capture_output=True)
     assert done.returncode == 0, done.stderr
     assert os.path.exists(folder + b"/result/selected.jsonl")

@@ -10,6 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
+from conftest import random_text
 
 import longattn
 from longattn import _default
@@ -33,7 +34,7 @@ def test_the_page_s_first_program_runs(cache: Path, tmp_path: Path) -> None:
     page = Path("docs/python.md").read_text()
     found = re.search(r"```python\n(.*?)```", page, re.DOTALL)
     assert found
-    book = Path("README.md").read_text() * 2
+    book = " ".join(random_text(6, seed) for seed in range(6000))
     (tmp_path / "book.txt").write_text(book)
     program = found[1]
     environment = {**os.environ, "LONGATTN_CACHE": str(cache)}

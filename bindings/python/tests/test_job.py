@@ -22,7 +22,7 @@ RESULTS = ["selected.jsonl", "scores.jsonl", "rejects.jsonl"]
 def corpus(tmp_path: Path) -> Path:
     corpus = tmp_path / "corpus"
     corpus.mkdir()
-    text = Path("README.md").read_text()
+    text = random_text(18_000, 1)
     documents = [{"id": f"d{n}", "category": f"c{n % 2}", "text": text[n * 500 : n * 500 + 900]} for n in range(30)]
     lines = [json.dumps(document) for document in documents]
     (corpus / "a.jsonl").write_text("\n".join([*lines, "no object", lines[0]]) + "\n")
@@ -216,7 +216,7 @@ except KeyboardInterrupt:
 
 
 def test_an_interrupt_stops_within_a_second_and_it_goes_on(tmp_path: Path) -> None:
-    text = Path("README.md").read_text()
+    text = random_text(18_000, 1)
     lines = [json.dumps({"id": f"d{n}", "text": text[n : n + 9000]}) for n in range(150)]
     corpus, result = tmp_path / "corpus.jsonl", tmp_path / "result"
     corpus.write_text("\n".join(lines) + "\n")
