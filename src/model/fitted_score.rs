@@ -13,7 +13,7 @@ use crate::rivals::Columns;
 use crate::score::Score;
 
 /// The file, beside `model.onnx`. The digest of a package leaves it out: no score of attention depends on it.
-pub(super) const FILE: &str = "fitted_score.json";
+pub(crate) const FILE: &str = "fitted_score.json";
 
 /// A fitted score, and the windows that it is good for.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

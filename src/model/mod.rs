@@ -26,6 +26,7 @@ mod verify;
 mod weights;
 
 pub use crate::rivals::MIN_GAIN_TOKENS;
+pub(crate) use fitted_score::FILE as FITTED_SCORE;
 pub use fitted_score::PackagedFittedScore;
 pub use losses::ContextLosses;
 pub use metadata::{Contract, Metadata};
