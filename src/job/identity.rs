@@ -80,7 +80,7 @@ impl Identity {
         let of_model = |what: Option<String>| what.filter(|_| scorer.has_model()).unwrap_or_default();
         let shard = config.shard.map(|shard| (SHARD.to_owned(), shard.to_string()));
         let fitted_score = match config.columns.iter().any(|column| column.is_predicted()) {
-            true => Some((FITTED_SCORE.to_owned(), Digest::of(&scorer.fitted_score()?.to_json()).to_string())),
+            true => Some((FITTED_SCORE.to_owned(), Digest::of(scorer.fitted_score()?.to_json()).to_string())),
             false => None,
         };
         Ok(Self {
