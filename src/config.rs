@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::num::NonZeroUsize;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use bytesize::ByteSize;
 
@@ -15,7 +15,7 @@ use crate::model::{BuiltIn, ExecutionProvider, ProviderOptions};
 use crate::rivals::Column;
 use crate::score::VarianceDomain;
 use crate::select::{Cut, Filter, MOST_CONFIDENCE, Method, MixedLengths, PAPER_ALPHA, Standardize, default_alpha};
-use crate::tokenizer::MEMORY_LIMIT;
+use crate::tokenizer::{MEMORY_LIMIT, SpecialTokens, Tokenizer};
 
 /// The share of each category's windows that is selected where no cut is set.
 pub const DEFAULT_RATIO: f64 = 0.25;
@@ -497,6 +497,8 @@ settings! {
     columns: BTreeSet<Column> = BTreeSet::new(), "COLUMNS";
     /// A tokenizer.json to cut windows by where the model is none; auto is words.
     tokenizer: Option<PathBuf> = None, "FILE";
+    /// What the name of a special token in a text becomes: split makes it the token, as transformers does unless told otherwise; as-text leaves it text like any other.
+    special_tokens: SpecialTokens = SpecialTokens::Split, "CHOICE";
     /// Column by which windows are ranked, the highest first; auto is the long-distance dependency score.
     by: Option<String> = None, "COLUMN";
     /// Weight of distribution uniformity in the long-distance dependency score; auto is the paper's 0.5, and -1 for a job whose model scores a deeper layer.
@@ -647,6 +649,15 @@ impl Config {
         let category_cuts = self.category_cuts.clone();
         let alpha = alpha.unwrap_or(PAPER_ALPHA);
         Ok(Method { standardize, alpha, cut, category_cuts, weights, max_per_document, mixed_lengths })
+    }
+
+    /// Opens a `tokenizer.json` as the settings ask.
+    ///
+    /// # Errors
+    /// Those of [`Tokenizer::open`].
+    pub fn open_tokenizer(&self, path: &Path) -> Result<Tokenizer> {
+        let tokenizer = Tokenizer::open(path)?.with_memory_limit(self.memory_limit);
+        Ok(tokenizer.with_special_tokens(self.special_tokens))
     }
 
     /// How the settings ask outputs to be laid out.

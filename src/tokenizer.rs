@@ -16,12 +16,15 @@ use std::path::Path;
 
 use boundaries::Boundaries;
 use byte_level::ByteLevelEncoder;
+pub(crate) use byte_level::letters as byte_letters;
 use bytesize::ByteSize;
 use pieces::Token;
 pub use plain_words::words;
+use tokenizers::models::ModelWrapper;
 use tokenizers::processors::PostProcessorWrapper;
 
 use crate::cancel::Cancel;
+use crate::choice::Choice;
 use crate::error::{Error, ErrorKind, Result};
 
 /// The tokens of a text, without special tokens.
@@ -70,6 +73,22 @@ impl Tokens {
     }
 }
 
+/// What becomes of a special token's name, such as `<|endoftext|>`, that is written in a text.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum SpecialTokens {
+    /// The text is split at it, and it becomes the token, as the `tokenizers` and `transformers` libraries do unless told
+    /// otherwise.
+    #[default]
+    Split,
+    /// It is text like any other, as `tiktoken` encodes ordinary text, and as the two
+    /// libraries do by `encode_special_tokens` and `split_special_tokens`.
+    AsText,
+}
+
+impl Choice for SpecialTokens {
+    const NAMES: &'static [(&'static str, Self)] = &[("split", Self::Split), ("as-text", Self::AsText)];
+}
+
 /// What the setting `memory_limit` is unless it is set.
 pub(crate) const MEMORY_LIMIT: ByteSize = ByteSize::gib(8);
 
@@ -101,6 +120,10 @@ impl Tokenizer {
         // opens one after the other.
         let mut model = tokenizer.get_model().clone();
         model.resize_cache(0);
+        // Merges are left out at random to train with, never to score.
+        if let ModelWrapper::BPE(model) = &mut model {
+            model.dropout = None;
+        }
         tokenizer.with_model(model);
         let (prefix, suffix) = frame_of(&tokenizer)?;
         // Windows are framed by nobody but us. Post-processors may also trim blanks off byte ranges, which would then belong to
@@ -117,6 +140,13 @@ impl Tokenizer {
         Self { memory_limit, ..self }
     }
 
+    /// The tokenizer with another way to take special tokens that are written in a text. Frames are the same with any.
+    #[must_use]
+    pub fn with_special_tokens(mut self, special_tokens: SpecialTokens) -> Self {
+        self.tokenizer.set_encode_special_tokens(special_tokens == SpecialTokens::AsText);
+        self
+    }
+
     /// The number of token ids, added tokens included: ids run from 0 to one less.
     pub fn vocabulary_size(&self) -> usize {
         let largest = self.tokenizer.get_vocab(true).into_values().max();
@@ -125,8 +155,7 @@ impl Tokenizer {
 
     /// The number of token ids without added tokens, which a model may have no embedding for.
     pub(crate) fn own_vocabulary_size(&self) -> usize {
-        let largest = self.tokenizer.get_vocab(false).into_values().max();
-        largest.map_or(0, |id| id as usize + 1)
+        own_vocabulary_size(&self.tokenizer)
     }
 
     /// Splits a text, without adding special tokens.
@@ -165,6 +194,11 @@ impl Tokenizer {
         &self.prefix
     }
 
+    /// The special tokens that the tokenizer's post-processor puts behind a text.
+    pub fn suffix(&self) -> &[u32] {
+        &self.suffix
+    }
+
     /// Frames a window as the tokenizer's own post-processor does, and truncates it to `window` tokens in all.
     pub fn frame(&self, ids: &[u32], window: usize) -> Vec<u32> {
         let special = self.prefix.len() + self.suffix.len();
@@ -173,6 +207,13 @@ impl Tokenizer {
         framed.truncate(window);
         framed
     }
+}
+
+/// The number of token ids of a tokenizer without added tokens, whether or not these stand in its vocabulary, too.
+pub(crate) fn own_vocabulary_size(tokenizer: &tokenizers::Tokenizer) -> usize {
+    let added = tokenizer.get_added_tokens_decoder();
+    let own = tokenizer.get_vocab(false).into_values().filter(|id| !added.contains_key(id));
+    own.max().map_or(0, |id| id as usize + 1)
 }
 
 /// The special tokens that the post-processor puts before and after a text.

@@ -377,33 +377,45 @@ fn a_single_shard_needs_no_index_and_a_pointer_is_named() {
     checkpoint.assert_refused(ErrorKind::InvalidModel, "a pointer of Git LFS");
 }
 
-#[test]
-fn added_tokens_need_no_embedding() {
-    let checkpoint = Checkpoint::new();
+/// A scorer whose tokenizer adds one token beyond the embedding of 64, which may stand in its vocabulary too.
+fn scorer_with_added_token(checkpoint: &Checkpoint, content: &str, in_vocabulary: bool) -> Scorer {
     checkpoint.write();
     let path = checkpoint.path("tokenizer.json");
     let mut tokenizer: Value = serde_json::from_slice(&fs::read(&path).unwrap()).unwrap();
-    tokenizer["added_tokens"] = json!([{"id": 64, "content": "<image>", "single_word": false, "lstrip": false,
+    if in_vocabulary {
+        tokenizer["model"]["vocab"][content] = 64.into();
+    }
+    tokenizer["added_tokens"] = json!([{"id": 64, "content": content, "single_word": false, "lstrip": false,
         "rstrip": false, "normalized": false, "special": true}]);
     fs::write(&path, tokenizer.to_string()).unwrap();
     checkpoint.export(&ExportOptions::default()).unwrap();
     let config = Config { onnxruntime: Some(common::onnxruntime()), ..Config::default() };
-    let scorer = Scorer::open(&checkpoint.directory.path().join("package"), &config).unwrap();
-    assert!(scorer.score_text("w1 w2 w3 w4 w5").is_ok());
-    let error = scorer.score_text("w1 w2 <image> w4 w5").unwrap_err().to_string();
-    assert!(error.contains("id 64, and the model knows 64"), "{error}");
+    Scorer::open(&checkpoint.directory.path().join("package"), &config).unwrap()
 }
 
 #[test]
-fn tokenizers_that_only_python_reads_are_named() {
+fn added_tokens_need_no_embedding() {
+    for (content, in_vocabulary) in [("<image>", false), ("[PAD]", true)] {
+        let checkpoint = Checkpoint::new();
+        let scorer = scorer_with_added_token(&checkpoint, content, in_vocabulary);
+        assert!(scorer.score_text("w1 w2 w3 w4 w5").is_ok());
+        let error = scorer.score_text(&format!("w1 w2 {content} w4 w5")).unwrap_err().to_string();
+        assert!(error.contains("id 64, and the model knows 64"), "{error}");
+    }
+}
+
+#[test]
+fn tokenizers_that_cannot_be_read_are_named() {
     let checkpoint = Checkpoint::new();
     checkpoint.write();
     let tokenizer = checkpoint.path("tokenizer.json");
     let elsewhere = checkpoint.directory.path().join("checkpoint/elsewhere.json");
     fs::rename(&tokenizer, &elsewhere).unwrap();
     checkpoint.assert_refused(ErrorKind::Unsupported, "there is no tokenizer.json: save it once with AutoTokenizer");
+    fs::write(checkpoint.path("vocab.txt"), "").unwrap();
+    checkpoint.assert_refused(ErrorKind::Unsupported, "only vocab.txt, which takes Python to read");
     fs::write(checkpoint.path("tokenizer.model"), "").unwrap();
-    checkpoint.assert_refused(ErrorKind::Unsupported, "only tokenizer.model, which takes Python to read");
+    checkpoint.assert_refused(ErrorKind::InvalidModel, "tokenizer.model: not a tokenizer that can be read");
     fs::write(&tokenizer, "{}").unwrap();
     checkpoint.assert_refused(ErrorKind::InvalidModel, "tokenizer.json: not a tokenizer.json that can be read");
     checkpoint.export(&ExportOptions { tokenizer: Some(elsewhere), ..ExportOptions::default() }).unwrap();

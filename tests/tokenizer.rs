@@ -6,7 +6,7 @@ use std::process::Command;
 use std::time::{Duration, Instant};
 use std::{env, fs, thread};
 
-use longattn::tokenizer::Tokenizer;
+use longattn::tokenizer::{SpecialTokens, Tokenizer};
 use longattn::{Cancel, ErrorKind};
 use serde_json::{Value, json};
 
@@ -41,6 +41,54 @@ fn regular_expressions_that_give_up_are_an_error_of_one_text() {
         assert!(error.to_string().contains("gave up on this text"), "{error}");
     }
     assert!(tokenizer.tokenize("Good words.").is_ok());
+}
+
+/// The default tokenizer, changed.
+fn changed(change: impl FnOnce(&mut Value)) -> longattn::Result<Tokenizer> {
+    let file = common::scorer_package().join("tokenizer.json");
+    let mut json: Value = serde_json::from_slice(&fs::read(file).unwrap()).unwrap();
+    change(&mut json);
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("tokenizer.json");
+    fs::write(&file, json.to_string()).unwrap();
+    Tokenizer::open(&file)
+}
+
+#[test]
+fn special_tokens_in_a_text_are_tokens_or_text() {
+    let text = "See <|endoftext|> and <|im_start|>user hi<|im_end|> here. ".repeat(20);
+    let is_special = |id: &&u32| **id < 3;
+    let split = default_tokenizer().tokenize(&text).unwrap();
+    assert_eq!(split.ids().iter().filter(is_special).count(), 60);
+    let tokenizer = default_tokenizer().with_special_tokens(SpecialTokens::AsText);
+    let as_text = tokenizer.tokenize(&text).unwrap();
+    assert_eq!(as_text.ids().iter().filter(is_special).count(), 0);
+    assert!(as_text.ids().len() > split.ids().len());
+    assert_eq!((as_text.boundaries().next(), as_text.boundaries().last()), (Some(0), Some(text.len())));
+    let bare = "See <|endoftext|";
+    assert_eq!(tokenizer.tokenize(bare).unwrap(), default_tokenizer().tokenize(bare).unwrap());
+}
+
+#[test]
+fn nothing_is_left_to_chance() {
+    let random = changed(|json| json["model"]["dropout"] = json!(0.9)).unwrap();
+    let text = "The quick brown fox jumps over the lazy dog. ".repeat(10);
+    assert_eq!(random.tokenize(&text).unwrap(), default_tokenizer().tokenize(&text).unwrap());
+}
+
+#[test]
+fn vocabularies_may_have_gaps_but_no_merges_of_absent_tokens() {
+    let gap = changed(|json| {
+        let vocabulary = json["model"]["vocab"].as_object_mut().unwrap();
+        let last = vocabulary.values().map(|id| id.as_u64().unwrap()).max().unwrap();
+        vocabulary.insert("unreachable".to_owned(), json!(last + 100));
+    });
+    let text = "Words with a gap behind them.";
+    assert_eq!(gap.unwrap().tokenize(text).unwrap(), default_tokenizer().tokenize(text).unwrap());
+    let absent = changed(|json| json["model"]["merges"].as_array_mut().unwrap().push(json!(["absent", "tokens"])));
+    let error = absent.map(|_| ()).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::InvalidModel);
+    assert!(error.to_string().contains("out of vocabulary"), "{error}");
 }
 
 #[test]

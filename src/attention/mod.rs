@@ -9,6 +9,7 @@
 //! [`ProfiledMass`] tells beside it how much attention reaches how far back, for all distances at once.
 
 mod clusters;
+pub(crate) mod gpu;
 mod int16;
 mod kernel;
 mod map;

@@ -8,8 +8,9 @@ use crate::{Error, ErrorKind, Result};
 use clap::{Arg, ArgAction, ArgMatches, Command, value_parser};
 
 /// Settings of the statistics of one window.
-pub const SCORE_SETTINGS: [&str; 17] = [
+pub const SCORE_SETTINGS: [&str; 18] = [
     "tokenizer",
+    "special_tokens",
     "window",
     "min_distance",
     "rows",

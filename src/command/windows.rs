@@ -3,7 +3,6 @@
 use crate::Result;
 use crate::corpus::{Output, Rejects, STANDARD_STREAM};
 use crate::job::cut_windows;
-use crate::tokenizer::Tokenizer;
 use clap::{ArgMatches, Command};
 
 use super::flags::{self, JOB_SETTINGS, OUTPUT_SETTINGS, WithSettings};
@@ -20,13 +19,14 @@ pub fn command(command: Command) -> Command {
         .arg(flags::output("Where the windows go, as JSON lines or Parquet by its name").default_value(STANDARD_STREAM))
         .arg(flags::switch("token-ids", "Write each window's token ids, for `score` to use in place of the text"))
         .args([flags::rejects(), flags::quiet()])
-        .with_settings(&[&["window", "threads", "memory_limit"][..], &JOB_SETTINGS, &OUTPUT_SETTINGS].concat())
+        .with_settings(
+            &[&["window", "special_tokens", "threads", "memory_limit"][..], &JOB_SETTINGS, &OUTPUT_SETTINGS].concat(),
+        )
 }
 
 pub fn execute(matches: &ArgMatches) -> Result<()> {
     let config = flags::config(matches)?;
-    let tokenizer = Tokenizer::open(&flags::path_of(matches, "model").join("tokenizer.json"))?;
-    let tokenizer = tokenizer.with_memory_limit(config.memory_limit);
+    let tokenizer = config.open_tokenizer(&flags::path_of(matches, "model").join("tokenizer.json"))?;
     let output_path = flags::path_of(matches, "output");
     let mut output = Output::laid_out(output_path, config.layout())?;
     let rejects_path = flags::rejects_path(matches, "windows", output_path);

@@ -143,9 +143,18 @@ impl Journal {
     /// there is no `T` at the offset.
     pub fn read<T: DeserializeOwned>(&self, offset: u64) -> Result<T> {
         let place = || format!("{} at byte {offset}", self.path.display());
+        serde_json::from_slice(&self.line(offset)?).map_err(|error| invalid(&error).at(place()))
+    }
+
+    /// As [`read`](Self::read), without a look at what the entry says: its bytes.
+    ///
+    /// # Errors
+    /// Of kind [`Io`](ErrorKind::Io) where the file cannot be read.
+    pub fn line(&self, offset: u64) -> Result<Box<[u8]>> {
         let mut ahead = self.ahead.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
-        let line = ahead.line(&self.file, offset).map_err(|cause| Error::io(format!("read {}", place()), cause))?;
-        serde_json::from_slice(line).map_err(|error| invalid(&error).at(place()))
+        let line = ahead.line(&self.file, offset);
+        let place = || format!("read {} at byte {offset}", self.path.display());
+        line.map(Box::from).map_err(|cause| Error::io(place(), cause))
     }
 
     /// Where the journal is.

@@ -117,9 +117,22 @@ impl Output {
     /// [`InvalidArgument`](ErrorKind::InvalidArgument) where the row has no form in JSON.
     pub fn write<T: Serialize + ?Sized>(&mut self, row: &T) -> Result<ControlFlow<()>> {
         let line = json_line(row).map_err(|error| error.at(&self.name))?;
+        self.write_line(&line)
+    }
+
+    /// Writes one row, an object that is JSON already, in one line.
+    ///
+    /// # Errors
+    /// Of kind [`Io`](ErrorKind::Io), with the path and what to do.
+    pub fn write_json(&mut self, mut row: String) -> Result<ControlFlow<()>> {
+        row.push('\n');
+        self.write_line(row.as_bytes())
+    }
+
+    fn write_line(&mut self, line: &[u8]) -> Result<ControlFlow<()>> {
         let written = match &mut self.sink {
-            Sink::Files { rows, .. } => rows.write(&line),
-            Sink::Stream(stream) => stream.write_all(&line),
+            Sink::Files { rows, .. } => rows.write(line),
+            Sink::Stream(stream) => stream.write_all(line),
         };
         outcome(&self.name, written)
     }

@@ -19,11 +19,8 @@ const ROPE_SCALING: &str = "rope_scaling";
 const ADAPTER: &str = "adapter_config.json";
 const CONFIG_LIMIT: u64 = 10_000_000;
 
-/// The largest tokenizers have some ten megabytes.
-const TOKENIZER_LIMIT: u64 = 500_000_000;
-
-/// What vocabularies are stored in that only Python code turns into a tokenizer.
-const SLOW_TOKENIZERS: [&str; 4] = ["tokenizer.model", "spiece.model", "vocab.json", "vocab.txt"];
+/// A vocabulary that no tokenizer can be made of here.
+const WORD_PIECES: &str = "vocab.txt";
 
 /// What tensor names begin with: of a model with a head, of a bare one, of the text part of a multimodal one.
 const PREFIXES: [&str; 6] =
@@ -99,19 +96,16 @@ pub(super) fn open<'a>(files: &'a dyn Files, options: &ExportOptions) -> Result<
 
 /// The checkpoint's own tokenizer, and the text of its `tokenizer.json`.
 pub(super) fn tokenizer(files: &dyn Files) -> Result<(Tokenizer, String)> {
-    match files.whole(package::TOKENIZER, TOKENIZER_LIMIT)? {
-        Some(bytes) => tokenizer::parse(bytes, files.place(package::TOKENIZER)),
+    match tokenizer::find(files)? {
+        Some(tokenizer) => Ok(tokenizer),
         None => Err(no_tokenizer(files)?),
     }
 }
 
 fn no_tokenizer(files: &dyn Files) -> Result<Error> {
     let mut message = format!("there is no {}", package::TOKENIZER);
-    for slow in SLOW_TOKENIZERS {
-        if files.size(slow)?.is_some() {
-            message += &format!(", only {slow}, which takes Python to read");
-            break;
-        }
+    if files.size(WORD_PIECES)?.is_some() {
+        message += &format!(", only {WORD_PIECES}, which takes Python to read");
     }
     message += ": save it once with AutoTokenizer.from_pretrained(…).save_pretrained(…), or pass one with --tokenizer";
     Ok(Error::new(ErrorKind::Unsupported, message).at(files.place("")))

@@ -30,6 +30,7 @@ pub use layers::Layers;
 use crate::choice::Choice;
 use crate::error::{Error, ErrorKind, Result};
 use crate::model::metadata::{Contract, Metadata};
+use crate::tokenizer::own_vocabulary_size;
 use checkpoint::Checkpoint;
 use decoder::{Decoder, LayerWeights, LinearWeights, NormWeights, ProjectionWeights};
 use files::{Directory, Files};
@@ -351,7 +352,7 @@ fn write_folded(
 /// The text of `tokenizer.json`, all of whose ids are embedded but for some added tokens, which are told.
 fn checked_tokenizer((tokenizer, json): (Tokenizer, String), decoder: &Decoder) -> Result<String> {
     let rows = decoder.vocabulary_size;
-    let own = tokenizer.get_vocab(false).into_values().max().map_or(0, |id| id as usize + 1);
+    let own = own_vocabulary_size(&tokenizer);
     if own > rows {
         let message = format!("the tokenizer has {own} token ids, but only {rows} are embedded");
         return Err(Error::new(ErrorKind::InvalidModel, message).at(&decoder.name));

@@ -8,7 +8,7 @@ use std::path::{Component, Path, PathBuf};
 use serde_json::{Map, Value, json};
 
 use super::directory::ResultDirectory;
-use super::journals::{Journals, scored_window};
+use super::journals::{Journals, ScoredWindow};
 use super::table::{DocumentRow, Table};
 use super::texts::changed;
 use crate::cancel::Cancel;
@@ -93,15 +93,17 @@ impl Scores<'_> {
         let characters = |byte: u64| text.char_indices().take_while(|(index, _)| (*index as u64) < byte).count();
         let mut spans: BTreeMap<_, Spans> = BTreeMap::new();
         for ordinal in windows {
-            let window = scored_window(self.table, self.corpus, ordinal, &self.journals.entry(self.table, ordinal)?)?;
-            let (start, end) = (characters(window.byte_start), characters(window.byte_end));
-            let attention = window.score.attention.map(|attention| {
+            let entry = self.journals.entry(self.table, ordinal)?;
+            let window = ScoredWindow::of(self.table, self.corpus, ordinal, &entry)?;
+            let (start, end) = (characters(window.fields.byte_start), characters(window.fields.byte_end));
+            let score = window.score()?;
+            let attention = score.attention.map(|attention| {
                 [
                     ("dependency_strength", attention.dependency_strength),
                     ("distribution_uniformity", attention.distribution_uniformity),
                 ]
             });
-            let columns = window.score.columns.0.into_iter().map(|(column, number)| (column.name(), number));
+            let columns = score.columns.0.into_iter().map(|(column, number)| (column.name(), number));
             for (quantity, number) in attention.into_iter().flatten().chain(columns) {
                 spans.entry(quantity).or_default().push((start, end, number));
             }

@@ -15,7 +15,8 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::model::{Scorer, loaded_version};
 
 /// The settings that a score depends on.
-pub(super) const SCORE_SETTINGS: [&str; 10] = [
+pub(super) const SCORE_SETTINGS: [&str; 11] = [
+    "special_tokens",
     "window",
     "min_distance",
     "sink_tokens",

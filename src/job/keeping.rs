@@ -185,7 +185,7 @@ impl JournalSink<'_> {
         self.found.early_signs.of_document(count > 0, longest, self.config, self.keeping.rejecting.observer);
         if count > 0 {
             self.found.early_signs.of_category(&record.category, self.corpus, self.keeping.rejecting.observer);
-            let row = DocumentRow { file: self.found.file.index, line, offset, text, tokens, windows: count, entry: 0 };
+            let row = DocumentRow { file: self.found.file.index, line, offset, text, entry: 0 };
             self.found.unwritten.documents.push(self.found.table.documents.len());
             self.found.table.add_document(row);
         }
@@ -338,14 +338,14 @@ impl JournalSink<'_> {
         }
         for known in &ledger.documents[reading.documents.clone()] {
             let row = DocumentRow { file: file as u32, ..known.row };
-            counts.longest_document = counts.longest_document.max(row.tokens);
-            if row.windows == 0 {
+            counts.longest_document = counts.longest_document.max(known.tokens);
+            if known.windows == 0 {
                 counts.too_short += 1;
                 continue;
             }
             counts.windowed += 1;
             self.found.table.add_document(row);
-            for number in 0..row.windows {
+            for number in 0..known.windows {
                 // A window that could not be scored has no score.
                 let Some(score) = ledger.first_score(row.text, number, self.asked) else { continue };
                 self.add(&known.id, &known.category, number, &score)?;

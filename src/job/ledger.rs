@@ -1,10 +1,12 @@
 //! What earlier calls of a job have left in its journal.
 
 use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 use std::num::NonZeroU64;
 use std::ops::Range;
 use std::path::Path;
 
+use rustc_hash::FxHashMap;
 use serde::Deserialize;
 use serde::de::IgnoredAny;
 
@@ -26,8 +28,10 @@ pub(super) struct Ledger {
     /// Of each file that could not be read to its end when it was last read: its rejects, by their places above. The last
     /// one is of the file.
     pub failures: HashMap<String, Range<usize>>,
-    windows: Vec<KnownWindow>,
-    texts: Vec<KnownText>,
+    /// Where the first score of a window is in `rows`, by its text, its number and the rows that were asked for.
+    windows: FxHashMap<(Text, u32, u32), u32>,
+    rows: Vec<WindowRow>,
+    texts: FxHashMap<Text, KnownText>,
     pub worked: Worked,
     /// What was scored by the last call, where it came to its end.
     pub finished: Option<Finished>,
@@ -49,22 +53,15 @@ pub(super) struct Known {
     pub id: Box<str>,
     pub category: Box<str>,
     pub row: DocumentRow,
+    pub tokens: u64,
+    pub windows: u32,
 }
 
 /// What a text gave, whatever document it stands in.
 #[derive(Clone, Copy)]
 pub(super) struct KnownText {
-    text: Text,
     pub tokens: u64,
     pub windows: u32,
-}
-
-#[derive(Clone, Copy)]
-struct KnownWindow {
-    text: Text,
-    number: u32,
-    asked: u32,
-    row: WindowRow,
 }
 
 /// A line of the journal, without what is only written out again.
@@ -160,20 +157,18 @@ impl Ledger {
             }
             Ok(())
         })?;
-        // The first score of a window counts: all of them have the same bits.
-        ledger.windows.sort_by_key(|window| (window.text, window.number, window.asked));
-        ledger.texts.sort_by_key(|known| known.text);
-        ledger.texts.dedup_by_key(|known| known.text);
         Ok((journal, ledger))
     }
 
     fn add_document(&mut self, line: DocumentLine, entry: u64) {
         let DocumentLine { line, offset, id, category, text, tokens, windows } = line;
-        self.texts.push(KnownText { text, tokens, windows });
+        self.texts.entry(text).or_insert(KnownText { tokens, windows });
         self.documents.push(Known {
             id,
             category,
-            row: DocumentRow { file: 0, line, offset, text, tokens, windows, entry },
+            row: DocumentRow { file: 0, line, offset, text, entry },
+            tokens,
+            windows,
         });
     }
 
@@ -193,20 +188,21 @@ impl Ledger {
             dependency_strength_error: score.dependency_strength_error,
             distribution_uniformity_error: score.distribution_uniformity_error,
         };
-        self.windows.push(KnownWindow { text, number, asked, row });
+        // The first score of a window counts: all of them have the same bits.
+        if let Entry::Vacant(place) = self.windows.entry((text, number, asked)) {
+            place.insert(self.rows.len() as u32);
+            self.rows.push(row);
+        }
     }
 
     /// What is known of a text.
     pub fn text(&self, text: Text) -> Option<KnownText> {
-        self.texts.binary_search_by_key(&text, |known| known.text).ok().map(|place| self.texts[place])
+        self.texts.get(&text).copied()
     }
 
     /// A window's score on so many rows, 0 standing for all.
     pub fn window(&self, text: Text, number: u32, asked: u32) -> Option<WindowRow> {
-        let key = (text, number, asked);
-        let first = self.windows.partition_point(|window| (window.text, window.number, window.asked) < key);
-        let window = self.windows.get(first)?;
-        ((window.text, window.number, window.asked) == key).then_some(window.row)
+        self.windows.get(&(text, number, asked)).map(|row| self.rows[*row as usize])
     }
 
     /// A window's score on so many rows, or else the exact one.

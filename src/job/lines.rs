@@ -126,25 +126,21 @@ impl AttentionFields {
     }
 }
 
-/// A scored window of a document.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-pub struct ScoredWindow {
-    pub id: String,
-    pub category: String,
-    pub document: String,
+/// What scored windows begin with. The fields of the score follow as they stand in the journal.
+#[derive(Clone, Debug, Serialize)]
+pub(super) struct WindowFields<'a> {
+    pub id: &'a str,
+    pub category: &'a str,
+    pub document: &'a str,
     pub source: String,
     pub token_start: u64,
     pub byte_start: u64,
     pub byte_end: u64,
-    #[serde(flatten)]
-    pub score: ScoreFields,
 }
 
-/// A selected window: its scores, its place among the others, and its text.
+/// What a selected window has behind its scores: its place among the others, and its text.
 #[derive(Serialize)]
-pub(super) struct SelectedWindow<'a> {
-    #[serde(flatten)]
-    pub window: &'a ScoredWindow,
+pub(super) struct SelectedFields<'a> {
     /// Its long-distance dependency score, Eq. 8; none without a model.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub lds: Option<f64>,

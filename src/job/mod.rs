@@ -18,6 +18,7 @@
 //! | `stdin.jsonl` | standard input, where it is one of the inputs |
 
 mod adaptive;
+mod ahead;
 mod attributes;
 mod batches;
 mod calibration;
@@ -83,7 +84,7 @@ use texts::Texts;
 pub use calibration::{Calibrated, CalibratedCategory, CalibrationJob};
 pub use directory::ResultDirectory;
 pub use identity::score_identity;
-pub use lines::{AttentionFields, EstimateFields, ScoreFields, ScoredWindow, WindowLine, window_id};
+pub use lines::{AttentionFields, EstimateFields, ScoreFields, WindowLine, window_id};
 pub use observer::{Observer, Progress, Stage};
 pub use records::{RecordJob, score_records};
 pub use results::Results;

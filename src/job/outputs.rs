@@ -1,14 +1,15 @@
 //! What a selection leaves in its directory beside the selected windows.
 
+use std::ops::Range;
 use std::path::Path;
 use std::time::Duration;
 
 use rayon::prelude::*;
-use serde_json::value::to_raw_value;
 use serde_json::{Map, Value, json};
 
+use super::ahead::ahead;
 use super::identity::Identity;
-use super::journals::{Journals, scored_window};
+use super::journals::{Journals, ScoredWindow};
 use super::metrics;
 use super::observer::Stage;
 use super::selection::{CategorySelection, Cutting};
@@ -144,19 +145,24 @@ pub(super) fn write_scores(
 ) -> Result<()> {
     let mut output = Output::laid_out(path, layout)?;
     let windows = table.windows.len();
-    for start in (0..windows).step_by(AT_ONCE) {
+    // Read in their order, since journals read ahead, and put together on all cores.
+    let read = |start: usize| {
         cancel.check()?;
         let ordinals = start..windows.min(start + AT_ONCE);
-        // Read in their order, since journals read ahead, and put together on all cores.
         let entries = ordinals.clone().map(|ordinal| journals.entry(table, ordinal));
-        let entries = entries.collect::<Result<Vec<_>>>()?;
-        let lines = ordinals.into_par_iter().zip(entries).map(|(ordinal, entry)| {
-            let window = scored_window(table, corpus, ordinal, &entry)?;
-            Ok(to_raw_value(&window).expect("text and finite numbers have a form in JSON"))
-        });
-        for line in lines.collect::<Result<Vec<_>>>()? {
-            _ = output.write(&line)?;
-        }
-    }
+        Ok((ordinals, entries.collect::<Result<Vec<_>>>()?))
+    };
+    let put_together = |(ordinals, entries): (Range<usize>, Vec<Box<[u8]>>)| {
+        let lines = ordinals
+            .into_par_iter()
+            .zip(entries)
+            .map(|(ordinal, entry)| Ok(ScoredWindow::of(table, corpus, ordinal, &entry)?.to_json()));
+        lines.collect::<Result<Vec<_>>>()
+    };
+    ahead((0..windows).step_by(AT_ONCE).map(read), |read| {
+        ahead(read.map(|read| read.and_then(put_together)), |mut chunks| {
+            chunks.try_for_each(|lines| lines?.into_iter().try_for_each(|line| output.write_json(line).map(drop)))
+        })
+    })?;
     output.finish().map(drop)
 }

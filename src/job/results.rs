@@ -9,6 +9,7 @@ use std::time::Instant;
 use rayon::prelude::*;
 
 use super::adaptive::changed_journal;
+use super::ahead::ahead;
 use super::directory::table_name;
 use super::entry::{Begin, Entry, Finished, RejectKind, Rejected};
 use super::identity::Identity;
@@ -104,10 +105,11 @@ impl Results {
         let candidates = in_order(candidates)?;
         let mut reading = None;
         let mut troubles = Troubles::default();
-        for candidates in candidates.chunks(rayon::current_num_threads().clamp(1, AT_ONCE)) {
-            cancel.check()?;
-            let read: Vec<_> = candidates.par_iter().map(read_ledger).collect();
-            for (candidate, read) in candidates.iter().zip(read) {
+        let chunks = candidates.chunks(rayon::current_num_threads().clamp(1, AT_ONCE));
+        let read = |candidates: &[Candidate]| candidates.par_iter().map(read_ledger).collect::<Vec<_>>();
+        ahead(chunks.map(read), |read| {
+            for (candidate, read) in candidates.iter().zip(read.flatten()) {
+                cancel.check()?;
                 let (directory, journal, ledger) = read?;
                 let Some(finished) = &ledger.finished else {
                     troubles.add(candidate, "did not end: go on with its job, with --resume");
@@ -119,7 +121,8 @@ impl Results {
                 };
                 merging.add(candidate, directory, journal, &ledger, &mut troubles)?;
             }
-        }
+            Ok(())
+        })?;
         troubles.check()?;
         let merging = reading.ok_or_else(|| Error::new(ErrorKind::InvalidArgument, "no result directories"))?;
         Ok(merging.finish())
@@ -474,15 +477,15 @@ impl Merging {
 
     fn document(&mut self, ledger: &Ledger, known: &Known, file: u32, counts: &mut Counts) -> Result<()> {
         let row = DocumentRow { file, ..known.row };
-        counts.longest_document = counts.longest_document.max(row.tokens);
-        if row.windows == 0 {
+        counts.longest_document = counts.longest_document.max(known.tokens);
+        if known.windows == 0 {
             counts.too_short += 1;
             return Ok(());
         }
         counts.windowed += 1;
         let table = &mut self.results.table;
         table.add_document(row);
-        for number in 0..row.windows {
+        for number in 0..known.windows {
             // A window that could not be scored has no score.
             let Some(score) = ledger.first_score(row.text, number, self.asked) else { continue };
             table.add_window(&known.id, &known.category, number, &score)?;

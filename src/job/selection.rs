@@ -61,8 +61,8 @@ pub(super) struct Cutting {
     pub windows: Option<Windows>,
     /// Of each category, the ordinals of the windows that its report shows, in their order there.
     shown: Vec<Vec<usize>>,
-    /// The selected windows in the order of the corpus.
-    selected: Vec<Standing>,
+    /// The selected windows and those that the report shows, in the order of the corpus.
+    wanted: Vec<Wanted>,
     /// Windows that the filter left out.
     pub filtered: u64,
     /// Why the window that the settings name was selected or not.
@@ -87,7 +87,7 @@ pub(super) fn cut(table: &Table, corpus: &Corpus, journals: &Journals, config: &
     if let Some(by) = &config.by {
         filtered += sorted.rank_by(by, |ordinal| numbers.of(ordinal, by))?;
     }
-    let (mut categories, mut reports, mut shown, mut selected) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
+    let (mut categories, mut reports, mut shown, mut wanted) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
     let mut windows = Windows::new(&method);
     for ranking in sorted.rankings(&method) {
         let ranking = ranking?;
@@ -103,10 +103,15 @@ pub(super) fn cut(table: &Table, corpus: &Corpus, journals: &Journals, config: &
         categories.push(category);
         reports.push(report);
         shown.push(shown_here);
-        selected.extend(ranking.selected().copied());
+        wanted.extend(ranking.selected().map(|standing| Wanted {
+            ordinal: standing.ordinal,
+            is_selected: true,
+            lds: has_attention.then_some(standing.long_distance_dependency_score),
+            is_shown: false,
+        }));
     }
     windows.name_sources(|file| corpus.files()[file as usize].name.clone());
-    selected.sort_unstable_by_key(|standing: &Standing| standing.ordinal);
+    add_shown(&mut wanted, &shown);
     let explanation = match &config.explain {
         Some(id) => Some(explain(&sorted, id, &method)?),
         None => None,
@@ -114,7 +119,17 @@ pub(super) fn cut(table: &Table, corpus: &Corpus, journals: &Journals, config: &
     // What the report tries is cuts of the long-distance dependency score.
     let windows = config.by.is_none().then_some(windows);
     let filtered = filtered as u64;
-    Ok(Cutting { categories, reports, windows, shown, selected, filtered, explanation, has_attention })
+    Ok(Cutting { categories, reports, windows, shown, wanted, filtered, explanation, has_attention })
+}
+
+/// Adds the windows that the report shows, and brings all into the order of the corpus.
+fn add_shown(wanted: &mut Vec<Wanted>, shown: &[Vec<usize>]) {
+    let mut left: HashSet<usize> = shown.iter().flatten().copied().collect();
+    for window in wanted.iter_mut() {
+        window.is_shown = left.remove(&window.ordinal);
+    }
+    wanted.extend(left.into_iter().map(|ordinal| Wanted { ordinal, is_selected: false, lds: None, is_shown: true }));
+    wanted.sort_unstable_by_key(|window| window.ordinal);
 }
 
 /// The numbers of windows in columns that are in memory, or else in the journal.
@@ -136,7 +151,7 @@ impl Numbers<'_> {
         }
         if self.read.as_ref().is_none_or(|(last, _)| *last != ordinal) {
             let entry = self.journals.entry(self.table, ordinal)?;
-            let Ok(Entry::Window(window)) = serde_json::from_str(entry.get()) else {
+            let Ok(Entry::Window(window)) = serde_json::from_slice(&entry) else {
                 return Err(changed_journal(candidate.id));
             };
             self.read = Some((ordinal, serde_json::to_value(window.score).unwrap_or_default()));
@@ -225,14 +240,18 @@ fn next_to_cut(ranking: &Ranking) -> [Vec<usize>; 2] {
 }
 
 impl Cutting {
+    fn selected_windows(&self) -> impl Iterator<Item = &Wanted> {
+        self.wanted.iter().filter(|window| window.is_selected)
+    }
+
     /// Tokens of the selected windows.
     pub fn tokens(&self, table: &Table) -> u64 {
-        self.selected.iter().map(|standing| table.selector.candidate(standing.ordinal).token_count).sum()
+        self.selected_windows().map(|window| table.selector.candidate(window.ordinal).token_count).sum()
     }
 
     /// The number of selected windows.
     pub fn selected(&self) -> u64 {
-        self.selected.len() as u64
+        self.selected_windows().count() as u64
     }
 
     /// Writes the selected windows with their texts in the order of the corpus, and gives the report the texts that it
@@ -241,30 +260,12 @@ impl Cutting {
         let corpus = &texts.corpus.clone().with_typed_fields(layout.format_of(path).has_types());
         let texts = Texts { corpus, ..*texts };
         let mut output = Output::laid_out(path, layout)?.with_field_types(corpus.field_types().within("fields"));
-        let shown: HashSet<usize> = self.shown.iter().flatten().copied().collect();
-        let Ok(shown) = texts.write(&self.wanted(&shown), shown.len(), &mut output)? else {
+        let Ok(shown) = texts.write(&self.wanted, &mut output)? else {
             return Ok(ControlFlow::Break(()));
         };
         for (ordinals, report) in self.shown.iter().zip(&mut self.reports) {
             report.set_texts(ordinals.iter().map(|ordinal| shown.get(ordinal).cloned().unwrap_or_default()));
         }
         output.finish()
-    }
-
-    /// The windows whose texts are wanted, in the order of the corpus.
-    fn wanted(&self, shown: &HashSet<usize>) -> Vec<Wanted> {
-        let selected = self.selected.iter().map(|standing| Wanted {
-            ordinal: standing.ordinal,
-            is_selected: true,
-            lds: self.has_attention.then_some(standing.long_distance_dependency_score),
-            is_shown: shown.contains(&standing.ordinal),
-        });
-        let is_left =
-            |ordinal: &&usize| self.selected.binary_search_by_key(*ordinal, |standing| standing.ordinal).is_err();
-        let left = shown.iter().filter(is_left);
-        let left = left.map(|ordinal| Wanted { ordinal: *ordinal, is_selected: false, lds: None, is_shown: true });
-        let mut wanted: Vec<_> = selected.chain(left).collect();
-        wanted.sort_unstable_by_key(|wanted| wanted.ordinal);
-        wanted
     }
 }

@@ -20,8 +20,6 @@ pub(super) struct DocumentRow {
     /// Of its first byte in the file, decompressed.
     pub offset: u64,
     pub text: Text,
-    pub tokens: u64,
-    pub windows: u32,
     /// Where it stands in the journal.
     pub entry: u64,
 }

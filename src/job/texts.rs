@@ -1,14 +1,15 @@
 //! The texts of windows, looked up in the corpus and written beside their scores.
 
 use std::collections::HashMap;
+use std::iter;
 
 use rayon::prelude::*;
-use serde_json::value::{RawValue, to_raw_value};
 
 use super::adaptive::changed_journal;
+use super::ahead::ahead;
 use super::entry::Text;
-use super::journals::{Journals, scored_window};
-use super::lines::SelectedWindow;
+use super::journals::{Journals, ScoredWindow};
+use super::lines::SelectedFields;
 use super::observer::{Observer, Progress, Stage};
 use super::table::Table;
 use crate::cancel::Cancel;
@@ -54,51 +55,57 @@ pub(super) struct Gone;
 
 /// What was made of a window.
 struct Made {
-    line: Option<Box<RawValue>>,
+    line: Option<String>,
     shown: Option<WindowText>,
 }
 
 impl Texts<'_> {
-    /// Writes windows, which are in the order of the corpus, and gives the texts of those that the report shows, `shown` of
-    /// them, by their ordinals.
+    /// Writes windows, which are in the order of the corpus, and gives the texts of those that the report shows by their
+    /// ordinals.
     pub fn write(
         &self,
         wanted: &[Wanted],
-        shown: usize,
         output: &mut Output,
     ) -> Result<std::result::Result<HashMap<usize, WindowText>, Gone>> {
+        let shown = wanted.iter().filter(|window| window.is_shown).count();
         let most_bytes = WholeText::MOST_BYTES / shown.max(1);
         let mut texts = HashMap::new();
         let documents: Vec<_> = wanted.chunk_by(|a, b| self.is_one_document(a.ordinal, b.ordinal)).collect();
         let (mut rest, mut reading, mut done) = (&documents[..], None, 0);
-        while !rest.is_empty() {
-            self.cancel.check()?;
-            let raw = self.next_documents(rest, &mut reading)?;
-            let (documents, others) = rest.split_at(raw.len());
-            let records =
-                raw.into_par_iter().zip(documents).map(|(raw, windows)| self.record(&raw, windows[0].ordinal));
-            let records = records.collect::<Result<Vec<_>>>()?;
-            let windows = records
-                .iter()
-                .zip(documents)
-                .flat_map(|(record, windows)| windows.iter().map(move |window| (record, window)));
-            let windows: Vec<_> = windows.collect();
-            for windows in windows.chunks(WINDOWS_AT_ONCE) {
-                for (made, (_, wanted)) in self.make(windows, most_bytes)?.into_iter().zip(windows) {
-                    texts.extend(made.shown.map(|text| (wanted.ordinal, text)));
-                    if let Some(line) = made.line
-                        && output.write(&line)?.is_break()
-                    {
-                        return Ok(Err(Gone));
-                    }
-                }
-                done += windows.len() as u64;
-                let total = Some(wanted.len() as u64);
-                self.observer.progress(&Progress { stage: Stage::Writing, done, total, ..Progress::default() });
-            }
+        let read = iter::from_fn(|| {
+            rest.first()?;
+            let read = self.cancel.check().and_then(|()| self.next_documents(rest, &mut reading));
+            let (documents, others) = rest.split_at(read.as_ref().map_or(rest.len(), Vec::len));
             rest = others;
-        }
-        Ok(Ok(texts))
+            Some(read.map(|raw| (raw, documents)))
+        });
+        ahead(read, |read| {
+            for read in read {
+                let (raw, documents) = read?;
+                let records =
+                    raw.into_par_iter().zip(documents).map(|(raw, windows)| self.record(&raw, windows[0].ordinal));
+                let records = records.collect::<Result<Vec<_>>>()?;
+                let windows = records
+                    .iter()
+                    .zip(documents)
+                    .flat_map(|(record, windows)| windows.iter().map(move |window| (record, window)));
+                let windows: Vec<_> = windows.collect();
+                for windows in windows.chunks(WINDOWS_AT_ONCE) {
+                    for (made, (_, wanted)) in self.make(windows, most_bytes)?.into_iter().zip(windows) {
+                        texts.extend(made.shown.map(|text| (wanted.ordinal, text)));
+                        if let Some(line) = made.line
+                            && output.write_json(line)?.is_break()
+                        {
+                            return Ok(Err(Gone));
+                        }
+                    }
+                    done += windows.len() as u64;
+                    let total = Some(wanted.len() as u64);
+                    self.observer.progress(&Progress { stage: Stage::Writing, done, total, ..Progress::default() });
+                }
+            }
+            Ok(Ok(texts))
+        })
     }
 
     /// Reads some of the documents that come next.
@@ -142,21 +149,24 @@ impl Texts<'_> {
         let entries = windows.iter().map(|(_, wanted)| self.journals.entry(self.table, wanted.ordinal));
         let entries = entries.collect::<Result<Vec<_>>>()?;
         let made = windows.par_iter().zip(entries).map(|((record, wanted), entry)| {
-            let window = scored_window(self.table, self.corpus, wanted.ordinal, &entry)?;
+            let window = ScoredWindow::of(self.table, self.corpus, wanted.ordinal, &entry)?;
             let text = record.text.as_deref().unwrap_or_default();
-            let content = text.get(window.byte_start as usize..window.byte_end as usize);
-            let content = content.ok_or_else(|| changed_journal(&window.id))?;
-            let attention = window.score.attention.as_ref();
-            let shown = wanted.is_shown.then(|| WindowText {
-                excerpt: content.chars().take(EXCERPT).collect(),
-                whole_text: WholeText::of(content, most_bytes),
-                distance_profile: attention.map_or_else(Vec::new, |attention| attention.distance_profile.clone()),
-                min_distance: attention.map_or(0, |attention| attention.min_distance),
-            });
-            let line = wanted.is_selected.then(|| {
-                let selected = SelectedWindow { window: &window, lds: wanted.lds, content, fields: &record.fields };
-                to_raw_value(&selected).expect("text and finite numbers have a form in JSON")
-            });
+            let content = text.get(window.fields.byte_start as usize..window.fields.byte_end as usize);
+            let content = content.ok_or_else(|| changed_journal(window.fields.id))?;
+            let shown = match wanted.is_shown {
+                true => {
+                    let attention = window.score()?.attention;
+                    Some(WindowText {
+                        excerpt: content.chars().take(EXCERPT).collect(),
+                        whole_text: WholeText::of(content, most_bytes),
+                        min_distance: attention.as_ref().map_or(0, |attention| attention.min_distance),
+                        distance_profile: attention.map_or_else(Vec::new, |attention| attention.distance_profile),
+                    })
+                }
+                false => None,
+            };
+            let selected = SelectedFields { lds: wanted.lds, content, fields: &record.fields };
+            let line = wanted.is_selected.then(|| window.selected_to_json(&selected));
             Ok(Made { line, shown })
         });
         made.collect()

@@ -1,4 +1,6 @@
-//! The operator `FarMass` of ONNX graphs, on the processor.
+//! The operator `FarMass` of ONNX graphs, on the processor and on NVIDIA's GPUs.
+
+mod gpu;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -8,6 +10,7 @@ use ort::operator::{ComputeContext, Kernel, KernelContext, Operator, OperatorDom
 use ort::value::TensorElementType::{Float32, Float64, Int64};
 use ort::value::ValueRef;
 
+use self::gpu::FarMassOnGpu;
 use crate::attention::{FarMass, FarRegion, InstructionSet, PackedKeys, Precision, StreamingAttention, Workers};
 use crate::cancel::Cancel;
 use crate::config::Config;
@@ -20,8 +23,8 @@ pub(crate) const DOMAIN: &str = "longattn";
 ///
 /// | | name | type | shape |
 /// | --- | --- | --- | --- |
-/// | input | `query` | float32 | `[batch, heads, rows, head_size]` |
-/// | | `key` | float32 | `[batch, key_value_heads, length, head_size]` |
+/// | input | `query` | float32; on a GPU also float16 and bfloat16 | `[batch, heads, rows, head_size]` |
+/// | | `key` | the same | `[batch, key_value_heads, length, head_size]` |
 /// | | `first_row`: position of the first query; the others follow | int64 | `[]` |
 /// | | `min_distance` | int64 | `[]` |
 /// | | `sink_tokens` | int64 | `[settings]` |
@@ -47,11 +50,40 @@ impl CurrentRun {
 
 /// The operators of this project, for a session.
 pub(super) fn operators(config: &Config, run: &CurrentRun) -> ort::Result<OperatorDomain> {
-    OperatorDomain::new(DOMAIN)?.add(FarMassOperator {
+    let on_processor = FarMassOperator {
         instruction_set: config.instruction_set,
         precision: config.precision.unwrap_or(Precision::Float32),
         run: run.clone(),
-    })
+    };
+    let domain = OperatorDomain::new(DOMAIN)?.add(on_processor)?;
+    match config.execution_provider.runs_operators() {
+        Some(provider) => with_gpu(domain, provider),
+        None => Ok(domain),
+    }
+}
+
+fn with_gpu(domain: OperatorDomain, provider: &'static str) -> ort::Result<OperatorDomain> {
+    FarMassOnGpu::all(provider).into_iter().try_fold(domain, OperatorDomain::add)
+}
+
+/// Runs an operator, whose panics may not cross ONNX Runtime.
+fn guarded(work: impl FnOnce() -> ort::Result<()>) -> ort::Result<()> {
+    let bug = || ort::Error::new("a panic in the operator FarMass: this is a bug of longattn");
+    catch_unwind(AssertUnwindSafe(work)).unwrap_or_else(|_| Err(bug()))
+}
+
+/// What a node of the graph says of its operator.
+#[derive(Clone, Copy)]
+struct Attributes {
+    scale: f32,
+    softcap: Option<f32>,
+}
+
+impl Attributes {
+    fn of(context: &KernelContext) -> ort::Result<Self> {
+        let scale = context.get("scale").ok_or_else(|| ort::Error::new("FarMass lacks its attribute scale"))?;
+        Ok(Self { scale, softcap: context.get("softcap") })
+    }
 }
 
 #[derive(Clone)]
@@ -77,22 +109,18 @@ impl Operator for FarMassOperator {
     }
 
     fn create_kernel<'attr>(&self, context: &KernelContext<'attr>) -> ort::Result<FarMassKernel> {
-        let scale = context.get::<f32>("scale").ok_or_else(|| ort::Error::new("FarMass lacks its attribute scale"))?;
-        Ok(FarMassKernel { scale, softcap: context.get("softcap"), operator: self.clone() })
+        Ok(FarMassKernel { attributes: Attributes::of(context)?, operator: self.clone() })
     }
 }
 
 struct FarMassKernel {
-    scale: f32,
-    softcap: Option<f32>,
+    attributes: Attributes,
     operator: FarMassOperator,
 }
 
 impl Kernel for FarMassKernel {
     fn compute(&mut self, context: &ComputeContext) -> ort::Result<()> {
-        // No panic may cross ONNX Runtime.
-        let done = catch_unwind(AssertUnwindSafe(|| self.give_sums(context)));
-        done.unwrap_or_else(|_| Err(ort::Error::new("a panic in the operator FarMass: this is a bug of longattn")))
+        guarded(|| self.give_sums(context))
     }
 }
 
@@ -136,8 +164,9 @@ impl FarMassKernel {
         let Some(first) = regions.first() else { return Ok(Vec::new()) };
         let mut packed = PackedKeys::zeros(keys.dim());
         packed.set(0, keys)?;
-        let mut attention = StreamingAttention::new(packed, self.scale.into(), *first, self.operator.instruction_set)?
-            .with_logit_softcap(self.softcap.map(f64::from))
+        let Attributes { scale, softcap } = self.attributes;
+        let mut attention = StreamingAttention::new(packed, scale.into(), *first, self.operator.instruction_set)?
+            .with_logit_softcap(softcap.map(f64::from))
             .with_precision(self.operator.precision)
             .with_cancel(&self.operator.run.cancel());
         let rows: Vec<_> = (first_row..first_row + queries.dim().1).collect();

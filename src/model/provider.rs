@@ -110,6 +110,14 @@ impl ExecutionProvider {
         is_path.then(|| Self::Plugin(text.into()))
     }
 
+    /// The provider whose GPUs run our operators, as ONNX Runtime calls it: CUDA computes what TensorRT leaves.
+    pub(super) fn runs_operators(&self) -> Option<&'static str> {
+        match self {
+            Self::BuiltIn(BuiltIn::Cuda | BuiltIn::TensorRt) => Some(BuiltIn::Cuda.official_name()),
+            _ => None,
+        }
+    }
+
     /// The setting's text.
     pub(crate) fn name(&self) -> String {
         match self {

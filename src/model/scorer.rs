@@ -168,7 +168,7 @@ impl Scorer {
         let files = PackageFiles::of(package, &model_file)?;
         let tokenizer_file = model_file.with_file_name("tokenizer.json");
         let tokenizer = match package.is_dir() || tokenizer_file.exists() {
-            true => Some(Tokenizer::open(&tokenizer_file)?.with_memory_limit(config.memory_limit)),
+            true => Some(config.open_tokenizer(&tokenizer_file)?),
             false => None,
         };
         let graph = Graph::open(&model_file, config)?;
@@ -178,6 +178,13 @@ impl Scorer {
             runtime::check_version(least).map_err(|error| error.at(package.display()))?;
         }
         let contract = contract(&graph, metadata.as_ref()).map_err(|error| error.at(package.display()))?;
+        if contract == Contract::QueryKey && config.execution_provider.runs_operators().is_some() {
+            log::warn!(
+                "{}: queries and keys go back to the processor, which takes their sums: a package exported with --contract \
+                 statistics has these taken on the GPU",
+                package.display()
+            );
+        }
         let layer = match &metadata {
             Some(metadata) => Layer::chosen(config.layer.as_deref(), metadata)?,
             None if config.layer.is_none() || contract == Contract::Attentions => None,
@@ -233,8 +240,7 @@ impl Scorer {
     }
 
     fn without_model(config: &Config) -> Result<Self> {
-        let open = |path: &PathBuf| Ok(Tokenizer::open(path)?.with_memory_limit(config.memory_limit));
-        let tokenizer = config.tokenizer.as_ref().map(open).transpose()?;
+        let tokenizer = config.tokenizer.as_ref().map(|path| config.open_tokenizer(path)).transpose()?;
         let description = Description {
             model: NO_MODEL.into(),
             model_bytes: 0,

@@ -239,7 +239,8 @@ impl<'a> Sorted<'a> {
 
     pub(super) fn check(&self, category: &str, ordinals: &[usize], method: &Method) -> Result<()> {
         let selector = self.selector;
-        if let Some(twins) = ordinals.windows(2).find(|pair| selector.id(pair[0]) == selector.id(pair[1])) {
+        let is_twice = |pair: &&[usize]| selector.id(pair[0]) == selector.id(pair[1]);
+        if let Some(twins) = ordinals.par_windows(2).find_first(is_twice) {
             let message = format!("window {} of category {category} was given twice", selector.id(twins[0]));
             return Err(Error::new(ErrorKind::InvalidArgument, message));
         }
@@ -260,9 +261,9 @@ impl<'a> Sorted<'a> {
             let score = self.by.as_ref().map_or(long_distance_dependency_score, |(_, by)| by[*ordinal]);
             Standing { ordinal: *ordinal, long_distance_dependency_score, score }
         };
-        let mut windows: Vec<_> = ordinals.iter().map(standing).collect();
+        let mut windows: Vec<_> = ordinals.par_iter().map(standing).collect();
         // A stable sort: equal scores stay in the order of ids.
-        windows.sort_by(|a, b| b.score.total_cmp(&a.score));
+        windows.par_sort_by(|a, b| b.score.total_cmp(&a.score));
         let mut passed_over = match method.max_per_document {
             Some(most) => beyond_document_limit(selector, &windows, most),
             None => Vec::new(),

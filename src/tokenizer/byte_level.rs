@@ -169,7 +169,7 @@ impl ByteLevelEncoder {
 }
 
 /// The letters that stand for bytes: those of Latin-1 that can be seen, and for the others those from U+0100 on.
-pub(super) fn letters() -> [char; 256] {
+pub(crate) fn letters() -> [char; 256] {
     let mut next = '\u{100}'..;
     std::array::from_fn(|byte| match byte as u8 {
         byte @ (b'!'..=b'~' | 0xa1..=0xac | 0xae..) => char::from(byte),
@@ -180,8 +180,7 @@ pub(super) fn letters() -> [char; 256] {
 /// Whether tokens are the same wherever in a text a word stands, and each of them some bytes of it.
 fn is_plain(model: &BPE) -> bool {
     let is_empty = |affix: &Option<String>| affix.as_deref().is_none_or(str::is_empty);
-    let has_no_dropout = model.dropout.is_none_or(|dropout| dropout == 0.0);
-    has_no_dropout && is_empty(&model.continuing_subword_prefix) && is_empty(&model.end_of_word_suffix)
+    is_empty(&model.continuing_subword_prefix) && is_empty(&model.end_of_word_suffix)
 }
 
 fn lengths(model: &BPE) -> Vec<u32> {

@@ -5,7 +5,7 @@ import sys
 from pathlib import Path
 
 import onnx
-from onnx import TensorProto, helper
+from onnx import TensorProto, defs, helper
 
 FLOAT16, BFLOAT16, FLOAT, DOUBLE = TensorProto.FLOAT16, TensorProto.BFLOAT16, TensorProto.FLOAT, TensorProto.DOUBLE
 INT32, INT64, BOOL = TensorProto.INT32, TensorProto.INT64, TensorProto.BOOL
@@ -34,6 +34,8 @@ KERNELS = {
     "Erf": [FLOATS],
     "Exp": [FLOATS],
     "Expand": [ANY, {INT64}],
+    # This library's own.
+    "FarMass": [{FLOAT16, BFLOAT16, FLOAT}, {FLOAT16, BFLOAT16, FLOAT}, {INT64}],
     "Gather": [ANY, INDEX],
     "GatherElements": [ANY, INDEX],
     "Gemm": [FLOATS],
@@ -78,10 +80,27 @@ KERNELS = {
 }
 
 
+def sums_of_far_mass(context):
+    for output in range(2):
+        context.set_output_type(output, helper.make_tensor_type_proto(DOUBLE, None))
+
+
+far_mass = defs.OpSchema(
+    "FarMass", "longattn", 1,
+    inputs=[defs.OpSchema.FormalParameter(name, kind) for name, kind in
+            (("query", "T"), ("key", "T"), ("first_row", "tensor(int64)"), ("min_distance", "tensor(int64)"), ("sink_tokens", "tensor(int64)"))],
+    outputs=[defs.OpSchema.FormalParameter(name, "tensor(double)") for name in ("far_mass", "far_square_mass")],
+    type_constraints=[("T", ["tensor(float16)", "tensor(bfloat16)", "tensor(float)"], "")],
+    attributes=[defs.OpSchema.Attribute(name, defs.OpSchema.AttrType.FLOAT, required=name == "scale") for name in ("scale", "softcap")],
+)
+far_mass.set_type_and_shape_inference_function(sums_of_far_mass)
+defs.register_schema(far_mass)
+
+
 def without_contributed_operators(graph):
-    """Type inference knows ONNX's own operators alone; the others here give what their first input is of."""
+    """Type inference knows ONNX's own operators and ours; the others here give what their first input is of."""
     for node in graph.node:
-        if node.domain:
+        if node.domain and node.domain != far_mass.domain:
             node.CopyFrom(helper.make_node("Identity", node.input[:1], node.output[:1]))
         for attribute in node.attribute:
             without_contributed_operators(attribute.g)

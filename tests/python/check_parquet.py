@@ -25,7 +25,8 @@ FOLDER = Path(sys.argv[3])
 OWN = {"id", "category", "content", "text", "token_ids"}
 MOST_ROWS = 1500
 
-folder = Path(tempfile.mkdtemp(prefix="longattn-parquet-"))
+temporary = tempfile.TemporaryDirectory(prefix="longattn-parquet-")
+folder = Path(temporary.name)
 
 
 def is_text(kind):

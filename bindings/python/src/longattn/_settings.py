@@ -35,6 +35,9 @@ class Settings(TypedDict, total=False):
     between them; none unless set."""
     tokenizer: Union[str, PathLike[str]]
     """A tokenizer.json to cut windows by where the model is none; auto is words. Valid: auto, or a path; auto unless set."""
+    special_tokens: Literal['split', 'as-text']
+    """What the name of a special token in a text becomes: split makes it the token, as transformers does unless told
+    otherwise; as-text leaves it text like any other. Valid: split, as-text; split unless set."""
     by: str
     """Column by which windows are ranked, the highest first; auto is the long-distance dependency score. Valid: auto, or a
     name; auto unless set."""
