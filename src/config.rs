@@ -569,7 +569,7 @@ settings! {
     truth: Truth = Truth::Spliced, "TRUTH";
     /// The scorer package that tells the gain in a calibration, exported with --gain; auto is the one that scores.
     truth_model: Option<PathBuf> = None, "DIR";
-    /// Whether a calibration fits a score that foretells the gain, and writes it into the package.
+    /// Whether a calibration fits a score that predicts the gain, and writes it into the package.
     fit: bool = false, "CHOICE";
     /// Real windows of each category that a calibration draws, and as many spliced ones.
     calibration_windows: NonZeroUsize = NonZeroUsize::new(40).unwrap(), "WINDOWS";

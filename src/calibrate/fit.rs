@@ -1,8 +1,8 @@
-//! A fitted score: the information gain that other scores of a window foretell.
+//! A fitted score: the information gain of a window as other scores predict it.
 //!
-//! It is a ridge regression of the gain on standardised features. How strongly weights are held down is chosen by
-//! cross-validation over documents. What the fit is worth is measured on documents that it has not seen, and on categories that
-//! it has not seen: each part is foretold by a fit to the others, which chooses its own strength.
+//! It is a ridge regression of the gain on standardised features. The strength of its penalty is chosen by cross-validation over
+//! documents. What the fit is worth is measured on documents that it has not seen, and on categories that it has not seen: each
+//! part is predicted by a fit to the others, which chooses its own strength.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::{self, Formatter};
@@ -34,7 +34,7 @@ const COLUMNS: [Column; 5] = [
 /// Strengths that are tried, as powers of ten, in units of the variance of a feature.
 const STRENGTHS: std::ops::RangeInclusive<i32> = -4..=2;
 
-/// A number of a window that its gain is foretold from.
+/// A number of a window that its gain is predicted from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(untagged)]
 pub enum Feature {
@@ -106,7 +106,7 @@ pub struct WeightedFeature {
     pub weight: f64,
 }
 
-/// Weights by which the features of a window foretell its information gain.
+/// Weights by which the features of a window predict its information gain.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct FittedScore {
     /// The features.
@@ -121,7 +121,7 @@ pub struct FittedScore {
     spread: Vec<Vec<f64>>,
 }
 
-/// The gain of a window as it is foretold.
+/// The gain of a window as it is predicted.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct PredictedGain {
     /// In nats a token.
@@ -131,7 +131,7 @@ pub struct PredictedGain {
 }
 
 impl FittedScore {
-    /// Foretells the gain of a window with these columns and these scores of `layers`. `None` where it lacks a feature.
+    /// Predicts the gain of a window with these columns and these scores of `layers`. `None` where it lacks a feature.
     pub fn predict(&self, columns: &Columns, layers: &[usize], scores: &[LayerScore]) -> Option<PredictedGain> {
         let standardized = |weighted: &WeightedFeature| {
             let value = weighted.feature.value(columns, layers, scores)?;
@@ -163,7 +163,7 @@ impl FittedScore {
         self.features.iter().filter_map(layer).collect()
     }
 
-    /// Whether it can foretell anything: weights and the matrix behind the errors belong together.
+    /// Whether it can predict anything: weights and the matrix behind the errors belong together.
     pub fn is_sound(&self) -> bool {
         let count = self.features.len();
         let is_square = self.spread.len() == count && self.spread.iter().all(|row| row.len() == count);
@@ -176,11 +176,13 @@ impl FittedScore {
 pub struct Fit {
     /// Fitted to all windows.
     pub fitted_score: FittedScore,
-    /// How strongly its weights are held down, in units of the variance of a feature.
+    /// The strength of its penalty, in units of the variance of a feature.
     pub strength: f64,
     /// Rank correlation with the gain of the windows of documents that were held out.
     pub held_out_documents: Agreement,
-    /// The same of categories that were held out; `None` where there is one.
+    /// The same with LongFilter's score, which it was not fitted to.
+    pub longfilter_score: Agreement,
+    /// With the gain of categories that were held out; `None` where there is one.
     pub held_out_categories: Option<Agreement>,
     /// The best of the features by itself, picked by all windows.
     pub best_feature: Feature,
@@ -210,6 +212,7 @@ impl Fit {
         let categories: Vec<_> =
             windows.iter().map(|window| names.partition_point(|name| *name < window.category.as_str())).collect();
         let all = Groups::new(Truth::Gain, &windows, |_| true);
+        let by_longfilter = all.by_longfilter_score(&windows);
         let agreement = |values: &[f64]| all.agreement(&correlation::measure(&all.samples(values)));
         let of_features: Vec<_> =
             examples.values.axis_iter(Axis(1)).map(|column| agreement(&column.to_vec())).collect();
@@ -224,6 +227,7 @@ impl Fit {
             fitted_score: examples.normal(&every).solve(strength).fitted(&examples.features, error, windows.len()),
             strength,
             held_out_documents: agreement(&predicted),
+            longfilter_score: by_longfilter.agreement(&correlation::measure(&by_longfilter.samples(&predicted))),
             held_out_categories: (names.len() > 1).then(|| agreement(&examples.held_out(&categories, &folds))),
             best_feature: examples.features[best],
             best_feature_agreement: of_features[best].clone(),
@@ -271,13 +275,14 @@ impl Examples {
                 .map(|score| Feature::Layer { score, layer: settings[*place].layer })
         });
         let layers: Vec<_> = places.iter().map(|place| settings[*place].layer).collect();
-        let value = |feature: Feature, window: &ScoredTestWindow| {
-            let scores: Vec<_> = places.iter().map(|place| window.scores[*place].clone()).collect();
-            feature.value(&window.columns, &layers, &scores)
+        let layer_scores = |window: &ScoredTestWindow| -> Vec<_> {
+            places.iter().map(|place| window.scores[*place].clone()).collect()
         };
+        let known: Vec<_> = windows.iter().map(|window| (&window.columns, layer_scores(window))).collect();
         let (mut features, mut values) = (Vec::new(), Vec::new());
         for feature in columns.chain(of_layers) {
-            let column: Option<Vec<_>> = windows.iter().map(|window| value(feature, window)).collect();
+            let value = |(columns, scores): &(&Columns, Vec<_>)| feature.value(columns, &layers, scores);
+            let column: Option<Vec<_>> = known.iter().map(value).collect();
             if let Some(column) = column.filter(|column| column.iter().any(|value| *value != column[0])) {
                 features.push(feature);
                 values.extend(column);
@@ -295,7 +300,7 @@ impl Examples {
         Ok(Self { features, values: by_feature.reversed_axes(), gains })
     }
 
-    /// What is foretold of each part, which `held_out` numbers, by a fit to the others. All fits agree on the window that has the
+    /// What is predicted of each part, which `held_out` numbers, by a fit to the others. All fits agree on the window that has the
     /// mean of every feature: the gain that they learnt for it is the lower the higher that of the part is, which would turn
     /// ranks around.
     fn held_out(&self, held_out: &[usize], folds: &[usize]) -> Vec<f64> {
@@ -311,7 +316,7 @@ impl Examples {
         predicted
     }
 
-    /// The strength by which the folds of some windows, each foretold by the others, come closest to their gains.
+    /// The strength by which the folds of some windows, each predicted by the others, come closest to their gains.
     fn strength(&self, places: &[usize], folds: &[usize]) -> f64 {
         let strengths: Vec<_> = STRENGTHS.map(|power| 10f64.powi(power)).collect();
         let mut squares = vec![0.0; strengths.len()];
@@ -474,7 +479,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_foretold_is_as_sure_as_it_says() {
+    fn predictions_are_as_sure_as_they_say() {
         let fit = Fit::new(&SETTINGS, &windows(120, 0.3, 0.4, 0.1), 4).unwrap();
         let (mut within, all) = (0, windows(400, 0.3, 0.4, 0.1));
         for window in &all[120..] {

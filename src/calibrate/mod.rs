@@ -3,8 +3,8 @@
 //! There are two truths. By the **spliced-window test** a good score is higher for a real window, a run of one document,
 //! than for one spliced of pieces of several documents; the measure is the AUC. The **information gain** of a real window is
 //! how much better the model predicts its tokens from the whole window than from the last few of them; the measure is the
-//! rank correlation. [`Sampler`] makes the windows, whoever calls scores them, [`Calibration`] compares, and [`Fit`] learns from
-//! the gain a score that foretells it.
+//! rank correlation. [`Sampler`] makes the windows, whoever calls scores them, [`Calibration`] compares, and [`Fit`] learns to
+//! predict the gain.
 
 mod correlation;
 mod estimate;
@@ -338,8 +338,7 @@ fn cross_fit(
 }
 
 fn score_rows(truth: Truth, windows: &[ScoredTestWindow], all: &Groups, named: &[NamedScore]) -> Vec<ScoreRow> {
-    let longfilter_score = |place: usize| windows[place].gain.map_or(0.0, |gain| gain.longfilter_score);
-    let by_longfilter = (truth == Truth::Gain).then(|| all.with_targets(longfilter_score));
+    let by_longfilter = (truth == Truth::Gain).then(|| all.by_longfilter_score(windows));
     let control = ngram_gains(named).filter(|_| truth == Truth::Gain).map(|values| all.samples(values));
     let beyond = |score: &str, values: &[f64]| {
         let control = control.as_ref().filter(|_| score != Column::NgramGain.name())?;
@@ -493,9 +492,10 @@ impl Groups {
         Self { categories, members, targets, clusters }
     }
 
-    /// The same with another target for the window at each place.
-    fn with_targets(&self, target: impl Fn(usize) -> f64) -> Self {
-        let targets = self.members.iter().map(|members| members.iter().map(|place| target(*place)).collect()).collect();
+    /// The same with LongFilter's score of each window as its target.
+    fn by_longfilter_score(&self, windows: &[ScoredTestWindow]) -> Self {
+        let target = |place: &usize| windows[*place].gain.map_or(0.0, |gain| gain.longfilter_score);
+        let targets = self.members.iter().map(|members| members.iter().map(target).collect()).collect();
         let Self { categories, members, clusters, .. } = self;
         Self { categories: categories.clone(), members: members.clone(), targets, clusters: clusters.clone() }
     }

@@ -56,7 +56,7 @@ pub fn command(command: Command) -> Command {
              the loss of a token drops when the model sees the whole window before it. The measure is the rank \
              correlation, 0 for none. That takes a package exported with --gain, or another one in --truth-model: a small \
              model that agrees with itself proves little.\n\n\
-             With --fit as well, a score is fitted that foretells the gain from the others, and written into the package: \
+             With --fit as well, a score is fitted that predicts the gain from the others, and written into the package: \
              `longattn run --columns predicted_gain --by predicted_gain` selects by it.\n\n\
              The result directory gets calibration.json, calibration.svg, windows.jsonl, from which an interrupted \
              calibration goes on with --resume, and, for what could not be used, rejects.jsonl.",
@@ -273,9 +273,17 @@ fn beyond_ngram_gain(added: &Addition) -> String {
 
 /// A fitted score, in words.
 fn fitted(fit: &Fit, hours: f64) -> String {
-    let Fit { fitted_score, held_out_documents, held_out_categories, best_feature, best_feature_agreement, .. } = fit;
+    let Fit {
+        fitted_score,
+        held_out_documents,
+        longfilter_score,
+        held_out_categories,
+        best_feature,
+        best_feature_agreement,
+        ..
+    } = fit;
     let count = fitted_score.features.len();
-    let worth = shown(held_out_documents.overall);
+    let [worth, by_longfilter] = [held_out_documents, longfilter_score].map(|agreement| shown(agreement.overall));
     let of_best = shown(best_feature_agreement.overall);
     let categories = held_out_categories
         .as_ref()
@@ -283,7 +291,7 @@ fn fitted(fit: &Fit, hours: f64) -> String {
     let error = fitted_score.error;
     let told = format!(
         "The score fitted to {count} features has a rank correlation of {worth} with the gain of documents that it has not seen \
-         ({}), and the best of its features, {best_feature}, one of {of_best}.{categories} Its error is {error:.3} nats a token, \
+         ({}) and one of {by_longfilter} with LongFilter's score there; the best of its features, {best_feature}, has {of_best} with the gain.{categories} Its error is {error:.3} nats a token, \
          and it takes {hours:.0} hours per billion tokens.",
         by_category(held_out_documents)
     );

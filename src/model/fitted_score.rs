@@ -26,7 +26,7 @@ pub struct PackagedFittedScore {
     window: usize,
     min_distance: usize,
     sink_tokens: usize,
-    /// What foretells the gain.
+    /// What predicts the gain.
     pub fitted_score: FittedScore,
 }
 

@@ -36,7 +36,7 @@ pub enum Column {
     NgramGain,
     /// [`ngram_gain`], weighted as LongFilter weights.
     WeightedNgramGain,
-    /// The information gain that the fitted score of the model's package foretells.
+    /// The information gain that the fitted score of the model's package predicts.
     PredictedGain,
     /// Its standard error.
     PredictedGainError,

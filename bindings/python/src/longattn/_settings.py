@@ -141,7 +141,7 @@ class Settings(TypedDict, total=False):
     """The scorer package that tells the gain in a calibration, exported with --gain; auto is the one that scores. Valid: auto,
     or a path; auto unless set."""
     fit: bool
-    """Whether a calibration fits a score that foretells the gain, and writes it into the package. Valid: true, false; false
+    """Whether a calibration fits a score that predicts the gain, and writes it into the package. Valid: true, false; false
     unless set."""
     calibration_windows: Union[int, str]
     """Real windows of each category that a calibration draws, and as many spliced ones. Valid: a whole number from 1; 40
