@@ -349,7 +349,7 @@ $(1): build
 	else echo "$(1): SKIPPED, because $(2) is missing"; fi
 endef
 
--include install.mk bindings/*/*.mk
+-include install.mk fuzz/fuzz.mk bindings/*/*.mk
 
 .PHONY: test
 test: ## run the tests of all languages; without its toolchain a language is skipped

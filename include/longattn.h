@@ -82,10 +82,11 @@
 #include <stdint.h>
 
 /**
- * The version of the ABI that this header describes, and the number at the end of the library's SONAME. It changes when
- * a program that was built with this header would have to be built again.
+ * The version of the ABI that this header describes: the minor number of the library's version before 1.0, and 100 times the
+ * major number from then on. It changes, and the library's SONAME with it, when a program that was built with this header would
+ * have to be built again.
  */
-#define LONGATTN_ABI_VERSION 0
+#define LONGATTN_ABI_VERSION 1
 
 /**
  * Buckets that a distance profile has room for. They are enough for windows of any length: the last holds whatever is
@@ -383,7 +384,8 @@ typedef struct {
    */
   double proportion;
   /**
-   * Variance of the far weights, at least 0; smaller is more even.
+   * Variance of the far weights by the setting `variance_domain`, at least 0; smaller is more even. Unless set, it is that of
+   * all `L²` entries of the map, those that are not far being 0, divided by `L² − 1`.
    */
   double variance;
 } longattn_head_score;

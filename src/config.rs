@@ -491,7 +491,7 @@ settings! {
     rows: Rows = Rows::All, "ROWS";
     /// Whether scores get a distance profile: attention at the distances 0, 1, 2 to 3, 4 to 7 and so on; needs all rows.
     profile: bool = false, "CHOICE";
-    /// Entries over which the variance runs: the whole map as the released code does, or the far triangle.
+    /// Entries over which the variance runs: the whole map, by L² − 1 as the released code does, or the far triangle, by its entries.
     variance_domain: VarianceDomain = VarianceDomain::Map, "DOMAIN";
     /// Further scores of each window. Those that are predicted take the fitted score of a package; the others need no model.
     columns: BTreeSet<Column> = BTreeSet::new(), "COLUMNS";

@@ -60,6 +60,7 @@ pub mod digest;
 pub mod error;
 pub mod export;
 mod ffi;
+mod guarded;
 pub mod job;
 pub mod model;
 mod process;

@@ -16,9 +16,9 @@ pub const MIN_TOKENS: usize = 2;
 /// The entries over which the variance behind distribution uniformity runs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum VarianceDomain {
-    /// All `L²` entries, far ones as they are and the rest 0, unbiased; as the released code does.
+    /// All `L²` entries, far ones as they are and the rest 0, divided by `L² − 1`; as the released code does.
     Map,
-    /// The far entries alone, population variance; Eq. 7 of the paper read literally.
+    /// The far entries alone, divided by their number; Eq. 7 of the paper read literally.
     Triangle,
 }
 
@@ -31,7 +31,8 @@ impl Choice for VarianceDomain {
 pub struct HeadScore {
     /// `S1/L`, from 0 to 1: the mean share of a token's attention that reaches far back.
     pub proportion: f64,
-    /// Variance of the far weights, at least 0; smaller is more even.
+    /// Variance of the far weights by the setting `variance_domain`, at least 0; smaller is more even. Unless set, it is that of
+    /// all `L²` entries of the map, those that are not far being 0, divided by `L² − 1`.
     pub variance: f64,
     /// `S2/L`, from 0 to the proportion: how much of it is concentrated on few tokens.
     pub square_mass: f64,

@@ -26,6 +26,7 @@ use tokenizers::processors::PostProcessorWrapper;
 use crate::cancel::Cancel;
 use crate::choice::Choice;
 use crate::error::{Error, ErrorKind, Result};
+use crate::guarded::guarded;
 
 /// The tokens of a text, without special tokens.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -109,10 +110,18 @@ impl Tokenizer {
     /// [`ErrorKind::Io`] where the file cannot be read, [`ErrorKind::InvalidModel`] where it is not a tokenizer.
     pub fn open(path: &Path) -> Result<Self> {
         let json = std::fs::read(path).map_err(|cause| Error::io(format!("read {}", path.display()), cause))?;
-        let mut tokenizer = tokenizers::Tokenizer::from_bytes(json).map_err(|cause| {
+        let no_tokenizer = |cause: String| {
             let message = format!("{} is not a tokenizer of the tokenizers library: {cause}", path.display());
             Error::new(ErrorKind::InvalidModel, message)
-        })?;
+        };
+        guarded(|| {
+            let tokenizer = tokenizers::Tokenizer::from_bytes(json).map_err(|cause| no_tokenizer(cause.to_string()))?;
+            Self::of(tokenizer)
+        })
+        .unwrap_or_else(|reason| Err(no_tokenizer(reason)))
+    }
+
+    fn of(mut tokenizer: tokenizers::Tokenizer) -> Result<Self> {
         // Windows are cut and padded by nobody but us.
         tokenizer.with_padding(None);
         tokenizer.with_truncation(None).map_err(tokenizer_error)?;

@@ -355,6 +355,28 @@ fn columns_of_tables_keep_their_types_in_parquet() {
 }
 
 #[test]
+fn texts_and_token_ids_are_no_fields_of_a_typed_output() {
+    let folder = tempfile::tempdir().unwrap();
+    let strings = |value: &str| -> ArrayRef { Arc::new(StringArray::from(vec![value])) };
+    let day = cast(&Int32Array::from(vec![7]), &DataType::Date32).unwrap();
+    let token_ids: ArrayRef = Arc::new(ListArray::from_iter_primitive::<Int32Type, _, _>([Some(vec![Some(1)])]));
+    let columns = [
+        ("text", strings("a text")),
+        ("id", strings("an id")),
+        ("token_ids", token_ids),
+        ("content", strings("another text")),
+        ("day", day),
+    ];
+    let batch = RecordBatch::try_from_iter(columns).unwrap();
+    for (file, bytes) in files(&batch) {
+        let path = write(&folder, file, &bytes);
+        let schema = rewritten(&corpus(&path, Fields::default()).with_typed_fields(true)).schema();
+        let columns: Vec<_> = schema.fields().iter().map(|field| field.name().as_str()).collect();
+        assert_eq!(columns, ["id", "content", "day"], "{file}");
+    }
+}
+
+#[test]
 fn moments_of_any_year_stay_what_they_are() {
     let folder = tempfile::tempdir().unwrap();
     let milliseconds = vec![Some(8_000_000_000_000_000), Some(-100_000_000_000_000), Some(0), None];

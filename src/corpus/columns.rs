@@ -38,12 +38,7 @@ fn check(schema: &Schema, fields: &Fields) -> Result<(), String> {
             return Err(super::record::missing(set, flag, names()));
         }
     }
-    let defaults = TEXT_FIELDS.iter().copied();
-    let text = match &fields.text {
-        Some(name) => Some(name.as_str()),
-        None => defaults.into_iter().find(|name| found(name).is_some()),
-    };
-    let Some(text) = text else {
+    let Some(text) = fields.text_name(|name| found(name).is_some()) else {
         return if found(TOKEN_IDS).is_some() { Ok(()) } else { Err(without_text(names())) };
     };
     match found(text) {

@@ -1,6 +1,7 @@
 //! Types that tables give to fields, so that an output may give them too.
 
 use super::kind::Kind;
+use super::record::{Fields, TOKEN_IDS};
 
 /// What fields are in all files that have them, where all files of a corpus are tables. Of other corpora, and of fields whose
 /// types differ from file to file, nothing: then the values decide.
@@ -8,9 +9,13 @@ use super::kind::Kind;
 pub struct FieldTypes(Kind);
 
 impl FieldTypes {
-    /// What tables have in common.
-    pub(super) fn of(tables: impl Iterator<Item = Kind>) -> Self {
-        Self(tables.fold(Kind::Null, Kind::agree).agreed())
+    /// What tables have in common, but for texts and token ids, which records have apart.
+    pub(super) fn of(tables: impl Iterator<Item = Kind>, fields: &Fields) -> Self {
+        let carried = |table: Kind| {
+            let text = fields.text_name(|name| table.field(name).is_some());
+            Self(table).without(text.into_iter().chain([TOKEN_IDS])).0
+        };
+        Self(tables.map(carried).fold(Kind::Null, Kind::agree).agreed())
     }
 
     /// Of rows that have them in a field.

@@ -64,6 +64,12 @@ impl Kind {
         Self::Object(fields)
     }
 
+    /// A field of objects.
+    pub fn field(&self, name: &str) -> Option<&Self> {
+        let Self::Object(fields) = self else { return None };
+        fields.iter().find(|field| field.0 == name).map(|field| &field.1)
+    }
+
     fn of(value: &str, depth: usize) -> Self {
         match value.as_bytes()[0] {
             b'n' => Self::Null,

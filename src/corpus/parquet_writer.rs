@@ -64,7 +64,7 @@ impl RowWriter for ParquetWriter {
     fn finish(self: Box<Self>) -> io::Result<Vec<Unfinished>> {
         let Self { path, shard_bytes, kept, columns, expected } = *self;
         let mut kept = kept.finish()?;
-        let typed = expected.merge(columns.clone());
+        let typed = columns.clone().merge(expected);
         match write_rows(&mut kept, &path, shard_bytes, typed) {
             // There is a value that its column's type has no place for.
             Err(cause) if cause.kind() == io::ErrorKind::InvalidData => {

@@ -195,7 +195,7 @@ impl Corpus {
         }
         let files = self.listed.iter().filter_map(|file| self.open_file(file).ok());
         let kinds: Option<Vec<_>> = files.map(|documents| documents.kind()).collect();
-        FieldTypes::of(kinds.into_iter().flatten())
+        FieldTypes::of(kinds.into_iter().flatten(), &self.fields)
     }
 
     /// What a document of a file says. Whether its id is unlike all others is for the caller to check.

@@ -52,6 +52,11 @@ pub(super) struct Said {
 }
 
 impl Fields {
+    /// The name of the field that holds the text: the one that is set, or else the first that is there.
+    pub(super) fn text_name(&self, is_there: impl Fn(&str) -> bool) -> Option<&str> {
+        self.text.as_deref().or_else(|| TEXT_FIELDS.into_iter().find(|name| is_there(name)))
+    }
+
     /// The fields that are set, and the flags that set them.
     pub(super) fn set(&self) -> impl Iterator<Item = (&str, &'static str)> {
         let set = [(&self.text, "--text-field"), (&self.id, "--id-field"), (&self.category, "--category-field")];
@@ -82,7 +87,7 @@ impl Fields {
         if let Some(field) = self.text.as_deref() {
             return require(object, field, "--text-field").map(|()| Some(field));
         }
-        Ok(TEXT_FIELDS.into_iter().find(|field| object.get(field).is_some()))
+        Ok(self.text_name(|field| object.get(field).is_some()))
     }
 }
 

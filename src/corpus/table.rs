@@ -3,7 +3,6 @@
 use std::collections::VecDeque;
 use std::fmt::Display;
 use std::ops::Range;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use arrow_array::{Array, RecordBatch, StructArray};
 use arrow_cast::cast;
@@ -15,6 +14,7 @@ use super::kind::Kind;
 use super::rows::JsonRows;
 use super::source::{Content, NO_PARTS, Source};
 use crate::digest::Stamp;
+use crate::guarded::guarded;
 
 /// Rows that are turned into JSON in one go: few, since a row may have a book in it.
 const CHUNK_ROWS: usize = 16;
@@ -200,7 +200,7 @@ impl<B: Batches> Documents for TableDocuments<B> {
 
 /// A call of the libraries that read tables. Where damage makes them panic, nothing is read from the table any more.
 pub(super) fn catch<T>(call: impl FnOnce() -> Result<T, String>) -> Result<T, String> {
-    catch_unwind(AssertUnwindSafe(call)).unwrap_or_else(|_| Err("it is not as it should be".to_owned()))
+    guarded(call).unwrap_or_else(|_| Err("it is not as it should be".to_owned()))
 }
 
 /// What opens a table, or the reason why it cannot be opened.

@@ -56,7 +56,8 @@ pub struct longattn_score {
 pub struct longattn_head_score {
     /// Mean share of a token's attention that reaches far back, from 0 to 1.
     pub proportion: f64,
-    /// Variance of the far weights, at least 0; smaller is more even.
+    /// Variance of the far weights by the setting `variance_domain`, at least 0; smaller is more even. Unless set, it is that of
+    /// all `L²` entries of the map, those that are not far being 0, divided by `L² − 1`.
     pub variance: f64,
 }
 

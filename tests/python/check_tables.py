@@ -168,12 +168,14 @@ longattn(*scoring, folder / "scores.jsonl")
 longattn(*scoring, folder / "scores.parquet", "--output-shard-size", "20kB")
 check_read_by_others("scores", json_rows(folder / "scores.jsonl"), "scores-*.parquet")
 
-running = ["run", corpus, "--category-field", CATEGORY, "--ratio", "0.5", "--quiet", "-o"]
-longattn(*running, folder / "result")
-longattn(*running, folder / "result-parquet", "--output-format", "parquet")
-for name in ["scores", "selected"]:
-    check_read_by_others(name, json_rows(folder / "result" / f"{name}.jsonl"), "result-parquet", f"{name}.parquet")
-metadata = pyarrow.parquet.read_metadata(folder / "result-parquet/selected.parquet")
+for source in [corpus, folder / "polars.parquet"]:
+    running = ["run", source, "--category-field", CATEGORY, "--ratio", "0.5", "--keep-fields", "--quiet", "-o"]
+    of_rows, of_columns = folder / f"{source.stem}-result", folder / f"{source.stem}-result-parquet"
+    longattn(*running, of_rows)
+    longattn(*running, of_columns, "--output-format", "parquet")
+    for name in ["scores", "selected"]:
+        check_read_by_others(name, json_rows(of_rows / f"{name}.jsonl"), of_columns, f"{name}.parquet")
+metadata = pyarrow.parquet.read_metadata(of_columns / "selected.parquet")
 chunks = [metadata.row_group(0).column(index) for index in range(metadata.num_columns)]
 without = [chunk.path_in_schema for chunk in chunks if not chunk.is_stats_set]
 assert not without, f"columns without statistics: {without}"

@@ -10,7 +10,7 @@ import java.util.Map;
 /** The functions of longattn.h, sizes being {@code long}, and the library that holds them. */
 final class Abi {
     /** The ABI that these declarations are of. */
-    private static final int VERSION = 0;
+    private static final int VERSION = 1;
 
     static final String LIBRARY_PROPERTY = "longattn.library";
 
