@@ -22,6 +22,9 @@ WINDOW = "256"
 PATIENCE = 120
 RESULTS = ["selected.jsonl", "scores.jsonl", "rejects.jsonl"]
 
+# A shell has what it starts in the background ignore interrupts, and all that this starts.
+signal.signal(signal.SIGINT, signal.default_int_handler)
+
 
 class RunTest(unittest.TestCase):
     def setUp(self):
