@@ -252,7 +252,7 @@ fn configurations_that_cannot_be_are_refused() {
             "model_type",
             json!("mamba"),
             Unsupported,
-            "\"mamba\" is not supported: those that work are llama, mistral, qwen2",
+            "\"mamba\" is not supported: those that work are llama, mistral, mixtral",
         ),
         ("model_type", json!(null), InvalidModel, "model_type is missing"),
         ("quantization_config", json!({"quant_method": "gptq"}), Unsupported, "quant_method \"gptq\""),

@@ -91,7 +91,7 @@ fn assert_close(score: &Score, expected: &Heads, tolerance: f64, context: &str) 
 #[test]
 fn deeper_layers_of_every_architecture_score_as_transformers_attends() {
     let expected: BTreeMap<String, Vec<Window>> = read("checkpoints/expected_deeper.json");
-    assert_eq!(expected.len(), 11);
+    assert_eq!(expected.len(), 17);
     for (name, windows) in expected {
         for contract in [Contract::QueryKey, Contract::Attentions, Contract::Statistics] {
             let package = Package::of(&checkpoint(&name), &ExportOptions { contract, ..tiny(LAST) });

@@ -20,6 +20,12 @@ pub(super) struct Architecture {
     pub parallel_residual: bool,
     /// Which layers attend through a sliding window where `layer_types` does not say.
     pub sliding: Sliding,
+    /// Whether no scaling stretches the rotary embedding of layers that attend through a sliding window.
+    pub unscaled_sliding: bool,
+    /// Which layers' queries and keys turn with their positions.
+    pub rotation: Rotation,
+    /// Whether the two numbers of a pair that turns lie side by side.
+    pub interleaved: bool,
     /// Other names that its configuration has for a usual key.
     pub aliases: &'static [(&'static str, &'static str)],
     /// What `transformers` takes for keys that a configuration leaves out, as those of the language model in a multimodal
@@ -78,6 +84,8 @@ pub(super) enum FeedForward {
     GatedFused { gate_up: &'static str, down: &'static str },
     /// `down` of the activation of `up`.
     Plain { up: &'static str, down: &'static str },
+    /// A mixture of experts, which is not computed.
+    Experts,
 }
 
 /// By what a feed-forward network bends numbers.
@@ -118,6 +126,25 @@ pub(super) enum Norm {
     RmsOnePlus,
     /// Mean and variance, times a weight, plus a bias.
     Layer,
+    /// Mean and variance, times a weight.
+    LayerWithoutBias,
+}
+
+impl Norm {
+    /// Whether the mean is taken away.
+    pub(super) fn is_centered(self) -> bool {
+        matches!(self, Self::Layer | Self::LayerWithoutBias)
+    }
+}
+
+#[derive(Clone, Copy)]
+pub(super) enum Rotation {
+    /// Those of all layers.
+    All,
+    /// Those of all layers but every so many, which `no_rope_layers` and `no_rope_layer_interval` may change.
+    AllButEvery(usize),
+    /// Those of layers that attend through a sliding window, where there are any, else those of all.
+    Sliding,
 }
 
 #[derive(Clone, Copy)]
@@ -125,6 +152,8 @@ pub(super) enum Sliding {
     No,
     /// All layers, where `sliding_window` is set.
     All,
+    /// All layers, where `use_sliding_window` is set.
+    AllWhereUsed,
     /// The layers from `max_window_layers` on, where `use_sliding_window` is set.
     FromLayer,
     /// All but the last of every so many, which `sliding_window_pattern` may change.
@@ -147,6 +176,54 @@ pub(super) const ARCHITECTURES: &[Architecture] = &[
             ("rms_norm_eps", 1e-6),
             ("num_key_value_heads", 8.0),
             ("sliding_window", 4096.0),
+        ],
+        ..LLAMA
+    },
+    Architecture {
+        name: "mixtral",
+        tensors: TensorNames { block: EXPERTS_BLOCK, ..LLAMA.tensors },
+        sliding: Sliding::All,
+        defaults: &[
+            ("vocab_size", 32_000.0),
+            ("hidden_size", 4096.0),
+            ("intermediate_size", 14_336.0),
+            ("num_hidden_layers", 32.0),
+            ("num_attention_heads", 32.0),
+            ("max_position_embeddings", 131_072.0),
+            ("rms_norm_eps", 1e-5),
+            ("num_key_value_heads", 8.0),
+            ("rope_theta", 1e6),
+        ],
+        ..LLAMA
+    },
+    Architecture {
+        name: "smollm3",
+        tied_head: true,
+        rotation: Rotation::AllButEvery(4),
+        defaults: &[
+            ("vocab_size", 128_256.0),
+            ("hidden_size", 2048.0),
+            ("intermediate_size", 11_008.0),
+            ("num_hidden_layers", 36.0),
+            ("num_attention_heads", 16.0),
+            ("max_position_embeddings", 32_768.0),
+            ("rms_norm_eps", 1e-6),
+            ("num_key_value_heads", 4.0),
+            ("rope_theta", 2e6),
+        ],
+        ..LLAMA
+    },
+    Architecture {
+        name: "granite",
+        defaults: &[
+            ("vocab_size", 32_000.0),
+            ("hidden_size", 4096.0),
+            ("intermediate_size", 11_008.0),
+            ("num_hidden_layers", 32.0),
+            ("num_attention_heads", 32.0),
+            ("max_position_embeddings", 2048.0),
+            ("rms_norm_eps", 1e-6),
+            ("attention_multiplier", 1.0),
         ],
         ..LLAMA
     },
@@ -184,6 +261,26 @@ pub(super) const ARCHITECTURES: &[Architecture] = &[
             ("head_dim", 128.0),
             ("sliding_window", 4096.0),
             ("max_window_layers", 28.0),
+        ],
+        ..LLAMA
+    },
+    Architecture {
+        name: "qwen3_moe",
+        tensors: TensorNames {
+            query_key_norms: QueryKeyNorms::ByHead(QUERY_KEY_NORMS),
+            block: EXPERTS_BLOCK,
+            ..LLAMA.tensors
+        },
+        sliding: Sliding::AllWhereUsed,
+        defaults: &[
+            ("vocab_size", 151_936.0),
+            ("hidden_size", 2048.0),
+            ("num_hidden_layers", 24.0),
+            ("num_attention_heads", 32.0),
+            ("max_position_embeddings", 32_768.0),
+            ("rms_norm_eps", 1e-6),
+            ("num_key_value_heads", 4.0),
+            ("sliding_window", 4096.0),
         ],
         ..LLAMA
     },
@@ -274,12 +371,7 @@ pub(super) const ARCHITECTURES: &[Architecture] = &[
         tensors: TensorNames {
             input_norm: None,
             query_key_norms: QueryKeyNorms::AllHeads(QUERY_KEY_NORMS),
-            block: BlockNames {
-                post_attention_norm: Some("layers.{}.post_attention_layernorm"),
-                feed_forward_norm: None,
-                post_feed_forward_norm: Some("layers.{}.post_feedforward_layernorm"),
-                ..LLAMA.tensors.block
-            },
+            block: NORMED_BEHIND_BLOCK,
             ..LLAMA.tensors
         },
         defaults: &[
@@ -290,6 +382,105 @@ pub(super) const ARCHITECTURES: &[Architecture] = &[
             ("num_attention_heads", 32.0),
             ("max_position_embeddings", 2048.0),
             ("rms_norm_eps", 1e-5),
+        ],
+        ..LLAMA
+    },
+    Architecture {
+        name: "olmo3",
+        tensors: TensorNames {
+            input_norm: None,
+            query_key_norms: QueryKeyNorms::AllHeads(QUERY_KEY_NORMS),
+            block: NORMED_BEHIND_BLOCK,
+            ..LLAMA.tensors
+        },
+        sliding: Sliding::AllButLastOf(4),
+        unscaled_sliding: true,
+        defaults: &[
+            ("vocab_size", 50_304.0),
+            ("hidden_size", 4096.0),
+            ("intermediate_size", 11_008.0),
+            ("num_hidden_layers", 32.0),
+            ("num_attention_heads", 32.0),
+            ("max_position_embeddings", 2048.0),
+            ("rms_norm_eps", 1e-5),
+            ("sliding_window", 4096.0),
+            ("rope_theta", 500_000.0),
+        ],
+        ..LLAMA
+    },
+    Architecture {
+        name: "exaone4",
+        tensors: TensorNames {
+            input_norm: None,
+            query_key_norms: QueryKeyNorms::ByHead(QUERY_KEY_NORMS),
+            block: NORMED_BEHIND_BLOCK,
+            ..LLAMA.tensors
+        },
+        sliding: Sliding::AllButLastOf(4),
+        rotation: Rotation::Sliding,
+        defaults: &[
+            ("vocab_size", 102_400.0),
+            ("hidden_size", 4096.0),
+            ("intermediate_size", 16_384.0),
+            ("num_hidden_layers", 32.0),
+            ("num_attention_heads", 32.0),
+            ("max_position_embeddings", 2048.0),
+            ("rms_norm_eps", 1e-5),
+            ("num_key_value_heads", 32.0),
+            ("sliding_window", 4096.0),
+        ],
+        ..LLAMA
+    },
+    Architecture {
+        name: "cohere2",
+        tensors: TensorNames { block: BlockNames { feed_forward_norm: None, ..LLAMA.tensors.block }, ..LLAMA.tensors },
+        norm: Norm::LayerWithoutBias,
+        tied_head: true,
+        parallel_residual: true,
+        sliding: Sliding::AllButLastOf(4),
+        rotation: Rotation::Sliding,
+        interleaved: true,
+        aliases: &[("rms_norm_eps", "layer_norm_eps")],
+        defaults: &[
+            ("vocab_size", 256_000.0),
+            ("hidden_size", 8192.0),
+            ("intermediate_size", 22_528.0),
+            ("num_hidden_layers", 40.0),
+            ("num_attention_heads", 64.0),
+            ("max_position_embeddings", 8192.0),
+            ("rms_norm_eps", 1e-5),
+            ("sliding_window", 4096.0),
+            ("logit_scale", 0.0625),
+        ],
+        ..LLAMA
+    },
+    Architecture {
+        name: "glm4",
+        tensors: TensorNames {
+            block: BlockNames {
+                post_attention_norm: Some("layers.{}.post_self_attn_layernorm"),
+                feed_forward: FeedForward::GatedFused {
+                    gate_up: "layers.{}.mlp.gate_up_proj",
+                    down: "layers.{}.mlp.down_proj",
+                },
+                post_feed_forward_norm: Some("layers.{}.post_mlp_layernorm"),
+                ..LLAMA.tensors.block
+            },
+            ..LLAMA.tensors
+        },
+        bias: true,
+        interleaved: true,
+        defaults: &[
+            ("vocab_size", 151_552.0),
+            ("hidden_size", 4096.0),
+            ("intermediate_size", 13_696.0),
+            ("num_hidden_layers", 40.0),
+            ("num_attention_heads", 32.0),
+            ("max_position_embeddings", 131_072.0),
+            ("rms_norm_eps", 1.5625e-7),
+            ("num_key_value_heads", 2.0),
+            ("head_dim", 128.0),
+            ("partial_rotary_factor", 0.5),
         ],
         ..LLAMA
     },
@@ -407,6 +598,9 @@ pub(super) const LLAMA: Architecture = Architecture {
     activation: Activation::Silu,
     parallel_residual: false,
     sliding: Sliding::No,
+    unscaled_sliding: false,
+    rotation: Rotation::All,
+    interleaved: false,
     aliases: &[],
     defaults: &[
         ("vocab_size", 32_000.0),
@@ -425,6 +619,16 @@ const GEMMA_BLOCK: BlockNames = BlockNames {
     post_feed_forward_norm: Some("layers.{}.post_feedforward_layernorm"),
     ..LLAMA.tensors.block
 };
+
+/// Norms of what attention and the feed-forward network add, and none before.
+const NORMED_BEHIND_BLOCK: BlockNames = BlockNames {
+    post_attention_norm: Some("layers.{}.post_attention_layernorm"),
+    feed_forward_norm: None,
+    post_feed_forward_norm: Some("layers.{}.post_feedforward_layernorm"),
+    ..LLAMA.tensors.block
+};
+
+const EXPERTS_BLOCK: BlockNames = BlockNames { feed_forward: FeedForward::Experts, ..LLAMA.tensors.block };
 
 const QUERY_KEY_NORMS: [&str; 2] = ["layers.{}.self_attn.q_norm", "layers.{}.self_attn.k_norm"];
 

@@ -14,6 +14,9 @@ use crate::error::{Error, ErrorKind, Result};
 /// More layers than any decoder has.
 pub(super) const MAX_LAYERS: usize = 10_000;
 
+/// Why layers of experts are not computed whole.
+pub(super) const EXPERTS: &str = "a mixture of experts: of such a model only layer 0 can be exported, and no losses";
+
 /// Sizes of heads that ONNX Runtime's fused attention takes are multiples of this.
 const FUSED_ATTENTION_HEAD: usize = 8;
 
@@ -43,6 +46,9 @@ pub(super) struct Decoder {
     pub sliding_rotary: Option<Rotary>,
     /// The sliding window of each layer that attends through one.
     pub sliding_windows: Vec<Option<usize>>,
+    /// Whether each layer's queries and keys turn with their positions.
+    pub rotates: Vec<bool>,
+    pub multipliers: Multipliers,
     /// The layers that are scored, ascending, at least one.
     pub layers: Vec<usize>,
     /// Rows of the feed-forward network's gate; 0 where no layer is computed whole.
@@ -54,6 +60,27 @@ pub(super) struct Decoder {
     pub head: Option<Head>,
     /// The number `c` where a logit `x` of the vocabulary becomes `c · tanh(x / c)`.
     pub final_logit_softcap: Option<f64>,
+}
+
+/// What numbers are multiplied by on their way.
+pub(super) struct Multipliers {
+    pub embedding: f64,
+    /// What a layer's attention and its feed-forward network each add to the hidden state.
+    pub residual: f64,
+    /// The logits of the vocabulary.
+    pub logits: f64,
+}
+
+impl Multipliers {
+    pub(super) const NONE: Self = Self { embedding: 1.0, residual: 1.0, logits: 1.0 };
+
+    /// Those of an architecture that has none but for its embedding.
+    pub(super) fn of(architecture: &Architecture, embedding_size: usize) -> Self {
+        match architecture.scaled_embedding {
+            true => Self { embedding: (embedding_size as f64).sqrt(), ..Self::NONE },
+            false => Self::NONE,
+        }
+    }
 }
 
 /// Where the projection to the vocabulary lies.
@@ -131,6 +158,8 @@ pub(super) struct Linear {
     first_row: usize,
     rows: usize,
     columns: usize,
+    /// Whether what it gives is added to the hidden state.
+    adds: bool,
 }
 
 /// The weights of a [`Linear`].
@@ -153,7 +182,7 @@ impl Decoder {
 
     /// Factor on the embedding.
     pub(super) fn embedding_scale(&self) -> Option<f32> {
-        self.architecture.scaled_embedding.then(|| (self.embedding_size as f64).sqrt() as f32)
+        Some(self.multipliers.embedding as f32).filter(|scale| *scale != 1.0)
     }
 
     /// The last scored layer, of which no more than queries and keys is needed for scores.
@@ -161,8 +190,11 @@ impl Decoder {
         self.layers.last().copied().unwrap_or_default()
     }
 
-    /// The rotary embedding of a layer; `None` where positions are learned.
+    /// The rotary embedding of a layer; `None` where positions are learned, and where it has none.
     pub(super) fn rotary(&self, layer: usize) -> Option<&Rotary> {
+        if !self.rotates[layer] {
+            return None;
+        }
         match self.sliding_windows[layer] {
             None => self.rotary.as_ref(),
             Some(_) => self.sliding_rotary.as_ref(),
@@ -211,6 +243,9 @@ impl Decoder {
 
     /// Checks that layers can be computed whole where they have to be.
     pub(super) fn check_depth(&self, attention: AttentionOperators) -> Result<()> {
+        if self.whole_layers() > 0 && matches!(self.tensors.block.feed_forward, FeedForward::Experts) {
+            return Err(Error::new(ErrorKind::Unsupported, EXPERTS));
+        }
         let is_fused = self.whole_layers() > 0 && attention == AttentionOperators::Fused;
         if !is_fused || self.head_size.is_multiple_of(FUSED_ATTENTION_HEAD) {
             return Ok(());
@@ -287,7 +322,14 @@ impl Decoder {
 
     /// The norm after the last layer, where losses are asked for.
     pub(super) fn output_norm(&self, checkpoint: &dyn Checkpoint) -> Result<Option<NormWeights>> {
-        self.head.map(|_| self.norm(checkpoint, self.tensors.output_norm)).transpose()
+        if self.head.is_none() {
+            return Ok(None);
+        }
+        let mut norm = self.norm(checkpoint, self.tensors.output_norm)?;
+        // All that follows the norm is the projection to the logits.
+        scale(&mut norm.weights, self.multipliers.logits);
+        norm.bias.iter_mut().for_each(|bias| scale(bias, self.multipliers.logits));
+        Ok(Some(norm))
     }
 
     /// The norms of a whole layer but the first of them, by what they are called in the graph.
@@ -306,12 +348,16 @@ impl Decoder {
         let stored = Array2::from_shape_vec(shape, stored).expect("the shape is checked");
         let columns_by_rows = if self.tensors.transposed { stored.view() } else { stored.t() };
         let rows = linear.first_row..linear.first_row + linear.rows;
-        let matrix = columns_by_rows.slice(s![.., rows.clone()]).as_standard_layout().into_owned();
+        let mut matrix = columns_by_rows.slice(s![.., rows.clone()]).as_standard_layout().into_owned();
         let bias = bias(&linear.tensor);
-        let bias = match checkpoint.shape(&bias)? {
+        let mut bias = match checkpoint.shape(&bias)? {
             Some(_) => Some(checkpoint.read(&bias, &[linear.stored_rows])?[rows].to_vec()),
             None => None,
         };
+        if linear.adds {
+            matrix *= self.multipliers.residual as f32;
+            bias.iter_mut().for_each(|bias| scale(bias, self.multipliers.residual));
+        }
         Ok(LinearWeights { matrix, bias })
     }
 
@@ -319,13 +365,14 @@ impl Decoder {
     pub(super) fn linears(&self, layer: usize) -> Vec<Linear> {
         let Some(block) = self.block(layer) else { return Vec::new() };
         let (hidden, inner) = (self.embedding_size, self.feed_forward_size);
-        let linear = |name, tensor, rows, columns| Linear {
+        let linear = |name: &'static str, tensor, rows, columns| Linear {
             name,
             tensor: of_layer(tensor, layer),
             stored_rows: rows,
             first_row: 0,
             rows,
             columns,
+            adds: ["attention_output", "down"].contains(&name),
         };
         let half = |name, tensor, first_row| Linear {
             stored_rows: 2 * inner,
@@ -346,6 +393,7 @@ impl Decoder {
             FeedForward::Plain { up, down } => {
                 vec![linear("up", up, inner, hidden), linear("down", down, hidden, inner)]
             }
+            FeedForward::Experts => Vec::new(),
         });
         linears
     }
@@ -437,6 +485,7 @@ impl Decoder {
         let weights = self.norm_weights(checkpoint, name, self.embedding_size)?;
         let bias = match self.norm {
             Norm::Layer => Some(checkpoint.read(&bias(name), &[self.embedding_size])?),
+            Norm::LayerWithoutBias => Some(vec![0.0; self.embedding_size]),
             Norm::Rms | Norm::RmsOnePlus => None,
         };
         Ok(NormWeights { weights, bias })
@@ -498,6 +547,10 @@ impl Decoder {
     fn stored_shape(&self, rows: usize, columns: usize) -> [usize; 2] {
         if self.tensors.transposed { [columns, rows] } else { [rows, columns] }
     }
+}
+
+fn scale(numbers: &mut [f32], factor: f64) {
+    numbers.iter_mut().for_each(|number| *number *= factor as f32);
 }
 
 /// The name of a tensor of a layer.

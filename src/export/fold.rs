@@ -5,7 +5,6 @@
 use ndarray::{Array2, ArrayView1, ArrayViewMut1, Axis};
 use rayon::prelude::*;
 
-use super::architecture::Norm;
 use super::decoder::{Decoder, LayerWeights, ProjectionWeights};
 
 /// Tokens that one thread folds at a time.
@@ -53,9 +52,9 @@ fn project(hidden: Array2<f32>, decoder: &Decoder, weights: &LayerWeights) -> Ve
 /// The architecture's norm over all numbers of `row`, times `weights`.
 fn normalize(mut row: ArrayViewMut1<f32>, weights: &[f32], decoder: &Decoder) {
     let size = row.len() as f64;
-    let mean = match decoder.architecture.norm {
-        Norm::Rms | Norm::RmsOnePlus => 0.0,
-        Norm::Layer => row.iter().map(|number| f64::from(*number)).sum::<f64>() / size,
+    let mean = match decoder.architecture.norm.is_centered() {
+        false => 0.0,
+        true => row.iter().map(|number| f64::from(*number)).sum::<f64>() / size,
     };
     let squares: f64 = row.iter().map(|number| (f64::from(*number) - mean).powi(2)).sum();
     let scale = (squares / size + decoder.norm_epsilon).sqrt().recip() as f32;

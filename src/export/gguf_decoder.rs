@@ -5,7 +5,7 @@ use super::architecture::{
     Architecture, BlockNames, FeedForward, Norm, Projections, QueryKeyNorms, Sliding, TensorNames,
 };
 use super::checkpoint::Checkpoint;
-use super::decoder::{Decoder, Head, MAX_LAYERS};
+use super::decoder::{Decoder, EXPERTS, Head, MAX_LAYERS, Multipliers};
 use super::gguf::Gguf;
 use super::rotary::{CorrectionRange, Rotary, RowOrder, Scaling};
 use crate::error::{Error, ErrorKind, Result};
@@ -181,7 +181,7 @@ pub(super) fn decoder(gguf: &Gguf, options: &ExportOptions) -> Result<Decoder> {
         None => Head::Tied,
     };
     let (epsilon, norm) = match architecture.norm {
-        Norm::Layer => ("attention.layer_norm_epsilon", Norm::Layer),
+        Norm::Layer | Norm::LayerWithoutBias => ("attention.layer_norm_epsilon", architecture.norm),
         // The converter has added the one to the weights.
         Norm::Rms | Norm::RmsOnePlus => ("attention.layer_norm_rms_epsilon", Norm::Rms),
     };
@@ -203,6 +203,8 @@ pub(super) fn decoder(gguf: &Gguf, options: &ExportOptions) -> Result<Decoder> {
         logit_softcap: keys.optional_real("attn_logit_softcapping")?,
         rotary: full_rotary,
         sliding_rotary,
+        rotates: vec![true; sliding_windows.len()],
+        multipliers: Multipliers::of(architecture, embedding_size),
         sliding_windows,
         layers,
         feed_forward_size: if whole_layers { keys.positive("feed_forward_length", None)? } else { 0 },
@@ -257,8 +259,7 @@ impl<'a> Keys<'a> {
         if !whole_layers || experts == 0 {
             return Ok(());
         }
-        let message = "a mixture of experts: of such a model only layer 0 can be exported, and no losses";
-        Err(self.gguf.error(ErrorKind::Unsupported, message))
+        Err(self.gguf.error(ErrorKind::Unsupported, EXPERTS))
     }
 
     fn has_biases(&self) -> Result<bool> {
@@ -283,7 +284,7 @@ impl<'a> Keys<'a> {
         let window = self.gguf.whole(&self.key("attention.sliding_window"))?.filter(|window| *window > 0);
         let usual = match self.architecture.sliding {
             Sliding::AllButLastOf(pattern) => Some(pattern),
-            Sliding::No | Sliding::All | Sliding::FromLayer => None,
+            Sliding::No | Sliding::All | Sliding::AllWhereUsed | Sliding::FromLayer => None,
         };
         let pattern = self.key("attention.sliding_window_pattern");
         if let Some(slides) = self.gguf.list_of_flags(&pattern)? {
@@ -417,11 +418,15 @@ mod tests {
     use super::*;
     use crate::export::architecture::ARCHITECTURES;
 
+    /// Architectures of checkpoint directories alone; the first two are `llama` in GGUF files.
+    const OTHERS: [&str; 9] =
+        ["mistral", "mixtral", "smollm3", "granite", "qwen3_moe", "olmo3", "exaone4", "cohere2", "glm4"];
+
     #[test]
-    fn every_architecture_is_read_but_those_that_are_llama_in_gguf_files() {
+    fn every_architecture_is_read_but_those_that_are_told_of() {
         let converted: Vec<_> = CONVERSIONS.iter().map(|conversion| conversion.architecture).collect();
-        for architecture in ARCHITECTURES.iter().filter(|architecture| architecture.name != "mistral") {
-            assert!(converted.contains(&architecture.name), "{}", architecture.name);
+        for Architecture { name, .. } in ARCHITECTURES {
+            assert_eq!(converted.contains(name), !OTHERS.contains(name), "{name}");
         }
     }
 }

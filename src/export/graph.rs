@@ -9,7 +9,7 @@ use std::collections::HashSet;
 use std::f32::consts::{FRAC_1_SQRT_2, PI};
 
 use super::ExportOptions;
-use super::architecture::{Activation, Norm, QueryKeyNorms};
+use super::architecture::{Activation, QueryKeyNorms};
 use super::decoder::Decoder;
 use super::onnx::{Attribute, Dimension, ElementType, Graph, Node, Tensor, ValueInfo};
 use super::rotary::{Frequencies, Rotary};
@@ -245,8 +245,13 @@ impl<'a> Builder<'a> {
         let attended = self.attended(layer, normed, query_and_key, tokens);
         let attended = self.normed(&attended, &NormNames::new(layer, "post_attention_norm"));
         let behind = self.node("Add", &[hidden, &attended]);
-        let read = if self.decoder.parallel_residual { hidden } else { &behind };
-        let normed = self.normed(read, &NormNames::new(layer, "feed_forward_norm"));
+        let norm = NormNames::new(layer, "feed_forward_norm");
+        let normed = match self.decoder.parallel_residual {
+            // Without a norm of its own it reads what attention reads.
+            true if !self.has(&norm.weights) => normed.clone(),
+            true => self.normed(hidden, &norm),
+            false => self.normed(&behind, &norm),
+        };
         let fed_forward = self.fed_forward(layer, &normed);
         let fed_forward = self.normed(&fed_forward, &NormNames::new(layer, "post_feed_forward_norm"));
         self.node("Add", &[&behind, &fed_forward])
@@ -361,7 +366,7 @@ impl<'a> Builder<'a> {
         if !self.has(&names.weights) {
             return hidden.clone();
         }
-        if self.decoder.architecture.norm != Norm::Layer {
+        if !self.decoder.architecture.norm.is_centered() {
             return self.root_mean_square_normed(hidden, &names.weights);
         }
         let epsilon = Attribute::float("epsilon", self.decoder.norm_epsilon as f32);

@@ -3,8 +3,8 @@
 use serde_json::{Map, Value};
 use tokenizers::Tokenizer;
 
-use super::architecture::{self, ACTIVATIONS, Activation, Architecture, Sliding};
-use super::decoder::{Decoder, Head, MAX_LAYERS};
+use super::architecture::{self, ACTIVATIONS, Activation, Architecture, Rotation, Sliding};
+use super::decoder::{Decoder, Head, MAX_LAYERS, Multipliers};
 use super::files::Files;
 use super::package;
 use super::rotary::{CorrectionRange, Rotary, RowOrder, SCALINGS, Scaling};
@@ -65,7 +65,11 @@ pub(super) fn open<'a>(files: &'a dyn Files, options: &ExportOptions) -> Result<
         architecture,
         tensors: &architecture.tensors,
         norm: architecture.norm,
-        row_order: if learned { RowOrder::Plain } else { RowOrder::Halves },
+        row_order: match (learned, architecture.interleaved) {
+            (true, _) => RowOrder::Plain,
+            (false, true) => RowOrder::Interleaved,
+            (false, false) => RowOrder::Halves,
+        },
         bias: config.flag("attention_bias")?.unwrap_or(architecture.bias),
         embedding_size,
         vocabulary_size: config.size("vocab_size")?,
@@ -78,6 +82,8 @@ pub(super) fn open<'a>(files: &'a dyn Files, options: &ExportOptions) -> Result<
         logit_softcap: config.optional_real("attn_logit_softcapping")?,
         rotary: full_rotary,
         sliding_rotary,
+        rotates: config.rotating_layers(&sliding_windows)?,
+        multipliers: config.multipliers(embedding_size)?,
         sliding_windows,
         layers,
         feed_forward_size: if whole_layers { config.size_or("intermediate_size", 4 * embedding_size)? } else { 0 },
@@ -215,7 +221,45 @@ impl Config {
         if self.flag("scale_attn_weights")? == Some(false) {
             return Ok(1.0);
         }
+        if let Some(scale) = self.optional_real("attention_multiplier")? {
+            return Ok(scale);
+        }
         Ok(self.optional_real("query_pre_attn_scalar")?.unwrap_or(head_size as f64).sqrt().recip())
+    }
+
+    fn multipliers(&self, embedding_size: usize) -> Result<Multipliers> {
+        let usual = Multipliers::of(self.architecture, embedding_size);
+        let divisor = self.optional_real("logits_scaling")?.unwrap_or(1.0);
+        Ok(Multipliers {
+            embedding: self.optional_real("embedding_multiplier")?.unwrap_or(usual.embedding),
+            residual: self.optional_real("residual_multiplier")?.unwrap_or(usual.residual),
+            logits: self.optional_real("logit_scale")?.unwrap_or(usual.logits) / divisor,
+        })
+    }
+
+    /// Whether each layer's queries and keys turn with their positions.
+    fn rotating_layers(&self, sliding_windows: &[Option<usize>]) -> Result<Vec<bool>> {
+        let layers = 0..sliding_windows.len();
+        match self.architecture.rotation {
+            Rotation::All => Ok(vec![true; layers.len()]),
+            Rotation::Sliding => {
+                let none_slides = sliding_windows.iter().all(Option::is_none);
+                Ok(sliding_windows.iter().map(|window| none_slides || window.is_some()).collect())
+            }
+            Rotation::AllButEvery(usual) => {
+                let key = "no_rope_layers";
+                let interval = self.size_or("no_rope_layer_interval", usual)?;
+                match self.get(key, "a list", Value::as_array)? {
+                    None => Ok(layers.map(|layer| !(layer + 1).is_multiple_of(interval)).collect()),
+                    Some(turning) if turning.len() >= layers.len() => {
+                        let turns = |layer: usize| turning[layer].as_u64().filter(|turns| *turns <= 1);
+                        let turns = layers.map(|layer| turns(layer).map(|turns| turns == 1));
+                        turns.collect::<Option<_>>().ok_or_else(|| self.invalid(key, &"anything but numbers 0 and 1"))
+                    }
+                    Some(turning) => Err(self.invalid(key, &format!("{} for {} layers", turning.len(), layers.len()))),
+                }
+            }
+        }
     }
 
     /// The sliding window of each layer that has one.
@@ -234,6 +278,10 @@ impl Config {
             }
             (_, Sliding::No) => Box::new(|_| false),
             (_, Sliding::All) => Box::new(|_| true),
+            (_, Sliding::AllWhereUsed) => {
+                let used = self.flag("use_sliding_window")? == Some(true);
+                Box::new(move |_| used)
+            }
             (_, Sliding::FromLayer) => {
                 let first = match self.flag("use_sliding_window")? {
                     Some(true) => self.whole("max_window_layers")?.unwrap_or(layers),
@@ -279,6 +327,7 @@ impl Config {
             }
             // No scaling stretches layers that have a base of their own.
             (None, Some(theta)) => drop(values.insert("rope_theta".to_owned(), theta.into())),
+            (None, None) if sliding && self.architecture.unscaled_sliding => {}
             (None, None) => values.extend(scaling.or(parameters).cloned().unwrap_or_default()),
         }
         Ok(Self { values, place: self.place.clone(), ..*self })

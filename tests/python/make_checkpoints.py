@@ -1,8 +1,9 @@
 """Makes the tiny checkpoints in tests/data/checkpoints, one for each architecture and each rotary scaling, with random weights.
 
     pip install --require-hashes --requirement requirements/make-checkpoints.txt
-    python3 tests/python/make_checkpoints.py tests/data/checkpoints
+    python3 tests/python/make_checkpoints.py tests/data/checkpoints [NAME …]
 
+With names only these are made, and what is expected of the others stays.
 Each is a directory with `config.json`, in one of the spellings that are found in the wild, and `model.safetensors`. Beside
 them lies one `tokenizer.json` for all, and `expected.json`: for each checkpoint some windows of token ids with what the
 released code computes from the first layer's attention, `proportion` and `variance` of every head with min_distance L/4.
@@ -76,6 +77,25 @@ PHI3_LONGROPE = {
 def changed(base, **changes):
     """A configuration with changed keys; None takes one away."""
     return {key: value for key, value in (base | changes).items() if value is not None}
+
+
+EXPERTS = {"num_local_experts": 2, "num_experts": 2, "num_experts_per_tok": 1, "sliding_window": None}
+PADDED = {"pad_token_id": 0}
+YARN = {"rope_type": "yarn", "factor": 4.0, "original_max_position_embeddings": 16}
+OLMO3 = changed(LLAMA, model_type="olmo3", hidden_size=32, head_dim=None, rope_theta=None)
+COHERE2 = {
+    "model_type": "cohere2",
+    "vocab_size": VOCABULARY,
+    "hidden_size": 32,
+    "intermediate_size": 8,
+    "num_attention_heads": 4,
+    "num_key_value_heads": 2,
+    "max_position_embeddings": 64,
+    "layer_norm_eps": 1e-5,
+    "rope_theta": 1000.0,
+    "sliding_window": 48,
+    "logit_scale": 0.25,
+}
 
 
 def scaled(rope_type, spelling="rope_type", **parameters):
@@ -165,6 +185,21 @@ CHECKPOINTS = [
         torch.bfloat16,
         None,
     ),
+    ("mixtral", LLAMA | {"model_type": "mixtral"} | EXPERTS, torch.bfloat16, None),
+    ("qwen3_moe", LLAMA | {"model_type": "qwen3_moe", "moe_intermediate_size": 8} | EXPERTS, torch.bfloat16, None),
+    ("smollm3", LLAMA | {"model_type": "smollm3"} | PADDED, torch.bfloat16, None),
+    ("smollm3-still", LLAMA | {"model_type": "smollm3", "no_rope_layers": [0]} | PADDED, torch.bfloat16, None),
+    ("granite", LLAMA | {"model_type": "granite", "attention_multiplier": 0.5, "embedding_multiplier": 0.1}, torch.bfloat16, None),
+    # transformers 5 gives layers with a sliding window the usual base where the older spelling names another.
+    (
+        "olmo3",
+        OLMO3 | {"sliding_window": 48, "rope_theta": 500_000.0, "rope_scaling": YARN},
+        torch.bfloat16,
+        None,
+    ),
+    ("exaone4", LLAMA | {"model_type": "exaone4", "sliding_window": 48}, torch.bfloat16, None),
+    ("cohere2", changed(COHERE2, num_hidden_layers=1), torch.bfloat16, None),
+    ("glm4", LLAMA | {"model_type": "glm4"} | PADDED, torch.bfloat16, None),
 ]
 
 
@@ -242,6 +277,55 @@ DEEPER_CHECKPOINTS = [
         None,
     ),
     ("gpt2-deep", changed(GPT2, n_layer=3, n_inner=None), torch.float32, None),
+    ("smollm3-deep", DEEP | {"model_type": "smollm3", "no_rope_layer_interval": 2} | PADDED, torch.bfloat16, None),
+    (
+        "granite-deep",
+        DEEP
+        | {
+            "model_type": "granite",
+            "attention_multiplier": 0.5,
+            "embedding_multiplier": 3.0,
+            "residual_multiplier": 0.4,
+            "logits_scaling": 2.0,
+            "mlp_bias": True,
+        },
+        torch.bfloat16,
+        None,
+    ),
+    (
+        "olmo3-deep",
+        OLMO3
+        | {
+            "num_hidden_layers": 3,
+            "sliding_window": 6,
+            "layer_types": ["full_attention", "sliding_attention", "full_attention"],
+            "rope_parameters": {
+                "full_attention": YARN | {"rope_theta": 1000.0},
+                "sliding_attention": {"rope_type": "default", "rope_theta": 1000.0},
+            },
+        },
+        torch.bfloat16,
+        None,
+    ),
+    (
+        "exaone4-deep",
+        DEEP
+        | {
+            "model_type": "exaone4",
+            "sliding_window": 6,
+            "sliding_window_pattern": "LG",
+            "layer_types": ["sliding_attention", "full_attention", "full_attention"],
+        },
+        torch.bfloat16,
+        None,
+    ),
+    (
+        "cohere2-deep",
+        COHERE2 | {"num_hidden_layers": 3, "sliding_window": 6, "sliding_window_pattern": 3},
+        torch.bfloat16,
+        None,
+    ),
+    ("glm4-deep", DEEP | {"model_type": "glm4"} | PADDED, torch.bfloat16, None),
 ]
 
 
@@ -333,18 +417,21 @@ def tokenizer():
     }
 
 
+def make_all(checkpoints, first_seed, file, names, layer=None):
+    """Makes checkpoints, all or those of some names, and writes what is expected of them."""
+    expected = json.loads(file.read_text()) if names else {}
+    for seed, (name, config, number_format, prefix) in enumerate(checkpoints, first_seed):
+        if not names or name in names:
+            expected[name] = make(name, config, number_format, prefix, seed, file.parent / name, layer)
+            print(name, [round(share, 4) for share in expected[name][-1]["proportion"]])
+    file.write_text(json.dumps(expected) + "\n")
+
+
 def main():
-    target = pathlib.Path(sys.argv[1])
-    expected = {}
-    for seed, (name, config, number_format, prefix) in enumerate(CHECKPOINTS):
-        expected[name] = make(name, config, number_format, prefix, seed, target / name)
-        print(name, [round(share, 4) for share in expected[name][-1]["proportion"]])
-    (target / "expected.json").write_text(json.dumps(expected) + "\n")
-    deeper = {}
-    for seed, (name, config, number_format, prefix) in enumerate(DEEPER_CHECKPOINTS, len(CHECKPOINTS)):
-        deeper[name] = make(name, config, number_format, prefix, seed, target / name, layer=2)
-        print(name, [round(share, 4) for share in deeper[name][-1]["proportion"]])
-    (target / "expected_deeper.json").write_text(json.dumps(deeper) + "\n")
+    target, names = pathlib.Path(sys.argv[1]), sys.argv[2:]
+    make_all(CHECKPOINTS, 0, target / "expected.json", names)
+    # As many as there once were of the others, so that none changes where one is added.
+    make_all(DEEPER_CHECKPOINTS, 20, target / "expected_deeper.json", names, layer=2)
     (target / "tokenizer.json").write_text(json.dumps(tokenizer()) + "\n")
 
 
