@@ -531,9 +531,13 @@ typedef struct {
    */
   double distribution_uniformity;
   /**
+   * Far square mass of this layer alone, as longattn_score has it; 0 by a library before it had this name.
+   */
+  double far_square_mass;
+  /**
    * 0 until a later version gives it a meaning.
    */
-  uint64_t reserved[3];
+  uint64_t reserved[2];
 } longattn_layer_score;
 
 /**

@@ -493,7 +493,7 @@ settings! {
     profile: bool = false, "CHOICE";
     /// Entries over which the variance runs: the whole map, by L² − 1 as the released code does, or the far triangle, by its entries.
     variance_domain: VarianceDomain = VarianceDomain::Map, "DOMAIN";
-    /// Further scores of each window that need no model.
+    /// Further scores of each window. Those that are predicted take the fitted score of a package; the others need no model.
     columns: BTreeSet<Column> = BTreeSet::new(), "COLUMNS";
     /// A tokenizer.json to cut windows by where the model is none; auto is words.
     tokenizer: Option<PathBuf> = None, "FILE";
@@ -569,6 +569,8 @@ settings! {
     truth: Truth = Truth::Spliced, "TRUTH";
     /// The scorer package that tells the gain in a calibration, exported with --gain; auto is the one that scores.
     truth_model: Option<PathBuf> = None, "DIR";
+    /// Whether a calibration fits a score that predicts the gain, and writes it into the package.
+    fit: bool = false, "CHOICE";
     /// Real windows of each category that a calibration draws, and as many spliced ones.
     calibration_windows: NonZeroUsize = NonZeroUsize::new(40).unwrap(), "WINDOWS";
     /// Pieces of a spliced window.

@@ -92,6 +92,25 @@ impl Workplace {
         self.json_lines(&format!("{directory}/windows.jsonl"))
     }
 
+    /// Makes the gain of all windows in a journal a function of their dependency strengths, standardised, in two layers.
+    fn set_gains(&self, directory: &str, gain: &dyn Fn([f64; 2]) -> f64) {
+        let mut lines = self.lines(directory);
+        let standardized = |layer: usize| {
+            let strength = |line: &Value| line["scores"][1]["layers"][layer]["dependency_strength"].as_f64().unwrap();
+            let strengths: Vec<_> = lines.iter().map(strength).collect();
+            let count = strengths.len() as f64;
+            let mean = strengths.iter().sum::<f64>() / count;
+            let deviation = (strengths.iter().map(|strength| (strength - mean).powi(2)).sum::<f64>() / count).sqrt();
+            strengths.into_iter().map(|strength| (strength - mean) / deviation).collect::<Vec<_>>()
+        };
+        let [first, second] = [0, 1].map(standardized);
+        for (place, line) in lines.iter_mut().enumerate() {
+            line["information_gain"] = json!(gain([first[place], second[place]]));
+        }
+        let text: String = lines.iter().map(|line| line.to_string() + "\n").collect();
+        fs::write(self.path(directory).join("windows.jsonl"), text).unwrap();
+    }
+
     fn json_lines(&self, file: &str) -> Vec<Value> {
         let text = fs::read_to_string(self.path(file)).unwrap();
         text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
@@ -644,6 +663,111 @@ fn another_model_tells_the_truth() {
     workplace.succeed(&format!("{usual} -o by-other --truth-model other"));
     let scores = workplace.found("by-other")["scores"].clone();
     assert!(scores.as_array().unwrap().iter().all(|row| row["score"] != "longfilter_score"));
+}
+
+#[test]
+fn a_score_is_fitted_and_kept_where_it_is_better() {
+    let workplace = Workplace::new("1,2");
+    workplace.export(&ExportOptions { losses: true, ..options("1,2") });
+    for (number, category) in CATEGORIES.iter().enumerate() {
+        workplace.write_corpus(category, (0..20).map(|document| text(100 * number + document, 300)));
+    }
+    let usual = "calibrate --truth gain --model package --window 280 --windows 20 --fit prose.jsonl verse.jsonl";
+    let few = workplace.fail(&format!("{usual} -o few").replace("--windows 20", "--windows 12"));
+    assert!(few.contains("prose, which has real windows: 12") && few.contains("takes 20 windows"), "{few}");
+    let spliced = workplace.fail(&format!("{usual} -o new").replace("--truth gain", ""));
+    assert!(spliced.contains("set truth to gain"), "{spliced}");
+    let sinks = workplace.fail(&format!("{usual} -o new --sink-tokens 0"));
+    assert!(sinks.contains("add 4 to calibration_sinks"), "{sinks}");
+
+    // Two layers tell the gain together, and neither does alone.
+    let fitted = workplace.path("package/fitted_score.json");
+    workplace.succeed(&format!("{usual} -o result"));
+    let kept = |gain: &dyn Fn([f64; 2]) -> f64| {
+        let _ = fs::remove_file(&fitted);
+        workplace.set_gains("result", gain);
+        let told = workplace.succeed(&format!("{usual} -o result --resume"));
+        let fit = workplace.found("result")["fit"].clone();
+        let worth = |name: &str| fit[name]["overall"]["value"].as_f64().unwrap();
+        (told, worth("held_out_documents"), worth("best_feature_agreement"))
+    };
+    let (told, held_out, best) = kept(&|[first, second]| first - second);
+    assert!(told.contains("It is in the package") && held_out > 0.95 && best < 0.9, "{told}");
+    // Calibrations do not depend on it, and jobs predict by it.
+    workplace.succeed(&format!("{usual} -o result --resume"));
+    workplace.succeed("run --model package --window 280 --columns predicted_gain prose.jsonl -o scored");
+    let scored = workplace.json_lines("scored/scores.jsonl");
+    assert!(scored.iter().all(|line| line["predicted_gain_error"].as_f64().unwrap() > 0.0), "{scored:?}");
+
+    // Nothing is better than the ranks of one feature that are those of the gain.
+    let (told, held_out, best) = kept(&|[first, _]| first.exp());
+    assert!(held_out <= best && (best - 1.0).abs() < 1e-9, "{held_out} {best}");
+    assert!(told.contains("was not kept: use dependency_strength of layer 1") && !fitted.exists(), "{told}");
+}
+
+#[test]
+fn windows_are_ranked_by_the_gain_that_a_fitted_score_predicts() {
+    let workplace = Workplace::new("2");
+    let usual = "run --model package --window 48 --columns predicted_gain --by predicted_gain --ratio 0.5 prose.jsonl";
+    let without = workplace.fail(&format!("{usual} -o result"));
+    assert!(without.contains("no fitted score beside it") && without.contains("calibrate --fit"), "{without}");
+
+    let config = Config { onnxruntime: Some(common::onnxruntime()), ..Config::default() };
+    let package = Scorer::open(&workplace.path("package"), &config).unwrap().package_digest().unwrap().to_string();
+    let fitted = |weight: f64| {
+        json!({
+            "package": package, "layers": [2], "window": 48, "min_distance": 12, "sink_tokens": 4,
+            "fitted_score": {
+                "features": [
+                    {"score": "bigram_recurrence", "mean": 0.1, "deviation": 0.5, "weight": 0.25},
+                    {"score": "dependency_strength", "layer": 2, "mean": 0.2, "deviation": 0.01, "weight": weight},
+                ],
+                "intercept": 1.5, "error": 0.3, "windows": 4, "spread": [[0.0, 0.0], [0.0, 0.5]],
+            },
+        })
+    };
+    let file = workplace.path("package/fitted_score.json");
+    fs::write(&file, fitted(-0.125).to_string()).unwrap();
+    workplace.succeed(&format!("{usual} -o result"));
+    let check = |lines: &[Value]| {
+        assert!(lines.len() > 5);
+        for line in lines {
+            let number = |name: &str| line[name].as_f64().unwrap();
+            let strength = (number("dependency_strength") - 0.2) / 0.01;
+            // No 2-gram of 48 tokens was there 128 tokens before.
+            let expected = 1.5 - 0.25 * 0.1 / 0.5 - 0.125 * strength;
+            assert!((number("predicted_gain") - expected).abs() < 1e-9, "{line} {expected}");
+            let error = 0.3 * (1.25 + 0.5 * strength * strength).sqrt();
+            assert!((number("predicted_gain_error") - error).abs() < 1e-9, "{line} {error}");
+            assert!(line.get("bigram_recurrence").is_none(), "{line}");
+        }
+    };
+    let lines = workplace.json_lines("result/scores.jsonl");
+    check(&lines);
+    let gain = |line: &Value| line["predicted_gain"].as_f64().unwrap();
+    let selected: Vec<_> = workplace.json_lines("result/selected.jsonl").iter().map(gain).collect();
+    let mut gains: Vec<_> = lines.iter().map(gain).collect();
+    gains.sort_by(|a, b| b.total_cmp(a));
+    let lowest = selected.iter().copied().fold(f64::INFINITY, f64::min);
+    assert_eq!(lowest, gains[selected.len() - 1]);
+    workplace.succeed("score --model package --window 48 --columns predicted_gain prose.jsonl -o scored.jsonl");
+    check(&workplace.json_lines("scored.jsonl"));
+
+    fs::write(&file, fitted(0.5).to_string()).unwrap();
+    let changed = workplace.fail(&format!("{usual} -o result --resume"));
+    assert!(changed.contains("the digest of the fitted score was"), "{changed}");
+    let window = workplace.fail(&format!("{usual} -o new --window 64").replace("--window 48 ", ""));
+    assert!(window.contains("fitted to windows of 48 tokens"), "{window}");
+    workplace.export(&options("1"));
+    fs::write(&file, fitted(0.5).to_string()).unwrap();
+    let other = workplace.fail(&format!("{usual} -o new"));
+    assert!(other.contains("fitted to other weights or layers"), "{other}");
+    fs::write(&file, "{}").unwrap();
+    let damaged = workplace.fail(&format!("{usual} -o new"));
+    assert!(damaged.contains("is not a fitted score of this version"), "{damaged}");
+    let modelless =
+        workplace.fail("run --model none --window 48 --columns predicted_gain --by predicted_gain prose.jsonl -o new");
+    assert!(modelless.contains("no fitted score"), "{modelless}");
 }
 
 #[test]

@@ -78,6 +78,7 @@ func TestCasesOfScores(t *testing.T) {
 			DependencyStrengthError:     numberOf(t, row[11]),
 			DistributionUniformityError: numberOf(t, row[12]),
 			UntrainedTokens:             one.UntrainedTokens, // TestTokensPastThePositionsOfTheModelAreTold
+			FarSquareMass:               one.FarSquareMass,   // TestEachLayerHasAScore
 		}
 		if one != expected || all[0] != (longattn.Result{Score: expected}) {
 			t.Errorf("%s %s: %v, %v; expected %v", row[0], row[1], one, all, expected)

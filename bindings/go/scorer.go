@@ -50,6 +50,10 @@ type Score struct {
 	DependencyStrength     float64 // DS, from 0 to 1; larger reaches farther
 	DistributionUniformity float64 // DU, at most 0; larger is more even
 
+	// The mean over heads of the squares of far weights, summed over a token's and averaged over tokens; from 0 to
+	// DependencyStrength, larger is more concentrated.
+	FarSquareMass float64
+
 	DependencyStrengthError     float64 // standard error of DS; 0 where all rows are known
 	DistributionUniformityError float64 // standard error of DU; 0 where all rows are known
 
@@ -69,6 +73,7 @@ type LayerScore struct {
 	Layer                  int     // 0 for the first of the model
 	DependencyStrength     float64 // DS of this layer alone
 	DistributionUniformity float64 // DU of this layer alone
+	FarSquareMass          float64 // far square mass of this layer alone
 }
 
 // A Result is what became of one of many windows: a score, or an error.
@@ -194,6 +199,7 @@ func (s *Scorer) ScoreLayers(ctx context.Context, ids []uint32) (score Score, la
 				Layer:                  int(layer.layer),
 				DependencyStrength:     float64(layer.dependency_strength),
 				DistributionUniformity: float64(layer.distribution_uniformity),
+				FarSquareMass:          float64(layer.far_square_mass),
 			})
 		}
 		return nil
@@ -373,6 +379,7 @@ func scoreOf(score *C.longattn_score) Score {
 		Rows:                        uint64(score.rows),
 		DependencyStrength:          float64(score.dependency_strength),
 		DistributionUniformity:      float64(score.distribution_uniformity),
+		FarSquareMass:               float64(score.far_square_mass),
 		DependencyStrengthError:     float64(score.dependency_strength_error),
 		DistributionUniformityError: float64(score.distribution_uniformity_error),
 		UntrainedTokens:             uint64(score.untrained_tokens),
@@ -389,6 +396,7 @@ func (s Score) native() C.longattn_score {
 		rows:                          C.uint64_t(s.Rows),
 		dependency_strength:           C.double(s.DependencyStrength),
 		distribution_uniformity:       C.double(s.DistributionUniformity),
+		far_square_mass:               C.double(s.FarSquareMass),
 		dependency_strength_error:     C.double(s.DependencyStrengthError),
 		distribution_uniformity_error: C.double(s.DistributionUniformityError),
 		untrained_tokens:              C.uint64_t(s.UntrainedTokens),

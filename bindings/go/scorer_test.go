@@ -72,6 +72,29 @@ func TestAllWaysToScoreAgree(t *testing.T) {
 	}
 }
 
+func TestEachLayerHasAScore(t *testing.T) {
+	scorer := open(t, deep, longattn.With("window", 64))
+	ids := make([]uint32, 64)
+	for index := range ids {
+		ids[index] = uint32(index * 7 % 48)
+	}
+	score, layers, err := scorer.ScoreLayers(background(), ids)
+	if err != nil || len(layers) != 2 {
+		t.Fatal(layers, err)
+	}
+	if whole := succeed(scorer.ScoreTokens(background(), ids))(t); score != whole {
+		t.Errorf("%v, and without layers %v", score, whole)
+	}
+	strength := (layers[0].DependencyStrength + layers[1].DependencyStrength) / 2
+	square := (layers[0].FarSquareMass + layers[1].FarSquareMass) / 2
+	if math.Abs(strength-score.DependencyStrength) > 1e-12 || math.Abs(square-score.FarSquareMass) > 1e-12 {
+		t.Errorf("%v is not the mean of %v", score, layers)
+	}
+	if square <= 0 || square >= strength {
+		t.Errorf("a far square mass of %v by a dependency strength of %v", square, strength)
+	}
+}
+
 func TestTokensPastThePositionsOfTheModelAreTold(t *testing.T) {
 	scorer := open(t, queryKey)
 	for length, expected := range map[int]uint64{64: 0, 100: 36} {

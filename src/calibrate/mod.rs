@@ -3,10 +3,12 @@
 //! There are two truths. By the **spliced-window test** a good score is higher for a real window, a run of one document,
 //! than for one spliced of pieces of several documents; the measure is the AUC. The **information gain** of a real window is
 //! how much better the model predicts its tokens from the whole window than from the last few of them; the measure is the
-//! rank correlation. [`Sampler`] makes the windows, whoever calls scores them, and [`Calibration`] compares.
+//! rank correlation. [`Sampler`] makes the windows, whoever calls scores them, [`Calibration`] compares, and [`Fit`] learns to
+//! predict the gain.
 
 mod correlation;
 mod estimate;
+mod fit;
 mod recommend;
 mod separation;
 mod windows;
@@ -22,6 +24,10 @@ use crate::score::LayerScore;
 use crate::select::{Standardize, long_distance_dependency_scores};
 
 pub use estimate::IntervalEstimate;
+pub use fit::{
+    Feature, Fit, FittedScore, LayerFeature, MIN_FIT_DOCUMENTS, MIN_FIT_WINDOWS, PredictedGain, WeightedFeature,
+    check_fit,
+};
 pub use recommend::TOLERATED_LOSS;
 pub use windows::{LeftOut, Plan, Sampler, Side, TestCategory, TestWindow};
 
@@ -332,8 +338,7 @@ fn cross_fit(
 }
 
 fn score_rows(truth: Truth, windows: &[ScoredTestWindow], all: &Groups, named: &[NamedScore]) -> Vec<ScoreRow> {
-    let longfilter_score = |place: usize| windows[place].gain.map_or(0.0, |gain| gain.longfilter_score);
-    let by_longfilter = (truth == Truth::Gain).then(|| all.with_targets(longfilter_score));
+    let by_longfilter = (truth == Truth::Gain).then(|| all.by_longfilter_score(windows));
     let control = ngram_gains(named).filter(|_| truth == Truth::Gain).map(|values| all.samples(values));
     let beyond = |score: &str, values: &[f64]| {
         let control = control.as_ref().filter(|_| score != Column::NgramGain.name())?;
@@ -433,11 +438,16 @@ fn by_category(windows: &[ScoredTestWindow]) -> BTreeMap<&str, Vec<&ScoredTestWi
     categories
 }
 
-/// The half of each window, 0 or 1. Those of one document are in one half; documents and spliced windows take turns.
+/// The half of each window, 0 or 1.
 fn halves(windows: &[ScoredTestWindow]) -> Vec<usize> {
+    parts(windows, 2)
+}
+
+/// The part of each window, from 0. Those of one document are in one part; documents and spliced windows take turns.
+fn parts(windows: &[ScoredTestWindow], parts: usize) -> Vec<usize> {
     let mut numbers = BTreeMap::new();
     let mut counts: HashMap<(&str, Side), usize> = HashMap::new();
-    let mut halves = Vec::with_capacity(windows.len());
+    let mut of_windows = Vec::with_capacity(windows.len());
     for (place, window) in windows.iter().enumerate() {
         let group = (window.category.as_str(), window.side);
         // A spliced window is a document of its own.
@@ -447,9 +457,9 @@ fn halves(windows: &[ScoredTestWindow]) -> Vec<usize> {
             *count += 1;
             *count
         });
-        halves.push(*number % 2);
+        of_windows.push(*number % parts);
     }
-    halves
+    of_windows
 }
 
 /// Some of the windows by category, ready to be measured.
@@ -482,9 +492,10 @@ impl Groups {
         Self { categories, members, targets, clusters }
     }
 
-    /// The same with another target for the window at each place.
-    fn with_targets(&self, target: impl Fn(usize) -> f64) -> Self {
-        let targets = self.members.iter().map(|members| members.iter().map(|place| target(*place)).collect()).collect();
+    /// The same with LongFilter's score of each window as its target.
+    fn by_longfilter_score(&self, windows: &[ScoredTestWindow]) -> Self {
+        let target = |place: &usize| windows[*place].gain.map_or(0.0, |gain| gain.longfilter_score);
+        let targets = self.members.iter().map(|members| members.iter().map(target).collect()).collect();
         let Self { categories, members, clusters, .. } = self;
         Self { categories: categories.clone(), members: members.clone(), targets, clusters: clusters.clone() }
     }

@@ -3,10 +3,13 @@
 use std::sync::Arc;
 
 use crate::calibrate::{
-    Addition, Agreement, Calibration, CandidateSetting, Finding, IntervalEstimate, LayerSetting, Row, ScoreRow, Truth,
+    Addition, Agreement, Calibration, CandidateSetting, Finding, Fit, IntervalEstimate, LayerSetting, Row, ScoreRow,
+    Truth,
 };
+use crate::choice::Choice;
 use crate::job::{Calibrated, CalibratedCategory, CalibrationJob, Counts, Summary};
 use crate::model::Scorer;
+use crate::rivals::Column;
 use crate::{Config, Result};
 use clap::{Arg, ArgMatches, Command};
 
@@ -21,9 +24,10 @@ const WINDOW: &str = "1024";
 const UNSUITABLE: [&str; 3] = ["sink_tokens", "rows", "profile"];
 
 /// Settings of a calibration.
-const CALIBRATION_SETTINGS: [&str; 9] = [
+const CALIBRATION_SETTINGS: [&str; 10] = [
     "truth",
     "truth_model",
+    "fit",
     "calibration_windows",
     "pieces",
     "calibration_sinks",
@@ -52,6 +56,8 @@ pub fn command(command: Command) -> Command {
              the loss of a token drops when the model sees the whole window before it. The measure is the rank \
              correlation, 0 for none. That takes a package exported with --gain, or another one in --truth-model: a small \
              model that agrees with itself proves little.\n\n\
+             With --fit as well, a score is fitted that predicts the gain from the others, and written into the package: \
+             `longattn run --columns predicted_gain --by predicted_gain` selects by it.\n\n\
              The result directory gets calibration.json, calibration.svg, windows.jsonl, from which an interrupted \
              calibration goes on with --resume, and, for what could not be used, rejects.jsonl.",
         )
@@ -140,6 +146,10 @@ impl std::fmt::Display for Told<'_> {
             let model = self.0.truth_model.as_ref().map_or(String::new(), |model| format!(" by {model}"));
             let hours = self.0.truth_hours_per_billion_tokens;
             writeln!(formatter, "\nThe gain is that{model}, for {hours:.0} hours per billion tokens.")?;
+        }
+        if let Some(fit) = &self.0.fit {
+            let hours = self.0.hours_per_billion_tokens[Column::PredictedGain.name()];
+            writeln!(formatter, "\n{}", fitted(fit, hours))?;
         }
         let measure = match truth {
             Truth::Spliced => "AUC of real against spliced windows: 1 is always higher, 0.5 is guessing",
@@ -258,6 +268,39 @@ fn beyond_ngram_gain(added: &Addition) -> String {
             "Attention adds nothing to ngram_gain that these windows can show: the best, {best}, has a partial rank \
              correlation of {worth} given it, which may be 0."
         ),
+    }
+}
+
+/// A fitted score, in words.
+fn fitted(fit: &Fit, hours: f64) -> String {
+    let Fit {
+        fitted_score,
+        held_out_documents,
+        longfilter_score,
+        held_out_categories,
+        best_feature,
+        best_feature_agreement,
+        ..
+    } = fit;
+    let count = fitted_score.features.len();
+    let [worth, by_longfilter] = [held_out_documents, longfilter_score].map(|agreement| shown(agreement.overall));
+    let of_best = shown(best_feature_agreement.overall);
+    let categories = held_out_categories
+        .as_ref()
+        .map_or(String::new(), |agreement| format!(" On categories that it has not seen: {}.", by_category(agreement)));
+    let error = fitted_score.error;
+    let told = format!(
+        "The score fitted to {count} features has a rank correlation of {worth} with the gain of documents that it has not seen \
+         ({}) and one of {by_longfilter} with LongFilter's score there; the best of its features, {best_feature}, has {of_best} with the gain.{categories} Its error is {error:.3} nats a token, \
+         and it takes {hours:.0} hours per billion tokens.",
+        by_category(held_out_documents)
+    );
+    match fit.is_better() {
+        true => format!(
+            "{told} It is in the package:\n\n  longattn run --model MODEL --columns predicted_gain --by predicted_gain CORPUS -o \
+             result"
+        ),
+        false => format!("{told} It is not better, and was not kept: use {best_feature}."),
     }
 }
 

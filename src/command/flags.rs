@@ -56,8 +56,8 @@ pub const JOB_SETTINGS: [&str; 8] =
 pub const OUTPUT_SETTINGS: [&str; 2] = ["output_format", "output_shard_size"];
 
 /// Settings that are switches on the command line: given, they are true.
-const SWITCHES: [&str; 7] =
-    ["adaptive", "per_head", "gain", "keep_fields", "heads", "ids_from_place", "weights_in_memory"];
+const SWITCHES: [&str; 8] =
+    ["adaptive", "per_head", "gain", "keep_fields", "fit", "heads", "ids_from_place", "weights_in_memory"];
 
 /// A subcommand with flags for some of the settings.
 pub trait WithSettings {

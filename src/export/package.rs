@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use tempfile::TempDir;
 
 use crate::error::{Error, ErrorKind, Result};
+use crate::model::FITTED_SCORE;
 
 /// Files of a scorer package.
 pub(super) const MODEL: &str = "model.onnx";
@@ -79,7 +80,8 @@ pub(super) fn check_target(target: &Path, overwrite: bool) -> Result<()> {
         return refused("already exists: choose another place, or replace it with --overwrite");
     }
     let entries = fs::read_dir(target).map_err(|cause| Error::io(format_args!("list {}", target.display()), cause))?;
-    let foreign = |name: &std::ffi::OsStr| ![MODEL, LOSS, WEIGHTS, TOKENIZER].iter().any(|known| name == *known);
+    let foreign =
+        |name: &std::ffi::OsStr| ![MODEL, LOSS, WEIGHTS, TOKENIZER, FITTED_SCORE].iter().any(|known| name == *known);
     if entries.flatten().any(|entry| foreign(&entry.file_name())) {
         return refused("holds other files than a scorer package, so it is not replaced: choose another place");
     }

@@ -71,8 +71,10 @@ pub struct longattn_layer_score {
     pub dependency_strength: f64,
     /// DU of this layer alone.
     pub distribution_uniformity: f64,
+    /// Far square mass of this layer alone, as longattn_score has it; 0 by a library before it had this name.
+    pub far_square_mass: f64,
     /// 0 until a later version gives it a meaning.
-    pub reserved: [u64; 3],
+    pub reserved: [u64; 2],
 }
 
 /// How far back attention reaches in one window: the mean share of a token's attention by distance, in buckets that begin
@@ -117,8 +119,8 @@ impl From<&HeadScore> for longattn_head_score {
 
 impl From<(&usize, LayerScore)> for longattn_layer_score {
     fn from((layer, score): (&usize, LayerScore)) -> Self {
-        let LayerScore { dependency_strength, distribution_uniformity, .. } = score;
-        Self { layer: *layer as u64, dependency_strength, distribution_uniformity, reserved: [0; 3] }
+        let LayerScore { dependency_strength, distribution_uniformity, far_square_mass, .. } = score;
+        Self { layer: *layer as u64, dependency_strength, distribution_uniformity, far_square_mass, reserved: [0; 2] }
     }
 }
 

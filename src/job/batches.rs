@@ -12,10 +12,11 @@ use super::measurement::Measurement;
 use super::observer::{Observer, Progress};
 use super::reading::{Content, Item, Reading, Unit};
 use super::summary::{StageWork, Throughput};
+use crate::calibrate::PredictedGain;
 use crate::cancel::Cancel;
 use crate::config::Rows;
 use crate::error::{Error, ErrorKind, FATAL, Result};
-use crate::model::{self, Input, Scorer};
+use crate::model::{self, Input, PackagedFittedScore, Scorer};
 use crate::rivals::{Column, Columns, columns};
 use crate::score::Score;
 
@@ -86,7 +87,7 @@ fn receive(
 pub(super) struct Batches<'a> {
     scorer: &'a Scorer,
     rows: Rows,
-    columns: &'a BTreeSet<Column>,
+    columns: Asked<'a>,
     observer: &'a dyn Observer,
     cancel: &'a Cancel,
     progress: Progress,
@@ -98,12 +99,12 @@ pub(super) struct Batches<'a> {
 }
 
 impl<'a> Batches<'a> {
-    /// Windows are scored on `rows` first.
-    pub fn new(scorer: &'a Scorer, reading: &Reading<'a>, rows: Rows, observer: &'a dyn Observer) -> Self {
-        Self {
+    /// Windows are scored on `rows` first. It fails where a column is asked for that the package cannot predict.
+    pub fn new(scorer: &'a Scorer, reading: &Reading<'a>, rows: Rows, observer: &'a dyn Observer) -> Result<Self> {
+        Ok(Self {
             scorer,
             rows,
-            columns: &reading.config.columns,
+            columns: Asked::new(scorer, &reading.config.columns)?,
             observer,
             cancel: reading.cancel,
             progress: Progress { total: reading.corpus.total_bytes(), ..Progress::default() },
@@ -112,7 +113,7 @@ impl<'a> Batches<'a> {
             most_tokens: BATCH_TOKENS,
             since: Instant::now(),
             throughput: Throughput::default(),
-        }
+        })
     }
 
     /// Reads and scores everything, gives it to `sink`, and tells what it took.
@@ -174,7 +175,8 @@ impl<'a> Batches<'a> {
         }
         let begun = Instant::now();
         let measured = |window: &Unscored, score: Result<Option<Score>>, columns: Result<Columns>| {
-            let (score, columns) = (score?, columns?);
+            let score = score?;
+            let columns = self.columns.of_score(score.as_ref(), columns?);
             let token_count = score.as_ref().map_or(window.ids.len(), |score| score.token_count);
             Ok(Measurement { token_count, score, columns })
         };
@@ -193,8 +195,8 @@ impl<'a> Batches<'a> {
 
     /// The columns of windows, on all threads of the scorer.
     fn columns(&self, windows: &[Unscored]) -> Vec<Result<Columns>> {
-        let of_window = |window: &Unscored| columns(self.columns, window.text, window.ids);
-        if self.columns.is_empty() {
+        let of_window = |window: &Unscored| columns(&self.columns.computed, window.text, window.ids);
+        if self.columns.computed.is_empty() {
             return windows.iter().map(|_| Ok(Columns::default())).collect();
         }
         match self.scorer.in_pool(|| windows.par_iter().with_max_len(1).map(of_window).collect::<Vec<_>>()) {
@@ -216,6 +218,35 @@ impl<'a> Batches<'a> {
         };
         let scores = self.scorer.score_many_on(self.rows, &inputs, self.cancel, tell);
         scores.into_iter().map(|score| score.map(Some)).collect()
+    }
+}
+
+/// The columns that are asked for, and what they take.
+struct Asked<'a> {
+    asked: &'a BTreeSet<Column>,
+    /// Those and the ones that a prediction is made from.
+    computed: BTreeSet<Column>,
+    /// By which gains are predicted, where they are asked for.
+    fitted_score: Option<&'a PackagedFittedScore>,
+}
+
+impl<'a> Asked<'a> {
+    fn new(scorer: &'a Scorer, asked: &'a BTreeSet<Column>) -> Result<Self> {
+        let is_predicted = asked.iter().any(|column| column.is_predicted());
+        let fitted_score = is_predicted.then(|| scorer.fitted_score()).transpose()?;
+        let mut computed = asked.clone();
+        computed.extend(fitted_score.iter().flat_map(|fitted| fitted.fitted_score.columns()));
+        Ok(Self { asked, computed, fitted_score })
+    }
+
+    /// The columns that are asked for, of all that were computed. A prediction comes with its error.
+    fn of_score(&self, score: Option<&Score>, mut computed: Columns) -> Columns {
+        let predicted = self.fitted_score.zip(score).and_then(|(fitted, score)| fitted.predict(score, &computed));
+        computed.0.retain(|column, _| self.asked.contains(column));
+        if let Some(PredictedGain { gain, error }) = predicted {
+            computed.0.extend([(Column::PredictedGain, gain), (Column::PredictedGainError, error)]);
+        }
+        computed
     }
 }
 

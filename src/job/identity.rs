@@ -10,6 +10,7 @@ use super::rows_text;
 use crate::choice::Choice;
 use crate::config::{Config, Rows};
 use crate::corpus::{Shard, write_whole};
+use crate::digest::Digest;
 use crate::error::{Error, ErrorKind, Result};
 use crate::model::{Scorer, loaded_version};
 
@@ -46,6 +47,9 @@ pub fn score_identity(scorer: &Scorer) -> Result<String> {
 /// Under this name stands the share of the corpus.
 const SHARD: &str = "shard";
 
+/// Under this name stands that by which gains are predicted.
+const FITTED_SCORE: &str = "the digest of the fitted score";
+
 /// What scores depend on, beside the inputs themselves.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(super) struct Identity {
@@ -76,6 +80,10 @@ impl Identity {
         // Columns come out the same everywhere.
         let of_model = |what: Option<String>| what.filter(|_| scorer.has_model()).unwrap_or_default();
         let shard = config.shard.map(|shard| (SHARD.to_owned(), shard.to_string()));
+        let fitted_score = match config.columns.iter().any(|column| column.is_predicted()) {
+            true => Some((FITTED_SCORE.to_owned(), Digest::of(scorer.fitted_score()?.to_json()).to_string())),
+            false => None,
+        };
         Ok(Self {
             longattn: env!("CARGO_PKG_VERSION").to_owned(),
             kind: kind.to_owned(),
@@ -85,7 +93,7 @@ impl Identity {
             instruction_set: of_model(Some(scorer.instruction_set().name().to_owned())),
             rows,
             settings,
-            further: shard.into_iter().collect(),
+            further: shard.into_iter().chain(fitted_score).collect(),
         })
     }
 

@@ -313,7 +313,7 @@ impl Job {
             exact: false,
             found: Found::new(self.config.adaptive),
         };
-        let scored = Batches::new(&self.scorer, &reading, rows, observer).run(&reading, &mut sink);
+        let scored = Batches::new(&self.scorer, &reading, rows, observer)?.run(&reading, &mut sink);
         let exact = sink.exact;
         let Found { table, mut summary, .. } = sink.found;
         summary.calls = ledger.worked.call + 1;
@@ -534,7 +534,8 @@ fn check_columns(scorer: &Scorer, config: &Config) -> Result<()> {
     if scorer.has_model() || !config.columns.is_empty() {
         return Ok(());
     }
-    let names: Vec<_> = Column::NAMES.iter().map(|row| row.0).collect();
+    let model_free = Column::NAMES.iter().filter(|row| !row.1.is_predicted());
+    let names: Vec<_> = model_free.map(|row| row.0).collect();
     let names = names.join(", ");
     let message = format!("without a model windows have columns alone: set columns to some of {names}");
     Err(Error::new(ErrorKind::InvalidSetting, message))

@@ -170,7 +170,7 @@ pub fn score_records<P: AsRef<Path>>(
         early_signs: EarlySigns::default(),
         has_gone: false,
     };
-    Batches::new(scorer, &reading, rows, observer).run(&reading, &mut sink)?;
+    Batches::new(scorer, &reading, rows, observer)?.run(&reading, &mut sink)?;
     let StreamSink { summary, has_gone, .. } = sink;
     Ok((summary, if has_gone { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }))
 }

@@ -6,6 +6,7 @@
 
 mod attentions;
 mod describe;
+mod fitted_score;
 mod layer;
 pub(crate) mod losses;
 pub mod metadata;
@@ -25,6 +26,8 @@ mod verify;
 mod weights;
 
 pub use crate::rivals::MIN_GAIN_TOKENS;
+pub(crate) use fitted_score::FILE as FITTED_SCORE;
+pub use fitted_score::PackagedFittedScore;
 pub use losses::ContextLosses;
 pub use metadata::{Contract, Metadata};
 pub use native::Placement;

@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
+use super::fitted_score;
 use crate::digest::{Digest, Hasher, Stamp};
 use crate::error::{Error, ErrorKind, Result};
 
@@ -13,7 +14,7 @@ pub(super) struct PackageFiles {
 }
 
 impl PackageFiles {
-    /// All files of a package, or of a bare model those that belong to it by their names.
+    /// All files of a package but its fitted score, or of a bare model those that belong to it by their names.
     pub(super) fn of(package: &Path, model: &Path) -> Result<Self> {
         let folder = match model.parent() {
             Some(folder) if !folder.as_os_str().is_empty() => folder,
@@ -31,7 +32,7 @@ impl PackageFiles {
         let mut files = Vec::new();
         for entry in folder.read_dir().map_err(failed)? {
             let path = entry.map_err(failed)?.path();
-            if path.is_file() && belongs(&path) {
+            if path.is_file() && belongs(&path) && name(&path) != fitted_score::FILE {
                 let stamp = Stamp::of(&path).map_err(failed)?;
                 files.push((path, stamp));
             }

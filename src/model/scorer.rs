@@ -8,6 +8,7 @@ use rayon::prelude::*;
 use rayon::{ThreadPool, ThreadPoolBuilder};
 
 use super::attentions::{self, Attentions};
+use super::fitted_score::{self, PackagedFittedScore};
 use super::layer::Layer;
 use super::losses::{ContextLosses, Losses};
 use super::metadata::{Contract, Metadata};
@@ -19,6 +20,7 @@ use super::session::{Graph, Port};
 use super::statistics;
 use super::verify::Verification;
 use crate::attention::{FarRegion, InstructionSet};
+use crate::calibrate::FittedScore;
 use crate::cancel::Cancel;
 use crate::config::{Config, Rows};
 use crate::digest::Digest;
@@ -120,6 +122,7 @@ pub struct Scorer {
     /// None without a model.
     loaded: Option<Loaded>,
     losses: Option<Losses>,
+    fitted_score: Option<PackagedFittedScore>,
     description: Description,
     tokenizer: Option<Tokenizer>,
     pool: OfProcess<ThreadPool>,
@@ -219,6 +222,7 @@ impl Scorer {
         };
         let tells_losses = metadata.as_ref().is_some_and(|metadata| metadata.losses);
         let losses = tells_losses.then(|| Losses::new(&model_file, config));
+        let fitted_score = PackagedFittedScore::read(&model_file)?;
         let description = Description {
             model_bytes: model_bytes(&model_file),
             model: model_file,
@@ -231,7 +235,8 @@ impl Scorer {
             placement: graph.placement.clone(),
         };
         check_vocabulary(&description, tokenizer.as_ref())?;
-        Self::new(config, Some(Loaded { graph, model, files }), losses, description, tokenizer)
+        let scorer = Self::new(config, Some(Loaded { graph, model, files }), losses, description, tokenizer)?;
+        Ok(Self { fitted_score, ..scorer })
     }
 
     fn without_model(config: &Config) -> Result<Self> {
@@ -266,6 +271,7 @@ impl Scorer {
             config: config.clone(),
             loaded,
             losses,
+            fitted_score: None,
             description,
             tokenizer,
             pool: OfProcess::new(pool),
@@ -566,6 +572,43 @@ impl Scorer {
             );
             Error::new(ErrorKind::Unsupported, message)
         })
+    }
+
+    /// The fitted score of the package, by which windows have the column `predicted_gain`.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Unsupported`] where it has none; [`ErrorKind::InvalidSetting`] where that was fitted to other weights,
+    /// layers or windows; those of [`Scorer::package_digest`].
+    pub fn fitted_score(&self) -> Result<&PackagedFittedScore> {
+        let fitted_score = self.fitted_score.as_ref().ok_or_else(|| {
+            let message = format!(
+                "{} has no fitted score beside it, so windows have no predicted_gain: make one with `longattn calibrate --fit`",
+                self.description.model.display()
+            );
+            Error::new(ErrorKind::Unsupported, message)
+        })?;
+        let window = self.config.window.get();
+        fitted_score.check(self.package_digest()?, &self.layers(), window, self.far_region(window))?;
+        Ok(fitted_score)
+    }
+
+    /// A fitted score as the package may carry it, and the file for it.
+    ///
+    /// # Errors
+    /// Those of [`Scorer::package_digest`].
+    pub(crate) fn packaged(&self, fitted_score: FittedScore) -> Result<(PathBuf, PackagedFittedScore)> {
+        let window = self.config.window.get();
+        let far = self.far_region(window);
+        let packaged = PackagedFittedScore::new(self.package_digest()?, &self.layers(), window, far, fitted_score);
+        Ok((fitted_score::file_beside(&self.description.model), packaged))
+    }
+
+    /// The layers that are scored, in their order. Of a model of another exporter only the setting can tell.
+    pub fn layers(&self) -> Vec<usize> {
+        match &self.description.metadata {
+            Some(metadata) => metadata.layers.clone(),
+            None => vec![self.config.layer.as_ref().and_then(|layer| layer.parse().ok()).unwrap_or(0)],
+        }
     }
 
     /// Splits windows into runs that fit into memory together.

@@ -16,8 +16,9 @@ use crate::choice::Choice;
 /// Parts that a window is compared with.
 const COMPRESSION_BLOCKS: usize = 8;
 
-/// A score that needs no model, by the name that it has among the scores of a window.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+/// A score that a job can add, by the name that it has among the scores of a window. All but the last two need no model.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Column {
     /// [`compression_ratio`] by zlib.
     CompressionRatio,
@@ -35,6 +36,10 @@ pub enum Column {
     NgramGain,
     /// [`ngram_gain`], weighted as LongFilter weights.
     WeightedNgramGain,
+    /// The information gain that the fitted score of the model's package predicts.
+    PredictedGain,
+    /// Its standard error.
+    PredictedGainError,
 }
 
 impl Choice for Column {
@@ -47,6 +52,8 @@ impl Choice for Column {
         ("trigram_recurrence", Self::TrigramRecurrence),
         ("ngram_gain", Self::NgramGain),
         ("weighted_ngram_gain", Self::WeightedNgramGain),
+        ("predicted_gain", Self::PredictedGain),
+        ("predicted_gain_error", Self::PredictedGainError),
     ];
 }
 
@@ -54,6 +61,11 @@ impl Column {
     /// The column of a name.
     pub fn named(name: &str) -> Option<Self> {
         Self::NAMES.iter().find(|row| row.0 == name).map(|row| row.1)
+    }
+
+    /// Whether it takes the fitted score of a package, and not just text and token ids.
+    pub fn is_predicted(self) -> bool {
+        matches!(self, Self::PredictedGain | Self::PredictedGainError)
     }
 
     fn of_text(self, text: &[u8]) -> Option<f64> {
@@ -82,7 +94,7 @@ impl Column {
 pub struct Columns(pub BTreeMap<Column, f64>);
 
 /// The scores of a window of `text` and token `ids`, in some columns. Those are left out that it is too short for, and those of
-/// its text where that is not known.
+/// its text where that is not known, and what is [predicted](Column::is_predicted).
 ///
 /// ```
 /// use longattn::rivals::{Column, columns};
@@ -142,7 +154,7 @@ mod tests {
     use super::*;
 
     fn all() -> BTreeSet<Column> {
-        Column::NAMES.iter().map(|row| row.1).collect()
+        Column::NAMES.iter().map(|row| row.1).filter(|column| !column.is_predicted()).collect()
     }
 
     #[test]
@@ -150,7 +162,7 @@ mod tests {
         let ids: Vec<_> = (0..600_u32).map(|place| place * place % 97).collect();
         let text: String = ids.iter().map(|id| format!("{id} ")).collect();
         let found = columns(&all(), Some(&text), &ids);
-        assert_eq!(found.0.len(), Column::NAMES.len());
+        assert_eq!(found.0.len(), all().len());
         for column in all() {
             assert_eq!(columns(&[column].into(), Some(&text), &ids).0[&column], found.0[&column], "{}", column.name());
         }

@@ -26,6 +26,8 @@ static void each_layer_has_a_score(void) {
     CHECK(close_to((layers[0].dependency_strength + layers[1].dependency_strength) / 2, score.dependency_strength, 1e-12));
     CHECK(close_to((layers[0].distribution_uniformity + layers[1].distribution_uniformity) / 2,
                    score.distribution_uniformity, 1e-12));
+    CHECK(layers[0].far_square_mass > 0 && layers[0].far_square_mass < layers[0].dependency_strength);
+    CHECK(close_to((layers[0].far_square_mass + layers[1].far_square_mass) / 2, score.far_square_mass, 1e-12));
     SUCCEEDS(longattn_scorer_score_layers(scorer, &input, NULL, layers, 2, NULL, &error));
     FAILS(INVALID_ARGUMENT, "layer_capacity is 1",
           longattn_scorer_score_layers(scorer, &input, NULL, layers, 1, &score, &error));
@@ -104,6 +106,8 @@ static void many_windows_tell_their_details(void) {
         CHECK(same(score, results[index].score));
         CHECK(memcmp(one, of_heads + index * ROOM, heads * sizeof *one) == 0);
         CHECK(memcmp(&profile, &profiles[index], sizeof profile) == 0);
+        CHECK(close_to((of_layers[index * 3].far_square_mass + of_layers[index * 3 + 1].far_square_mass) / 2,
+                       score.far_square_mass, 1e-12));
         CHECK(of_layers[index * 3 + 1].layer == 2 && of_layers[index * 3 + 2].dependency_strength == 0);
     }
     longattn_results_free(results, WINDOWS);

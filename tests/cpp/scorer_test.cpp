@@ -54,6 +54,21 @@ TEST(Scorer, ScoresTheSameHoweverItIsAsked) {
     EXPECT_DOUBLE_EQ(sum / 4, expected.dependency_strength);
 }
 
+TEST(Scorer, TellsWhatEachLayerSays) {
+    const scorer scorer(deep_package, {{"window", "64"}});
+    const layered_score layered = scorer.score_layers(random_ids(64, 1));
+    EXPECT_TRUE(same_bits(layered.score, scorer.score(random_ids(64, 1))));
+    ASSERT_EQ(layered.layers.size(), 2U);
+    double strengths = 0, squares = 0;
+    for (const layer_score &layer : layered.layers) {
+        strengths += layer.dependency_strength;
+        squares += layer.far_square_mass;
+    }
+    EXPECT_NEAR(strengths / 2, layered.score.dependency_strength, 1e-12);
+    EXPECT_GT(squares, 0);
+    EXPECT_NEAR(squares / 2, layered.score.far_square_mass, 1e-12);
+}
+
 TEST(Scorer, TellsTheHeadsOfABareModel) {
     for (const char *model : {bare_encoder, bare_decoder}) {
         const scorer scorer(model);

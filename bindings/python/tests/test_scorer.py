@@ -70,6 +70,8 @@ def test_layers_losses_and_gain() -> None:
     assert score.layers and len(score.layers) == len(scorer.describe()["metadata"]["layers"])
     strengths = [layer.dependency_strength for layer in score.layers]
     assert np.mean(strengths) == pytest.approx(score.dependency_strength)
+    squares = [layer.far_square_mass for layer in score.layers]
+    assert np.mean(squares) == pytest.approx(score.far_square_mass) and min(squares) > 0
     assert score.as_dict()["layers"][0]["layer"] == score.layers[0].layer
     assert [each.layers for each in scorer.score_many([ids, ids], layers=True)] == [score.layers] * 2
     losses = scorer.losses(ids)

@@ -15,14 +15,17 @@ use super::keeping::{Keeping, Rejecting};
 use super::observer::Observer;
 use super::{CALIBRATION, CALIBRATION_CHART, CALIBRATION_JOURNAL, REJECTS, kept_in, open_results};
 use crate::calibrate::{
-    Calibration, LayerSetting, LeftOut, Plan, ScoredTestWindow, Side, TestCategory, Truth, comparable_categories,
+    Calibration, Fit, LayerSetting, LeftOut, Plan, ScoredTestWindow, Side, TestCategory, Truth, check_fit,
+    comparable_categories,
 };
 use crate::cancel::Cancel;
+use crate::choice::Choice;
 use crate::config::Config;
 use crate::corpus::{Corpus, Rejects, write_whole};
 use crate::error::{Error, ErrorKind, Result};
 use crate::model::{MIN_GAIN_TOKENS, Scorer};
 use crate::report;
+use crate::rivals::Column;
 use crate::select::default_alpha;
 
 use drawing::{Drawing, DrawnWindows};
@@ -97,6 +100,8 @@ pub struct Calibrated {
     /// What the scores are worth.
     #[serde(flatten)]
     pub calibration: Calibration,
+    /// The fitted score, where one was asked for. It is in the package where it is better than its best feature.
+    pub fit: Option<Fit>,
 }
 
 /// The size of a category that was compared.
@@ -144,6 +149,9 @@ impl CalibrationJob {
         scorer.check_sinks(&config.calibration_sinks, config.window.get())?;
         let truth_model = open_truth_model(&scorer, &config)?;
         check_gain(truth_model.as_ref().unwrap_or(&scorer), &config)?;
+        if config.fit {
+            check_fittable(&scorer, &config)?;
+        }
         let mut identity = Identity::new("calibration", &scorer, &config, "all".to_owned())?;
         for key in DRAWING_SETTINGS {
             identity = identity.with(key, config.get(key)?);
@@ -170,6 +178,9 @@ impl CalibrationJob {
         let rejecting = Rejecting { rejects: &mut rejects, observer, on_error: self.config.on_error };
         let mut keeping = Keeping { journal: &mut journal, rejecting, cancel };
         let drawn = Drawing::new(self)?.run(&mut keeping)?;
+        if self.config.fit {
+            check_fit(drawn.categories.iter().map(fit_size))?;
+        }
         let scoring = Scoring { job: self, known, keeping: &mut keeping };
         let scored = scoring.run(&drawn).map_err(|error| kept_in(&self.directory, error))?;
         journal.sync()?;
@@ -177,6 +188,10 @@ impl CalibrationJob {
         write_whole(self.directory.file(CALIBRATION), (found.to_json() + "\n").as_bytes())?;
         let chart = report::calibration_chart(&found.calibration)?;
         write_whole(self.directory.file(CALIBRATION_CHART), chart.as_bytes())?;
+        if let Some(fit) = found.fit.as_ref().filter(|fit| fit.is_better()) {
+            let (file, packaged) = self.scorer.packaged(fit.fitted_score.clone())?;
+            write_whole(file, (packaged.to_json() + "\n").as_bytes())?;
+        }
         Ok(found)
     }
 
@@ -187,7 +202,7 @@ impl CalibrationJob {
 
     fn compare(&self, drawn: DrawnWindows, scored: &ScoredWindows, observer: &dyn Observer) -> Result<Calibrated> {
         let Config { truth, standardize, heads, .. } = self.config;
-        let alpha = self.config.alpha.unwrap_or_else(|| default_alpha(&layers(&self.scorer)));
+        let alpha = self.config.alpha.unwrap_or_else(|| default_alpha(&self.scorer.layers()));
         let DrawnWindows { categories, mut left_out, records_rejected, files_rejected, .. } = drawn;
         let mut windows = scored.compared(heads);
         let comparable = comparable_categories(truth, &windows);
@@ -203,7 +218,7 @@ impl CalibrationJob {
             let message = format!("too few windows could be scored: see {}", self.directory.file(REJECTS).display());
             return Err(Error::new(ErrorKind::InvalidRecord, message));
         }
-        let layers = layers(&self.scorer);
+        let layers = self.scorer.layers();
         let settings: Vec<_> = self
             .config
             .calibration_sinks
@@ -212,6 +227,13 @@ impl CalibrationJob {
                 layers.iter().map(|layer| LayerSetting { layer: *layer, sink_tokens: *sink_tokens })
             })
             .collect();
+        let far = self.scorer.far_region(self.config.window.get());
+        let fit = self.config.fit.then(|| Fit::new(&settings, &windows, far.sink_tokens)).transpose()?;
+        let mut hours_per_billion_tokens = scored.hours();
+        if let Some(fit) = &fit {
+            let hours = scored.hours_of_fit(&fit.fitted_score.columns());
+            hours_per_billion_tokens.insert(Column::PredictedGain.name(), hours);
+        }
         Ok(Calibrated {
             model: name(&self.scorer),
             truth_model: self.truth_model.as_ref().map(name),
@@ -222,9 +244,10 @@ impl CalibrationJob {
             files_rejected,
             windows_rejected: scored.rejected,
             seconds_per_window: scored.seconds_per_window(&layers),
-            hours_per_billion_tokens: scored.hours(),
+            hours_per_billion_tokens,
             truth_hours_per_billion_tokens: scored.truth_hours(),
             calibration: Calibration::new(truth, &settings, &windows, standardize, alpha)?,
+            fit,
             layers,
         })
     }
@@ -269,6 +292,25 @@ fn open_truth_model(scorer: &Scorer, config: &Config) -> Result<Option<Scorer>> 
     Ok(Some(model))
 }
 
+/// What a fit needs to know of a category.
+fn fit_size(category: &TestCategory) -> (&str, usize, usize) {
+    (&category.name, category.side(Side::Real).count(), category.documents)
+}
+
+fn check_fittable(scorer: &Scorer, config: &Config) -> Result<()> {
+    let wrong = |message| Err(Error::new(ErrorKind::InvalidSetting, message));
+    if config.truth == Truth::Spliced {
+        return wrong("fit learns from the information gain: set truth to gain, or leave it out".to_owned());
+    }
+    let sink_tokens = scorer.far_region(config.window.get()).sink_tokens;
+    if !config.calibration_sinks.contains(&sink_tokens) {
+        return wrong(format!(
+            "fit takes the sinks that are left out when windows are scored: add {sink_tokens} to calibration_sinks"
+        ));
+    }
+    Ok(())
+}
+
 fn check_gain(scorer: &Scorer, config: &Config) -> Result<()> {
     if config.truth == Truth::Spliced {
         return Ok(());
@@ -281,12 +323,4 @@ fn check_gain(scorer: &Scorer, config: &Config) -> Result<()> {
     let message =
         format!("windows of {window} tokens have no information gain: set window to {MIN_GAIN_TOKENS} or more");
     Err(Error::new(ErrorKind::InvalidSetting, message))
-}
-
-/// The layers that the package scores. Of a model of another exporter only the setting can tell.
-fn layers(scorer: &Scorer) -> Vec<usize> {
-    match &scorer.description().metadata {
-        Some(metadata) => metadata.layers.clone(),
-        None => vec![scorer.config().layer.as_ref().and_then(|layer| layer.parse().ok()).unwrap_or(0)],
-    }
 }

@@ -1,13 +1,13 @@
 //! Scoring the windows that were drawn.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::path::Path;
 use std::time::Instant;
 
 use serde::{Deserialize, Serialize};
 
+use super::CalibrationJob;
 use super::drawing::DrawnWindows;
-use super::{CalibrationJob, layers};
 use crate::calibrate::{ScoredTestWindow, Side, TestWindow, Truth};
 use crate::cancel::Cancel;
 use crate::choice::Choice;
@@ -153,7 +153,7 @@ impl Scoring<'_, '_> {
         let Wanted { category, number, window, tokens } = wanted;
         let CalibrationJob { scorer, config, .. } = self.job;
         let cancel = self.keeping.cancel;
-        let layers = layers(scorer).len();
+        let layers = scorer.layers().len();
         let found = scorer.score_sinks(&window.ids, &config.calibration_sinks, cancel)?;
         let own_gain = || TimedGain::measure(|| finite_gain(&scorer.context_losses(&window.ids, cancel)?)).map(Some);
         let (gain, own_gain) = match &self.job.truth_model {
@@ -274,8 +274,11 @@ impl ScoredWindows {
         let mut all = Columns::default();
         for (name, column) in Column::NAMES {
             let begun = Instant::now();
-            all.0.extend(columns(&[*column].into(), Some(&window.text), &window.ids).0);
-            *self.score_seconds.entry(*name).or_default() += begun.elapsed().as_secs_f64();
+            let found = columns(&[*column].into(), Some(&window.text), &window.ids).0;
+            if !found.is_empty() {
+                *self.score_seconds.entry(*name).or_default() += begun.elapsed().as_secs_f64();
+            }
+            all.0.extend(found);
         }
         all
     }
@@ -315,6 +318,13 @@ impl ScoredWindows {
             scores.for_each(|score| score.head_proportions.clear());
         }
         windows
+    }
+
+    /// What the columns and the layers of a fitted score take for a billion tokens, in hours.
+    pub fn hours_of_fit(&self, columns: &BTreeSet<Column>) -> f64 {
+        let attention = self.windows.iter().map(|(_, seconds)| seconds.model + seconds.statistics).sum::<f64>();
+        let of_columns = columns.iter().filter_map(|column| self.score_seconds.get(column.name())).sum::<f64>();
+        self.hours_of(attention + of_columns)
     }
 
     /// About what a window costs by a package of one layer alone: its part of the layers that the model ran, which are those

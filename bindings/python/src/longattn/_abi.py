@@ -160,12 +160,14 @@ class longattn_layer_score(Structure):
     layer: int
     dependency_strength: float
     distribution_uniformity: float
+    far_square_mass: float
     reserved: Any
     _fields_ = [
         ("layer", c_uint64),
         ("dependency_strength", c_double),
         ("distribution_uniformity", c_double),
-        ("reserved", c_uint64 * 3),
+        ("far_square_mass", c_double),
+        ("reserved", c_uint64 * 2),
     ]
 
 

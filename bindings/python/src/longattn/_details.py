@@ -43,8 +43,10 @@ class Details:
         if self._layers is not None:
             start = index * self._layer_capacity
             layers = self._layers[start : start + self._layer_capacity]
-            numbers = ((layer.layer, layer.dependency_strength, layer.distribution_uniformity) for layer in layers)
-            details["layers"] = tuple(LayerScore(*values) for values in numbers)
+            details["layers"] = tuple(
+                LayerScore(layer.layer, layer.dependency_strength, layer.distribution_uniformity, layer.far_square_mass)
+                for layer in layers
+            )
         if self._profiles is not None and self._profiles[index].bucket_count:
             profile = self._profiles[index]
             shares = ctypes.addressof(profile) + _abi.longattn_distance_profile.shares.offset

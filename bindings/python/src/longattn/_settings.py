@@ -29,8 +29,9 @@ class Settings(TypedDict, total=False):
     """Entries over which the variance runs: the whole map as the released code does, or the far triangle. Valid: map,
     triangle; map unless set."""
     columns: str
-    """Further scores of each window that need no model. Valid: none, or some of compression_ratio, zstd_compression_ratio,
-    compression_gain, zstd_compression_gain, bigram_recurrence, trigram_recurrence, ngram_gain, weighted_ngram_gain with commas
+    """Further scores of each window. Those that are predicted take the fitted score of a package; the others need no model.
+    Valid: none, or some of compression_ratio, zstd_compression_ratio, compression_gain, zstd_compression_gain,
+    bigram_recurrence, trigram_recurrence, ngram_gain, weighted_ngram_gain, predicted_gain, predicted_gain_error with commas
     between them; none unless set."""
     tokenizer: Union[str, PathLike[str]]
     """A tokenizer.json to cut windows by where the model is none; auto is words. Valid: auto, or a path; auto unless set."""
@@ -139,6 +140,9 @@ class Settings(TypedDict, total=False):
     truth_model: Union[str, PathLike[str]]
     """The scorer package that tells the gain in a calibration, exported with --gain; auto is the one that scores. Valid: auto,
     or a path; auto unless set."""
+    fit: bool
+    """Whether a calibration fits a score that predicts the gain, and writes it into the package. Valid: true, false; false
+    unless set."""
     calibration_windows: Union[int, str]
     """Real windows of each category that a calibration draws, and as many spliced ones. Valid: a whole number from 1; 40
     unless set."""

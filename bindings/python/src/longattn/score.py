@@ -21,6 +21,8 @@ class LayerScore(NamedTuple):
     """DS of this layer alone."""
     distribution_uniformity: float
     """DU of this layer alone."""
+    far_square_mass: float
+    """Far square mass of this layer alone."""
 
 
 @dataclass(frozen=True)

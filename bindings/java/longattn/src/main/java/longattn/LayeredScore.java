@@ -35,11 +35,13 @@ public final class LayeredScore {
         private final int layer;
         private final double dependencyStrength;
         private final double distributionUniformity;
+        private final double farSquareMass;
 
         private Layer(Pointer layer) {
             this.layer = (int) layer.getLong(0);
             dependencyStrength = layer.getDouble(8);
             distributionUniformity = layer.getDouble(16);
+            farSquareMass = layer.getDouble(24);
         }
 
         /** {@return the layer of the model, 0 for the first} */
@@ -55,6 +57,11 @@ public final class LayeredScore {
         /** {@return DU of this layer alone} */
         public double distributionUniformity() {
             return distributionUniformity;
+        }
+
+        /** {@return the far square mass of this layer alone} */
+        public double farSquareMass() {
+            return farSquareMass;
         }
     }
 }

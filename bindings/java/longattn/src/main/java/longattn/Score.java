@@ -16,6 +16,7 @@ public final class Score {
     private final double dependencyStrengthError;
     private final double distributionUniformityError;
     private final long untrainedTokens;
+    private final double farSquareMass;
 
     Score(Pointer score) {
         tokenCount = score.getLong(0);
@@ -28,6 +29,7 @@ public final class Score {
         dependencyStrengthError = score.getDouble(56);
         distributionUniformityError = score.getDouble(64);
         untrainedTokens = score.getLong(72);
+        farSquareMass = score.getDouble(80);
     }
 
     /** Writes what a selection reads of a score. */
@@ -99,5 +101,14 @@ public final class Score {
      */
     public long untrainedTokens() {
         return untrainedTokens;
+    }
+
+    /**
+     * Far square mass: the mean over heads of the squares of far weights, summed over a token's and averaged over tokens.
+     *
+     * @return it, from 0 to DS; larger is more concentrated
+     */
+    public double farSquareMass() {
+        return farSquareMass;
     }
 }

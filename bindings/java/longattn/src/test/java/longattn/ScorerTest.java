@@ -10,6 +10,7 @@ import java.util.ArrayList;
 import java.util.Collections;
 import java.util.List;
 import java.util.Map;
+import java.util.stream.IntStream;
 import org.junit.jupiter.api.AfterAll;
 import org.junit.jupiter.api.Test;
 
@@ -42,6 +43,22 @@ class ScorerTest {
         assertEquals(SCORER.score(Case.SENTENCE).dependencyStrength(), detailed.score().dependencyStrength());
         assertEquals(detailed.score().dependencyStrength(), proportions / 4, 1e-12);
         assertEquals(detailed.score().distributionUniformity(), -variances / 4, 1e-12);
+    }
+
+    @Test
+    void layers() {
+        int[] ids = IntStream.range(0, 64).map(index -> index * 7 % 48).toArray();
+        try (Scorer scorer = Scorer.open(Case.DEEP, Map.of("window", "64"))) {
+            LayeredScore layered = scorer.scoreLayers(Input.tokens(ids), new Cancel());
+            Score score = layered.score();
+            assertEquals(2, layered.layers().size());
+            assertEquals(scorer.score(Input.tokens(ids)).farSquareMass(), score.farSquareMass());
+            double strengths = layered.layers().stream().mapToDouble(LayeredScore.Layer::dependencyStrength).sum();
+            double squares = layered.layers().stream().mapToDouble(LayeredScore.Layer::farSquareMass).sum();
+            assertEquals(score.dependencyStrength(), strengths / 2, 1e-12);
+            assertEquals(score.farSquareMass(), squares / 2, 1e-12);
+            assertTrue(squares > 0 && squares < strengths, squares + " and " + strengths);
+        }
     }
 
     @Test
