@@ -906,6 +906,12 @@ const char *longattn_version(void);
 uint32_t longattn_abi_version(void);
 
 /**
+ * The name of a status, such as "ok" or "invalid_argument": NUL-terminated, and there for ever. "unknown" for a number that is
+ * none of this version's. Any thread may call it.
+ */
+const char *longattn_status_name(longattn_status status);
+
+/**
  * Whether what failed one window, with this status, would fail all others of the same length too, such as a runtime that is
  * missing. By this rule a job stops, and rejects the window alone otherwise. Any thread may call it.
  */

@@ -26,13 +26,17 @@ const (
 	ErrInternal        Status = C.LONGATTN_STATUS_INTERNAL         // a bug in the library
 )
 
-func (s Status) Error() string { return fmt.Sprintf("longattn: status %d", int32(s)) }
+func (s Status) Error() string {
+	return "longattn: " + C.GoString(C.longattn_status_name(C.longattn_status(s)))
+}
 
-// An Error says why a call failed. By [errors.Is] it is its status, and its cause.
+// An Error says why a call failed. By [errors.Is] it is its status, and where a context ended, what that context's Err and
+// [context.Cause] give.
 type Error struct {
 	Status  Status
 	Message string // what happened, where, and what to do about it
 	Cause   error  // why the context ended, where Status is ErrCancelled; nil otherwise
+	ended   error  // the context's Err
 }
 
 func (e *Error) Error() string {
@@ -42,10 +46,10 @@ func (e *Error) Error() string {
 	return "longattn: " + e.Message
 }
 
-// Unwrap returns the status and the cause.
+// Unwrap returns the status, and how and why the context ended.
 func (e *Error) Unwrap() []error {
 	if e.Cause != nil {
-		return []error{e.Status, e.Cause}
+		return []error{e.Status, e.ended, e.Cause}
 	}
 	return []error{e.Status}
 }

@@ -318,7 +318,7 @@ func TestEndedContexts(t *testing.T) {
 	cancel(why)
 	_, err := scorer.ScoreText(ctx, "abc")
 	expectError(t, err, longattn.ErrCancelled, "cancelled")
-	if !errors.Is(err, why) || !strings.Contains(err.Error(), "no time") {
+	if !errors.Is(err, why) || !errors.Is(err, context.Canceled) || !strings.Contains(err.Error(), "no time") {
 		t.Error(err)
 	}
 	results, err := scorer.ScoreAll(ctx, []string{"abc"})
@@ -386,5 +386,8 @@ func TestStatusesAreErrors(t *testing.T) {
 	var status longattn.Status
 	if !errors.As(err, &status) || status != longattn.ErrTooShort || errors.Is(err, longattn.ErrIO) {
 		t.Error(err, status)
+	}
+	if status.Error() != "longattn: too_short" {
+		t.Error(status)
 	}
 }

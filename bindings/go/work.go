@@ -76,13 +76,13 @@ func endOf(ctx context.Context) error {
 	if ctx.Err() == nil {
 		return nil
 	}
-	return &Error{Status: ErrCancelled, Message: "cancelled", Cause: context.Cause(ctx)}
+	return withCause(ctx, &Error{Status: ErrCancelled, Message: "cancelled"})
 }
 
-// withCause adds to an error by cancellation why the context ended.
+// withCause adds to an error by cancellation how and why the context ended.
 func withCause(ctx context.Context, err error) error {
 	if failure, ok := err.(*Error); ok && failure.Status == ErrCancelled {
-		failure.Cause = context.Cause(ctx)
+		failure.ended, failure.Cause = ctx.Err(), context.Cause(ctx)
 	}
 	return err
 }

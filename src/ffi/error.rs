@@ -1,4 +1,4 @@
-use std::ffi::{CString, c_char};
+use std::ffi::{CStr, CString, c_char};
 
 use super::text::terminated;
 use super::{free, get};
@@ -32,6 +32,33 @@ impl From<Error> for longattn_error {
     fn from(error: Error) -> Self {
         Self { status: error.kind().into(), message: terminated(&error.to_string()) }
     }
+}
+
+const NAMES: [(ErrorKind, &CStr); 13] = [
+    (ErrorKind::InvalidArgument, c"invalid_argument"),
+    (ErrorKind::InvalidUtf8, c"invalid_utf8"),
+    (ErrorKind::InvalidSetting, c"invalid_setting"),
+    (ErrorKind::Io, c"io"),
+    (ErrorKind::InvalidRecord, c"invalid_record"),
+    (ErrorKind::InvalidModel, c"invalid_model"),
+    (ErrorKind::Unsupported, c"unsupported"),
+    (ErrorKind::Runtime, c"runtime"),
+    (ErrorKind::MemoryLimit, c"memory_limit"),
+    (ErrorKind::NonFinite, c"non_finite"),
+    (ErrorKind::TooShort, c"too_short"),
+    (ErrorKind::Cancelled, c"cancelled"),
+    (ErrorKind::Internal, c"internal"),
+];
+
+/// The name of a status, such as "ok" or "invalid_argument": NUL-terminated, and there for ever. "unknown" for a number that is
+/// none of this version's. Any thread may call it.
+#[unsafe(no_mangle)]
+pub extern "C" fn longattn_status_name(status: Status) -> *const c_char {
+    if status == Status::OK {
+        return c"ok".as_ptr();
+    }
+    let named = NAMES.iter().find(|(kind, _)| Status::from(*kind) == status);
+    named.map_or(c"unknown", |(_, name)| name).as_ptr()
 }
 
 /// Whether what failed one window, with this status, would fail all others of the same length too, such as a runtime that is

@@ -10,6 +10,12 @@
 static void versions(void) {
     CHECK(strchr(longattn_version(), '.') != NULL);
     CHECK(longattn_abi_version() == LONGATTN_ABI_VERSION);
+    CHECK(strcmp(longattn_status_name(LONGATTN_STATUS_OK), "ok") == 0);
+    CHECK(strcmp(longattn_status_name(LONGATTN_STATUS_INVALID_UTF8), "invalid_utf8") == 0);
+    for (int number = -1; number <= LONGATTN_STATUS_INTERNAL + 1; number++) {
+        bool is_known = number >= LONGATTN_STATUS_OK && number <= LONGATTN_STATUS_INTERNAL;
+        CHECK((strcmp(longattn_status_name((longattn_status)number), "unknown") != 0) == is_known);
+    }
 }
 
 static void every_setting_has_a_valid_default(void) {
