@@ -110,6 +110,8 @@ fn windows_longer_than_a_sliding_window_are_refused() {
         ("gemma2", 48, Some(1)),
         ("gemma3", 48, Some(1)),
         ("mistral", 40, None),
+        ("llama4", 48, None),
+        ("llama4-full-attention", usize::MAX, None),
         ("gemma3-full-attention", usize::MAX, None),
         ("qwen2", usize::MAX, None),
     ];

@@ -18,8 +18,11 @@ use tempfile::TempDir;
 /// The scored layer of checkpoints with several, their last.
 const LAST: usize = 2;
 
+const FIRST_LAYERS: [&str; 10] =
+    ["mistral", "phi3-longrope", "gemma2", "gemma3", "linear", "yarn", "longrope", "llama3", "smollm3", "qwen3_moe"];
+
 /// Checkpoints with several layers.
-const LAST_LAYERS: [&str; 10] = [
+const LAST_LAYERS: [&str; 15] = [
     "llama-deep",
     "mistral-deep",
     "qwen2-deep",
@@ -30,6 +33,11 @@ const LAST_LAYERS: [&str; 10] = [
     "olmo2-deep",
     "gpt_neox-deep",
     "gpt2-deep",
+    "olmo3-deep",
+    "granite-deep",
+    "exaone4-deep",
+    "cohere2-deep",
+    "glm4-deep",
 ];
 
 /// The number of the format IQ2_XXS, which is not read.
@@ -88,7 +96,7 @@ fn check(name: &str, windows: &[Window], options: &ExportOptions) {
 #[test]
 fn first_layers_score_as_transformers_attends() {
     let expected = expected("expected.json");
-    for name in ["mistral", "phi3-longrope", "gemma2", "gemma3", "linear", "yarn", "longrope", "llama3"] {
+    for name in FIRST_LAYERS {
         for fold in [true, false] {
             check(name, &expected[name], &ExportOptions { fold, ..options(0) });
         }

@@ -41,6 +41,8 @@ pub(super) struct TensorNames {
     /// The norm before attention.
     pub input_norm: Option<&'static str>,
     pub projections: Projections,
+    /// What takes the place of the projections where attention is latent.
+    pub latent: Option<&'static LatentNames>,
     pub query_key_norms: QueryKeyNorms,
     /// What follows in the layer.
     pub block: BlockNames,
@@ -60,6 +62,16 @@ pub(super) enum Projections {
     Fused(&'static str),
     /// In one tensor: head by head the rows of its query, its key, its value.
     FusedByHead(&'static str),
+}
+
+/// The tensors of latent attention.
+pub(super) struct LatentNames {
+    /// The projection to queries, where nothing compresses them.
+    pub query: &'static str,
+    /// What compresses the hidden state for queries, the norm behind it, and the projection to queries.
+    pub compressed_query: [&'static str; 3],
+    /// The same for keys and values; behind what is compressed comes the part of a key that turns.
+    pub compressed_key_value: [&'static str; 3],
 }
 
 /// What a layer adds to the hidden state: attention, projected by `attention_output`, and a feed-forward network.
@@ -116,6 +128,8 @@ pub(super) enum QueryKeyNorms {
     ByHead([&'static str; 2]),
     /// Over all heads together.
     AllHeads([&'static str; 2]),
+    /// Over each head by itself, without weights, in layers whose queries and keys turn.
+    Unweighted,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -147,6 +161,19 @@ pub(super) enum Rotation {
     Sliding,
 }
 
+impl Rotation {
+    /// Whether each layer's queries and keys turn, by the sliding window that it has.
+    pub(super) fn of_layers(self, sliding_windows: &[Option<usize>]) -> Vec<bool> {
+        let none_slides = sliding_windows.iter().all(Option::is_none);
+        let turns = |(layer, window): (usize, &Option<usize>)| match self {
+            Self::All => true,
+            Self::AllButEvery(interval) => !(layer + 1).is_multiple_of(interval),
+            Self::Sliding => none_slides || window.is_some(),
+        };
+        sliding_windows.iter().enumerate().map(turns).collect()
+    }
+}
+
 #[derive(Clone, Copy)]
 pub(super) enum Sliding {
     No,
@@ -158,6 +185,8 @@ pub(super) enum Sliding {
     FromLayer,
     /// All but the last of every so many, which `sliding_window_pattern` may change.
     AllButLastOf(usize),
+    /// The layers whose queries and keys turn.
+    WhereRotated,
 }
 
 /// Every architecture that works.
@@ -485,6 +514,65 @@ pub(super) const ARCHITECTURES: &[Architecture] = &[
         ..LLAMA
     },
     Architecture {
+        name: "llama4_text",
+        tensors: TensorNames { query_key_norms: QueryKeyNorms::Unweighted, block: EXPERTS_BLOCK, ..LLAMA.tensors },
+        sliding: Sliding::WhereRotated,
+        rotation: Rotation::AllButEvery(4),
+        interleaved: true,
+        aliases: &[("sliding_window", "attention_chunk_size")],
+        defaults: &[
+            ("vocab_size", 202_048.0),
+            ("hidden_size", 5120.0),
+            ("num_hidden_layers", 48.0),
+            ("num_attention_heads", 40.0),
+            ("max_position_embeddings", 131_072.0),
+            ("rms_norm_eps", 1e-5),
+            ("num_key_value_heads", 8.0),
+            ("head_dim", 128.0),
+            ("rope_theta", 500_000.0),
+            ("attention_chunk_size", 8192.0),
+        ],
+        ..LLAMA
+    },
+    Architecture {
+        name: "deepseek_v2",
+        tensors: TensorNames { latent: Some(LATENT), block: EXPERTS_BLOCK, ..LLAMA.tensors },
+        interleaved: true,
+        defaults: &[
+            ("vocab_size", 102_400.0),
+            ("hidden_size", 4096.0),
+            ("num_hidden_layers", 32.0),
+            ("num_attention_heads", 32.0),
+            ("max_position_embeddings", 2048.0),
+            ("rms_norm_eps", 1e-6),
+            ("q_lora_rank", 1536.0),
+            ("kv_lora_rank", 512.0),
+            ("qk_nope_head_dim", 128.0),
+            ("qk_rope_head_dim", 64.0),
+            ("v_head_dim", 128.0),
+        ],
+        ..LLAMA
+    },
+    Architecture {
+        name: "deepseek_v3",
+        tensors: TensorNames { latent: Some(LATENT), block: EXPERTS_BLOCK, ..LLAMA.tensors },
+        interleaved: true,
+        defaults: &[
+            ("vocab_size", 129_280.0),
+            ("hidden_size", 7168.0),
+            ("num_hidden_layers", 61.0),
+            ("num_attention_heads", 128.0),
+            ("max_position_embeddings", 4096.0),
+            ("rms_norm_eps", 1e-6),
+            ("q_lora_rank", 1536.0),
+            ("kv_lora_rank", 512.0),
+            ("qk_nope_head_dim", 128.0),
+            ("qk_rope_head_dim", 64.0),
+            ("v_head_dim", 128.0),
+        ],
+        ..LLAMA
+    },
+    Architecture {
         name: "gpt_neox",
         tensors: TensorNames {
             token_embedding: "embed_in",
@@ -575,6 +663,7 @@ pub(super) const LLAMA: Architecture = Architecture {
             "layers.{}.self_attn.k_proj",
             "layers.{}.self_attn.v_proj",
         ]),
+        latent: None,
         query_key_norms: QueryKeyNorms::None,
         block: BlockNames {
             attention_output: "layers.{}.self_attn.o_proj",
@@ -630,6 +719,20 @@ const NORMED_BEHIND_BLOCK: BlockNames = BlockNames {
 
 const EXPERTS_BLOCK: BlockNames = BlockNames { feed_forward: FeedForward::Experts, ..LLAMA.tensors.block };
 
+const LATENT: &LatentNames = &LatentNames {
+    query: "layers.{}.self_attn.q_proj",
+    compressed_query: [
+        "layers.{}.self_attn.q_a_proj",
+        "layers.{}.self_attn.q_a_layernorm",
+        "layers.{}.self_attn.q_b_proj",
+    ],
+    compressed_key_value: [
+        "layers.{}.self_attn.kv_a_proj_with_mqa",
+        "layers.{}.self_attn.kv_a_layernorm",
+        "layers.{}.self_attn.kv_b_proj",
+    ],
+};
+
 const QUERY_KEY_NORMS: [&str; 2] = ["layers.{}.self_attn.q_norm", "layers.{}.self_attn.k_norm"];
 
 impl Architecture {
@@ -649,6 +752,15 @@ pub(super) fn names() -> String {
 mod tests {
     use super::*;
     use crate::export::rotary::SCALINGS;
+
+    #[test]
+    fn layers_turn_as_the_architecture_says() {
+        let sliding = [Some(8), None, Some(8), None];
+        assert_eq!(Rotation::All.of_layers(&sliding), [true; 4]);
+        assert_eq!(Rotation::AllButEvery(3).of_layers(&sliding), [true, true, false, true]);
+        assert_eq!(Rotation::Sliding.of_layers(&sliding), [true, false, true, false]);
+        assert_eq!(Rotation::Sliding.of_layers(&[None; 4]), [true; 4]);
+    }
 
     #[test]
     fn the_documentation_lists_what_works() {

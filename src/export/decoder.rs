@@ -8,6 +8,7 @@ use super::architecture::{
     Activation, Architecture, BlockNames, FeedForward, Norm, Projections, QueryKeyNorms, TensorNames,
 };
 use super::checkpoint::Checkpoint;
+use super::latent::{Compression, Latent};
 use super::rotary::{Rotary, RowOrder};
 use crate::error::{Error, ErrorKind, Result};
 
@@ -31,6 +32,8 @@ pub(super) struct Decoder {
     pub row_order: RowOrder,
     /// Whether the projections have biases.
     pub bias: bool,
+    pub query_key_norms: QueryKeyNorms,
+    pub latent: Option<Latent>,
     pub embedding_size: usize,
     pub vocabulary_size: usize,
     pub heads: usize,
@@ -94,10 +97,10 @@ pub(super) enum Head {
 
 /// The projection to queries, keys or values, and where in the checkpoint it lies.
 #[derive(Clone)]
-pub(super) struct Projection {
+struct Projection {
     /// What it gives, `query`, `key` or `value`.
-    pub name: &'static str,
-    pub heads: usize,
+    name: &'static str,
+    heads: usize,
     tensor: String,
     /// Rows of the tensor, which other projections may share.
     stored_rows: usize,
@@ -113,7 +116,8 @@ pub(super) struct Projection {
 /// The norm after a projection.
 #[derive(Clone)]
 struct QueryKeyNorm {
-    tensor: String,
+    /// `None` where all weights are 1.
+    tensor: Option<String>,
     /// Heads that have weights of their own.
     heads: usize,
 }
@@ -126,8 +130,11 @@ pub(super) struct NormWeights {
 
 /// The weights of a projection, its rows in the order of this library.
 pub(super) struct ProjectionWeights {
-    pub projection: Projection,
-    /// `[embedding_size, rows]`.
+    /// What it gives, `query`, `key` or `value`.
+    pub name: &'static str,
+    /// What comes before it, where attention is latent.
+    pub compression: Option<Compression>,
+    /// `[embedding_size, rows]`, or of as many columns as the state is compressed to.
     pub matrix: Array2<f32>,
     /// For each row.
     pub bias: Option<Vec<f32>>,
@@ -226,9 +233,10 @@ impl Decoder {
         apart.then(|| (weight(self.tensors.head), [self.vocabulary_size, self.embedding_size]))
     }
 
-    /// Whether queries and keys before the rotary embedding depend on the token id alone.
+    /// Whether queries and keys before the rotary embedding depend on the token id alone, and tables of them are of use: those
+    /// of latent attention would be many times what they are computed from.
     pub(super) fn folds(&self) -> bool {
-        self.deepest() == 0 && self.tensors.position_embedding.is_none()
+        self.deepest() == 0 && self.tensors.position_embedding.is_none() && self.latent.is_none()
     }
 
     /// The shortest sliding window of the scored layers.
@@ -293,6 +301,9 @@ impl Decoder {
         for linear in self.linears(layer) {
             checkpoint.check_shape(&weight(&linear.tensor), &self.stored_shape(linear.stored_rows, linear.columns))?;
         }
+        if let Some(latent) = &self.latent {
+            return latent.check(self, checkpoint, layer);
+        }
         for projection in self.projections(layer) {
             let shape = self.stored_shape(projection.stored_rows, self.embedding_size);
             checkpoint.check_shape(&weight(&projection.tensor), &shape)?;
@@ -306,7 +317,11 @@ impl Decoder {
     }
 
     pub(super) fn read(&self, checkpoint: &dyn Checkpoint, layer: usize) -> Result<LayerWeights> {
-        let input_norm = self.tensors.input_norm.map(|norm| self.norm(checkpoint, &of_layer(norm, layer)));
+        let input_norm =
+            self.tensors.input_norm.map(|norm| self.norm(checkpoint, &of_layer(norm, layer))).transpose()?;
+        if let Some(latent) = &self.latent {
+            return Ok(LayerWeights { input_norm, projections: latent.read(self, checkpoint, layer)? });
+        }
         let mut projections = Vec::new();
         let mut last: Option<Stored> = None;
         for projection in self.projections(layer) {
@@ -317,7 +332,7 @@ impl Decoder {
             projections.push(self.projection(checkpoint, projection, &stored)?);
             last = Some(stored);
         }
-        Ok(LayerWeights { input_norm: input_norm.transpose()?, projections })
+        Ok(LayerWeights { input_norm, projections })
     }
 
     /// The norm after the last layer, where losses are asked for.
@@ -426,12 +441,13 @@ impl Decoder {
     fn all_projections(&self, layer: usize) -> [Projection; 3] {
         let (queries, keys) = (self.heads * self.head_size, self.key_value_heads * self.head_size);
         let norm = |index: usize, all_heads| {
-            let (names, heads) = match self.tensors.query_key_norms {
+            let (names, heads) = match self.query_key_norms {
                 QueryKeyNorms::None => return None,
-                QueryKeyNorms::ByHead(names) => (names, 1),
-                QueryKeyNorms::AllHeads(names) => (names, all_heads),
+                QueryKeyNorms::ByHead(names) => (Some(names), 1),
+                QueryKeyNorms::AllHeads(names) => (Some(names), all_heads),
+                QueryKeyNorms::Unweighted => (None, self.rotates[layer].then_some(1)?),
             };
-            Some(QueryKeyNorm { tensor: of_layer(names[index], layer), heads })
+            Some(QueryKeyNorm { tensor: names.map(|names| of_layer(names[index], layer)), heads })
         };
         let query = Projection {
             name: "query",
@@ -524,11 +540,13 @@ impl Decoder {
         let bias = stored.bias.as_ref().map(|bias| rows.iter().map(|row| bias[*row]).collect());
         let norm = projection.norm.as_ref();
         let norm = norm.map(|norm| self.query_key_norm(checkpoint, norm, projection.rotated)).transpose()?;
-        Ok(ProjectionWeights { projection, matrix, bias, norm })
+        Ok(ProjectionWeights { name: projection.name, compression: None, matrix, bias, norm })
     }
 
     fn query_key_norm(&self, checkpoint: &dyn Checkpoint, norm: &QueryKeyNorm, rotated: usize) -> Result<Vec<f32>> {
-        let stored = self.norm_weights(checkpoint, &norm.tensor, norm.heads * self.head_size)?;
+        let size = norm.heads * self.head_size;
+        let Some(tensor) = &norm.tensor else { return Ok(vec![1.0; size]) };
+        let stored = self.norm_weights(checkpoint, tensor, size)?;
         let rows = (0..norm.heads).flat_map(|head| self.rows_of_head(head * self.head_size, self.row_order, rotated));
         Ok(rows.map(|row| stored[row]).collect())
     }
@@ -554,14 +572,14 @@ fn scale(numbers: &mut [f32], factor: f64) {
 }
 
 /// The name of a tensor of a layer.
-fn of_layer(name: &str, layer: usize) -> String {
+pub(super) fn of_layer(name: &str, layer: usize) -> String {
     name.replace("{}", &layer.to_string())
 }
 
-fn weight(name: &str) -> String {
+pub(super) fn weight(name: &str) -> String {
     format!("{name}.weight")
 }
 
-fn bias(name: &str) -> String {
+pub(super) fn bias(name: &str) -> String {
     format!("{name}.bias")
 }

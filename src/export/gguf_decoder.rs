@@ -18,6 +18,10 @@ struct Conversion {
     architecture: &'static str,
     tensors: TensorNames,
     row_order: RowOrder,
+    /// Whether files with a sliding window are meant alone.
+    slides: bool,
+    /// Whether `logit_scale` divides the logits of the vocabulary.
+    divides_logits: bool,
     /// Layers of the model whose attention scale comes of the embedding's share for each head, not of the head's size.
     scaled_by_share: Option<usize>,
 }
@@ -52,6 +56,7 @@ static CONVERSIONS: &[Conversion] = &[
         tensors: TensorNames { block: NORMED_BLOCK, ..LLAMA.tensors },
         row_order: RowOrder::Halves,
         scaled_by_share: Some(46),
+        ..LLAMA
     },
     Conversion {
         name: "gemma3",
@@ -63,17 +68,51 @@ static CONVERSIONS: &[Conversion] = &[
         },
         row_order: RowOrder::Halves,
         scaled_by_share: Some(62),
+        ..LLAMA
+    },
+    Conversion { name: "olmo2", architecture: "olmo3", slides: true, ..OLMO2 },
+    OLMO2,
+    Conversion { name: "smollm3", architecture: "smollm3", ..LLAMA },
+    Conversion { name: "granite", architecture: "granite", divides_logits: true, ..LLAMA },
+    Conversion {
+        name: "qwen3moe",
+        architecture: "qwen3_moe",
+        tensors: TensorNames {
+            query_key_norms: QueryKeyNorms::ByHead(QUERY_KEY_NORMS),
+            block: BlockNames { feed_forward: FeedForward::Experts, ..LLAMA.tensors.block },
+            ..LLAMA.tensors
+        },
+        row_order: RowOrder::Halves,
+        ..LLAMA
     },
     Conversion {
-        name: "olmo2",
-        architecture: "olmo2",
+        name: "exaone4",
+        architecture: "exaone4",
         tensors: TensorNames {
             input_norm: None,
-            query_key_norms: QueryKeyNorms::AllHeads(QUERY_KEY_NORMS),
+            query_key_norms: QueryKeyNorms::ByHead(QUERY_KEY_NORMS),
             block: BlockNames { feed_forward_norm: None, ..NORMED_BLOCK },
             ..LLAMA.tensors
         },
         row_order: RowOrder::Halves,
+        ..LLAMA
+    },
+    Conversion {
+        name: "cohere2",
+        architecture: "cohere2",
+        tensors: TensorNames { block: BlockNames { feed_forward_norm: None, ..LLAMA.tensors.block }, ..LLAMA.tensors },
+        ..LLAMA
+    },
+    Conversion {
+        name: "glm4",
+        architecture: "glm4",
+        tensors: TensorNames {
+            block: BlockNames {
+                feed_forward: FeedForward::GatedFused { gate_up: "blk.{}.ffn_up", down: "blk.{}.ffn_down" },
+                ..NORMED_BLOCK
+            },
+            ..LLAMA.tensors
+        },
         ..LLAMA
     },
     Conversion {
@@ -105,6 +144,7 @@ const LLAMA: Conversion = Conversion {
         position_embedding: None,
         input_norm: Some("blk.{}.attn_norm"),
         projections: Projections::Apart(["blk.{}.attn_q", "blk.{}.attn_k", "blk.{}.attn_v"]),
+        latent: None,
         query_key_norms: QueryKeyNorms::None,
         block: BlockNames {
             attention_output: "blk.{}.attn_output",
@@ -118,7 +158,22 @@ const LLAMA: Conversion = Conversion {
         transposed: false,
     },
     row_order: RowOrder::Interleaved,
+    slides: false,
+    divides_logits: false,
     scaled_by_share: None,
+};
+
+const OLMO2: Conversion = Conversion {
+    name: "olmo2",
+    architecture: "olmo2",
+    tensors: TensorNames {
+        input_norm: None,
+        query_key_norms: QueryKeyNorms::AllHeads(QUERY_KEY_NORMS),
+        block: BlockNames { feed_forward_norm: None, ..NORMED_BLOCK },
+        ..LLAMA.tensors
+    },
+    row_order: RowOrder::Halves,
+    ..LLAMA
 };
 
 /// Queries, keys and values in one tensor.
@@ -138,6 +193,7 @@ const PLAIN_BLOCK: BlockNames = BlockNames {
 };
 
 const ARCHITECTURE: &str = "general.architecture";
+const SLIDING_WINDOW: &str = "attention.sliding_window";
 const TOKEN_EMBEDDING: &str = "token_embd.weight";
 const FREQUENCY_FACTORS: &str = "rope_freqs.weight";
 const SHORT_FACTORS: &str = "rope_factors_short.weight";
@@ -192,6 +248,8 @@ pub(super) fn decoder(gguf: &Gguf, options: &ExportOptions) -> Result<Decoder> {
         norm,
         row_order: conversion.row_order,
         bias: keys.has_biases()?,
+        query_key_norms: conversion.tensors.query_key_norms,
+        latent: None,
         embedding_size,
         vocabulary_size: vocabulary_size(gguf)?,
         heads,
@@ -203,8 +261,8 @@ pub(super) fn decoder(gguf: &Gguf, options: &ExportOptions) -> Result<Decoder> {
         logit_softcap: keys.optional_real("attn_logit_softcapping")?,
         rotary: full_rotary,
         sliding_rotary,
-        rotates: vec![true; sliding_windows.len()],
-        multipliers: Multipliers::of(architecture, embedding_size),
+        rotates: architecture.rotation.of_layers(&sliding_windows),
+        multipliers: keys.multipliers(embedding_size)?,
         sliding_windows,
         layers,
         feed_forward_size: if whole_layers { keys.positive("feed_forward_length", None)? } else { 0 },
@@ -241,8 +299,11 @@ struct Keys<'a> {
 impl<'a> Keys<'a> {
     fn new(gguf: &'a Gguf) -> Result<Self> {
         let name = gguf.required(ARCHITECTURE, gguf.text(ARCHITECTURE)?)?;
-        let conversion = CONVERSIONS.iter().find(|conversion| conversion.name == name).ok_or_else(|| {
-            let known: Vec<_> = CONVERSIONS.iter().map(|conversion| conversion.name).collect();
+        let slides = gguf.whole(&format!("{name}.{SLIDING_WINDOW}"))?.is_some_and(|window| window > 0);
+        let fits = |conversion: &&Conversion| conversion.name == name && (slides || !conversion.slides);
+        let conversion = CONVERSIONS.iter().find(fits).ok_or_else(|| {
+            let mut known: Vec<_> = CONVERSIONS.iter().map(|conversion| conversion.name).collect();
+            known.dedup();
             let message = format!(
                 "the architecture {name:?} is not supported in GGUF files: those that work are {}",
                 known.join(", ")
@@ -274,6 +335,16 @@ impl<'a> Keys<'a> {
         Ok(scale.unwrap_or((size as f64).sqrt().recip()))
     }
 
+    fn multipliers(&self, embedding_size: usize) -> Result<Multipliers> {
+        let usual = Multipliers::of(self.architecture, embedding_size);
+        let logits = self.optional_real("logit_scale")?.unwrap_or(usual.logits);
+        Ok(Multipliers {
+            embedding: self.optional_real("embedding_scale")?.unwrap_or(usual.embedding),
+            residual: self.optional_real("residual_scale")?.unwrap_or(usual.residual),
+            logits: if self.conversion.divides_logits { logits.recip() } else { logits },
+        })
+    }
+
     /// The sliding window of each layer that has one.
     fn sliding_windows(&self) -> Result<Vec<Option<usize>>> {
         let key = "block_count";
@@ -281,10 +352,10 @@ impl<'a> Keys<'a> {
         if layers > MAX_LAYERS {
             return Err(self.invalid(key, &layers));
         }
-        let window = self.gguf.whole(&self.key("attention.sliding_window"))?.filter(|window| *window > 0);
+        let window = self.gguf.whole(&self.key(SLIDING_WINDOW))?.filter(|window| *window > 0);
         let usual = match self.architecture.sliding {
             Sliding::AllButLastOf(pattern) => Some(pattern),
-            Sliding::No | Sliding::All | Sliding::AllWhereUsed | Sliding::FromLayer => None,
+            Sliding::No | Sliding::All | Sliding::AllWhereUsed | Sliding::FromLayer | Sliding::WhereRotated => None,
         };
         let pattern = self.key("attention.sliding_window_pattern");
         if let Some(slides) = self.gguf.list_of_flags(&pattern)? {
@@ -314,7 +385,7 @@ impl<'a> Keys<'a> {
     /// The rotary embedding of layers with a sliding window, or of those without.
     fn rotary(&self, head_size: usize, max_positions: usize, sliding: bool, theta: f64) -> Result<Rotary> {
         let rotated = self.positive("rope.dimension_count", Some(head_size))?;
-        let scaling = match sliding && self.has_local_theta() {
+        let scaling = match sliding && (self.has_local_theta() || self.architecture.unscaled_sliding) {
             // No scaling stretches layers that have a base of their own.
             true => Scaling::None,
             false => self.scaling(rotated, max_positions)?,
@@ -419,8 +490,7 @@ mod tests {
     use crate::export::architecture::ARCHITECTURES;
 
     /// Architectures of checkpoint directories alone; the first two are `llama` in GGUF files.
-    const OTHERS: [&str; 9] =
-        ["mistral", "mixtral", "smollm3", "granite", "qwen3_moe", "olmo3", "exaone4", "cohere2", "glm4"];
+    const OTHERS: [&str; 5] = ["mistral", "mixtral", "llama4_text", "deepseek_v2", "deepseek_v3"];
 
     #[test]
     fn every_architecture_is_read_but_those_that_are_told_of() {

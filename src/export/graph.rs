@@ -11,6 +11,7 @@ use std::f32::consts::{FRAC_1_SQRT_2, PI};
 use super::ExportOptions;
 use super::architecture::{Activation, QueryKeyNorms};
 use super::decoder::Decoder;
+use super::latent::NORM_EPSILON;
 use super::onnx::{Attribute, Dimension, ElementType, Graph, Node, Tensor, ValueInfo};
 use super::rotary::{Frequencies, Rotary};
 use crate::model::WINDOW_LENGTH;
@@ -55,6 +56,10 @@ pub(super) struct LinearNames {
     pub weights: String,
     pub bias: String,
     pub norm: String,
+    /// What compresses the hidden state before it, where attention is latent.
+    pub compression: String,
+    pub compression_bias: String,
+    pub compression_norm: String,
     /// It folded with all that comes before and after it, `[vocabulary_size, rows]`.
     pub table: String,
 }
@@ -63,7 +68,15 @@ impl LinearNames {
     /// `linear` is what it computes, such as `query`.
     pub(super) fn new(layer: usize, linear: &str) -> Self {
         let name = |part: &str| format!("layer_{layer}_{linear}_{part}");
-        Self { weights: name("projection"), bias: name("bias"), norm: name("norm"), table: name("table") }
+        Self {
+            weights: name("projection"),
+            bias: name("bias"),
+            norm: name("norm"),
+            compression: name("compression"),
+            compression_bias: name("compression_bias"),
+            compression_norm: name("compression_norm"),
+            table: name("table"),
+        }
     }
 }
 
@@ -341,19 +354,39 @@ impl<'a> Builder<'a> {
 
     /// `[.., length, columns]` times a matrix: `[.., length, rows]`.
     fn linear(&mut self, hidden: &Value, names: &LinearNames) -> Value {
-        let weights = self.float32(&names.weights, names.weights.clone());
-        let mut rows = self.node("MatMul", &[hidden, &weights]);
-        if self.has(&names.bias) {
-            rows = self.node("Add", &[&rows, &names.bias]);
+        let compressed = self.compressed(hidden, names);
+        let rows = self.product(compressed.as_ref().unwrap_or(hidden), &names.weights, &names.bias);
+        match self.has(&names.norm) && !self.norms_by_head() {
+            true => self.root_mean_square_normed(&rows, &names.norm),
+            false => rows,
         }
-        if self.has(&names.norm) && !self.norms_by_head() {
-            rows = self.root_mean_square_normed(&rows, &names.norm);
+    }
+
+    /// What a projection of latent attention reads, `[.., length, columns]`; `None` for any other.
+    fn compressed(&mut self, hidden: &Value, names: &LinearNames) -> Option<Value> {
+        let size = self.stored(&names.compression_norm)?.dims[0];
+        let columns = self.stored(&names.compression)?.dims[1];
+        let compressed = self.product(hidden, &names.compression, &names.compression_bias);
+        if size == columns {
+            return Some(self.normed_with(&compressed, &names.compression_norm, NORM_EPSILON));
         }
-        rows
+        let sizes = self.integers(&[size, columns - size]);
+        let [first, rest] = [self.fresh("Split"), self.fresh("Split_second")];
+        let last = Attribute::integer("axis", -1);
+        self.push("Split", &[&compressed, &sizes], vec![first.clone(), rest.clone()], vec![last.clone()]);
+        let first = self.normed_with(&first, &names.compression_norm, NORM_EPSILON);
+        Some(self.node_with("Concat", &[&first, &rest], vec![last]))
+    }
+
+    /// Numbers times a matrix, plus its bias where it has one.
+    fn product(&mut self, numbers: &Value, weights: &str, bias: &str) -> Value {
+        let weights = self.float32(weights, weights.to_owned());
+        let product = self.node("MatMul", &[numbers, &weights]);
+        if self.has(bias) { self.node("Add", &[&product, bias]) } else { product }
     }
 
     fn norms_by_head(&self) -> bool {
-        matches!(self.decoder.tensors.query_key_norms, QueryKeyNorms::ByHead(_))
+        matches!(self.decoder.query_key_norms, QueryKeyNorms::ByHead(_) | QueryKeyNorms::Unweighted)
     }
 
     fn looked_up(&mut self, table: &str, ids: &Value) -> Value {
@@ -373,12 +406,16 @@ impl<'a> Builder<'a> {
         self.node_with("LayerNormalization", &[hidden, &names.weights, &names.bias], vec![epsilon])
     }
 
-    /// Over the last axis.
     fn root_mean_square_normed(&mut self, numbers: &Value, weights: &str) -> Value {
+        self.normed_with(numbers, weights, self.decoder.norm_epsilon)
+    }
+
+    /// By the root mean square over the last axis.
+    fn normed_with(&mut self, numbers: &Value, weights: &str, epsilon: f64) -> Value {
         let squares = self.node("Mul", &[numbers, numbers]);
         let over_last = vec![Attribute::integers("axes", &[-1])];
         let mean = self.node_with("ReduceMean", &[&squares], over_last);
-        let epsilon = self.float(self.decoder.norm_epsilon as f32);
+        let epsilon = self.float(epsilon as f32);
         let variance = self.node("Add", &[&mean, &epsilon]);
         let deviation = self.node("Sqrt", &[&variance]);
         let scaled = self.node("Div", &[numbers, &deviation]);

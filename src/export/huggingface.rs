@@ -3,9 +3,10 @@
 use serde_json::{Map, Value};
 use tokenizers::Tokenizer;
 
-use super::architecture::{self, ACTIVATIONS, Activation, Architecture, Rotation, Sliding};
+use super::architecture::{self, ACTIVATIONS, Activation, Architecture, QueryKeyNorms, Rotation, Sliding};
 use super::decoder::{Decoder, Head, MAX_LAYERS, Multipliers};
 use super::files::Files;
+use super::latent::Latent;
 use super::package;
 use super::rotary::{CorrectionRange, Rotary, RowOrder, SCALINGS, Scaling};
 use super::safetensors::Tensors;
@@ -16,6 +17,8 @@ pub(super) const CONFIG: &str = "config.json";
 /// The rotary embedding in the spelling of `transformers` 5, and in that of earlier ones.
 const ROPE_PARAMETERS: &str = "rope_parameters";
 const ROPE_SCALING: &str = "rope_scaling";
+/// Entries of `layer_types` for layers that do not see all tokens before.
+const SLIDING_TYPES: [&str; 2] = ["sliding_attention", "chunked_attention"];
 const ADAPTER: &str = "adapter_config.json";
 const CONFIG_LIMIT: u64 = 10_000_000;
 
@@ -35,7 +38,14 @@ pub(super) fn open<'a>(files: &'a dyn Files, options: &ExportOptions) -> Result<
     tensors.choose_prefix(&PREFIXES, &format!("{}.weight", architecture.tensors.token_embedding))?;
     let embedding_size = config.size("hidden_size")?;
     let heads = config.size("num_attention_heads")?;
-    let head_size = config.size_or("head_dim", embedding_size / heads)?;
+    let latent = config.latent()?;
+    let (head_size, turning) = match &latent {
+        Some(latent) => (latent.head_size(), latent.turning),
+        None => {
+            let size = config.size_or("head_dim", embedding_size / heads)?;
+            (size, size)
+        }
+    };
     let sliding_windows = config.sliding_windows()?;
     let layers = options.layers.of(sliding_windows.len()).map_err(|error| error.at(&config.place))?;
     let deepest = layers.last().copied().unwrap_or_default();
@@ -57,32 +67,37 @@ pub(super) fn open<'a>(files: &'a dyn Files, options: &ExportOptions) -> Result<
         let own = config.theta(sliding)?;
         // Layers with a base of their own keep it where others are scored.
         let theta = options.rope_theta.filter(|_| own == scored_theta).unwrap_or(own);
-        config.rotary(head_size, max_positions, sliding, theta).map(Some)
+        config.rotary([head_size, turning], max_positions, sliding, theta).map(Some)
     };
     let (full_rotary, sliding_rotary) = (rotary(false)?, rotary(true)?);
+    let rotates = config.rotating_layers(&sliding_windows)?;
+    config.check_temperature(rotates[deepest])?;
     let decoder = Decoder {
         name: files.name(),
         architecture,
         tensors: &architecture.tensors,
         norm: architecture.norm,
-        row_order: match (learned, architecture.interleaved) {
+        row_order: match (learned, config.flag("rope_interleave")?.unwrap_or(architecture.interleaved)) {
             (true, _) => RowOrder::Plain,
             (false, true) => RowOrder::Interleaved,
             (false, false) => RowOrder::Halves,
         },
         bias: config.flag("attention_bias")?.unwrap_or(architecture.bias),
+        query_key_norms: config.query_key_norms()?,
         embedding_size,
         vocabulary_size: config.size("vocab_size")?,
         heads,
-        key_value_heads: config.size_or("num_key_value_heads", heads)?,
+        key_value_heads: if latent.is_some() { heads } else { config.size_or("num_key_value_heads", heads)? },
         head_size,
         max_positions,
         norm_epsilon: config.real("rms_norm_eps")?,
-        attention_scale: config.attention_scale(head_size)?,
+        attention_scale: config.attention_scale(head_size)?
+            * if latent.is_some() { config.latent_growth()? } else { 1.0 },
+        latent,
         logit_softcap: config.optional_real("attn_logit_softcapping")?,
         rotary: full_rotary,
         sliding_rotary,
-        rotates: config.rotating_layers(&sliding_windows)?,
+        rotates,
         multipliers: config.multipliers(embedding_size)?,
         sliding_windows,
         layers,
@@ -137,6 +152,10 @@ fn check_quantization(config: &Map<String, Value>) -> Result<()> {
          from, or a GGUF file"
     );
     Err(Error::new(ErrorKind::Unsupported, message))
+}
+
+fn yarn_growth(factor: f64, scale: f64) -> f64 {
+    0.1 * scale * factor.max(1.0).ln() + 1.0
 }
 
 /// The configuration of a language model, or a part of it.
@@ -198,6 +217,44 @@ impl Config {
         Ok(())
     }
 
+    /// Refuses a scored layer whose queries grow with their positions.
+    fn check_temperature(&self, rotates: bool) -> Result<()> {
+        let key = "attn_temperature_tuning";
+        if !rotates && self.flag(key)? == Some(true) {
+            let message = format!("{key} is set, and the scored layer is without rotation: score another");
+            return Err(Error::new(ErrorKind::Unsupported, message).at(&self.place));
+        }
+        Ok(())
+    }
+
+    fn query_key_norms(&self) -> Result<QueryKeyNorms> {
+        match self.architecture.tensors.query_key_norms {
+            QueryKeyNorms::Unweighted if self.flag("use_qk_norm")? == Some(false) => Ok(QueryKeyNorms::None),
+            norms => Ok(norms),
+        }
+    }
+
+    fn latent(&self) -> Result<Option<Latent>> {
+        let Some(names) = self.architecture.tensors.latent else { return Ok(None) };
+        Ok(Some(Latent {
+            names,
+            query_size: self.optional_size("q_lora_rank")?,
+            key_value_size: self.size("kv_lora_rank")?,
+            still: self.size("qk_nope_head_dim")?,
+            turning: self.size("qk_rope_head_dim")?,
+            value_head_size: self.size("v_head_dim")?,
+        }))
+    }
+
+    /// By how much a scaling of the rotary embedding raises the logits of latent attention, beside its attention factor.
+    fn latent_growth(&self) -> Result<f64> {
+        let rope = self.rope(false)?;
+        match (rope.optional_real("factor")?, rope.optional_real("mscale_all_dim")?) {
+            (Some(factor), Some(scale)) => Ok(yarn_growth(factor, scale).powi(2)),
+            _ => Ok(1.0),
+        }
+    }
+
     fn activation(&self) -> Result<Activation> {
         let Some(name) = self.text("hidden_act")? else { return Ok(self.architecture.activation) };
         let known = ACTIVATIONS.iter().find(|row| row.0 == name).map(|row| row.1);
@@ -239,27 +296,23 @@ impl Config {
 
     /// Whether each layer's queries and keys turn with their positions.
     fn rotating_layers(&self, sliding_windows: &[Option<usize>]) -> Result<Vec<bool>> {
-        let layers = 0..sliding_windows.len();
-        match self.architecture.rotation {
-            Rotation::All => Ok(vec![true; layers.len()]),
-            Rotation::Sliding => {
-                let none_slides = sliding_windows.iter().all(Option::is_none);
-                Ok(sliding_windows.iter().map(|window| none_slides || window.is_some()).collect())
-            }
-            Rotation::AllButEvery(usual) => {
-                let key = "no_rope_layers";
+        let Rotation::AllButEvery(usual) = self.architecture.rotation else {
+            return Ok(self.architecture.rotation.of_layers(sliding_windows));
+        };
+        let (key, layers) = ("no_rope_layers", sliding_windows.len());
+        let turning = match self.get(key, "a list", Value::as_array)? {
+            Some(turning) if !turning.is_empty() => turning,
+            _ => {
                 let interval = self.size_or("no_rope_layer_interval", usual)?;
-                match self.get(key, "a list", Value::as_array)? {
-                    None => Ok(layers.map(|layer| !(layer + 1).is_multiple_of(interval)).collect()),
-                    Some(turning) if turning.len() >= layers.len() => {
-                        let turns = |layer: usize| turning[layer].as_u64().filter(|turns| *turns <= 1);
-                        let turns = layers.map(|layer| turns(layer).map(|turns| turns == 1));
-                        turns.collect::<Option<_>>().ok_or_else(|| self.invalid(key, &"anything but numbers 0 and 1"))
-                    }
-                    Some(turning) => Err(self.invalid(key, &format!("{} for {} layers", turning.len(), layers.len()))),
-                }
+                return Ok(Rotation::AllButEvery(interval).of_layers(sliding_windows));
             }
+        };
+        if turning.len() < layers {
+            return Err(self.invalid(key, &format!("{} for {layers} layers", turning.len())));
         }
+        let turns = |turns: &Value| turns.as_u64().filter(|turns| *turns <= 1).map(|turns| turns == 1);
+        let turns: Option<_> = turning[..layers].iter().map(turns).collect();
+        turns.ok_or_else(|| self.invalid(key, &"anything but numbers 0 and 1"))
     }
 
     /// The sliding window of each layer that has one.
@@ -274,7 +327,7 @@ impl Config {
                 if types.len() != layers {
                     return Err(self.invalid("layer_types", &format!("{} for {layers} layers", types.len())));
                 }
-                Box::new(move |layer| types[layer] == "sliding_attention")
+                Box::new(move |layer| SLIDING_TYPES.iter().any(|name| types[layer] == *name))
             }
             (_, Sliding::No) => Box::new(|_| false),
             (_, Sliding::All) => Box::new(|_| true),
@@ -293,6 +346,10 @@ impl Config {
                 let pattern = self.size_or("sliding_window_pattern", usual)?;
                 Box::new(move |layer| !(layer + 1).is_multiple_of(pattern))
             }
+            (_, Sliding::WhereRotated) => {
+                let rotates = self.rotating_layers(&vec![None; layers])?;
+                Box::new(move |layer| rotates[layer])
+            }
         };
         Ok((0..layers).map(|layer| window.filter(|_| slides(layer))).collect())
     }
@@ -303,10 +360,17 @@ impl Config {
     }
 
     /// The rotary embedding of layers with a sliding window, or of those without.
-    fn rotary(&self, head_size: usize, max_positions: usize, sliding: bool, theta: f64) -> Result<Rotary> {
+    /// `turning` numbers of a head, or a part of them, turn.
+    fn rotary(
+        &self,
+        [head_size, turning]: [usize; 2],
+        max_positions: usize,
+        sliding: bool,
+        theta: f64,
+    ) -> Result<Rotary> {
         let rope = self.rope(sliding)?;
         let rotated_part = rope.optional_real("partial_rotary_factor")?.unwrap_or(1.0);
-        let rotated = (head_size as f64 * rotated_part) as usize;
+        let rotated = (turning as f64 * rotated_part) as usize;
         let scaling = self.scaling(&rope, rotated, max_positions)?;
         let rotary = Rotary::new(theta, rotated, head_size, &scaling);
         rotary.map_err(|error| error.at(&self.place))
@@ -401,7 +465,7 @@ impl Config {
         if let Some(own) = self.optional_real("attention_factor")? {
             return Ok(own);
         }
-        let growth = |scale: f64| 0.1 * scale * factor.max(1.0).ln() + 1.0;
+        let growth = |scale| yarn_growth(factor, scale);
         Ok(match (self.optional_real("mscale")?, self.optional_real("mscale_all_dim")?) {
             (Some(scale), Some(all)) => growth(scale) / growth(all),
             _ => growth(1.0),

@@ -11,6 +11,7 @@ mod graph;
 #[cfg(feature = "hub")]
 pub mod hub;
 mod huggingface;
+mod latent;
 mod layers;
 mod onnx;
 mod package;
@@ -36,6 +37,7 @@ use decoder::{Decoder, LayerWeights, LinearWeights, NormWeights, ProjectionWeigh
 use files::{Directory, Files};
 use gguf::Gguf;
 use graph::{LinearNames, NormNames};
+use latent::Compression;
 use package::Draft;
 use weights::WeightFile;
 
@@ -295,8 +297,15 @@ fn write_layer(
     for (name, norm) in input_norm.into_iter().chain(decoder.read_block_norms(checkpoint, layer)?) {
         initializers.extend(write_norm(NormNames::new(layer, name), norm, file)?);
     }
-    for ProjectionWeights { projection, matrix, bias, norm } in projections {
-        let names = LinearNames::new(layer, projection.name);
+    for ProjectionWeights { name, compression, matrix, bias, norm } in projections {
+        let names = LinearNames::new(layer, name);
+        if let Some(Compression { matrix, bias, norm }) = compression {
+            initializers.push(file.append_matrix(&names.compression, &matrix, format)?);
+            initializers.push(file.append_vector(&names.compression_norm, &norm)?);
+            if let Some(bias) = bias {
+                initializers.push(file.append_vector(&names.compression_bias, &bias)?);
+            }
+        }
         initializers.push(file.append_matrix(&names.weights, &matrix, format)?);
         for (name, numbers) in [(names.bias, bias), (names.norm, norm)] {
             if let Some(numbers) = numbers {
@@ -332,8 +341,8 @@ fn write_folded(
 ) -> Result<Vec<onnx::Tensor>> {
     let mut weights = decoder.read(checkpoint, 0)?;
     weights.projections.truncate(2);
-    let table = |ProjectionWeights { projection, matrix, .. }: &ProjectionWeights| {
-        let name = LinearNames::new(0, projection.name).table;
+    let table = |ProjectionWeights { name, matrix, .. }: &ProjectionWeights| {
+        let name = LinearNames::new(0, name).table;
         file.reserve(&name, &[decoder.vocabulary_size, matrix.ncols()], format)
     };
     let mut tables: Vec<_> = weights.projections.iter().map(table).collect();

@@ -98,6 +98,27 @@ COHERE2 = {
 }
 
 
+LLAMA4 = LLAMA | {
+    "model_type": "llama4_text",
+    "num_local_experts": 2,
+    "num_experts_per_tok": 1,
+    "intermediate_size_mlp": 8,
+}
+LATENT = changed(LLAMA, head_dim=None) | {
+    "num_key_value_heads": 4,
+    "kv_lora_rank": 6,
+    "qk_nope_head_dim": 6,
+    "qk_rope_head_dim": 4,
+    "v_head_dim": 10,
+    "n_routed_experts": 2,
+    "num_experts_per_tok": 1,
+    "moe_intermediate_size": 8,
+    "n_group": 1,
+    "topk_group": 1,
+    "first_k_dense_replace": 1,
+}
+
+
 def scaled(rope_type, spelling="rope_type", **parameters):
     """A Llama configuration with a rotary scaling in the older spelling."""
     return LLAMA | {"rope_scaling": {spelling: rope_type} | parameters}
@@ -189,7 +210,12 @@ CHECKPOINTS = [
     ("qwen3_moe", LLAMA | {"model_type": "qwen3_moe", "moe_intermediate_size": 8} | EXPERTS, torch.bfloat16, None),
     ("smollm3", LLAMA | {"model_type": "smollm3"} | PADDED, torch.bfloat16, None),
     ("smollm3-still", LLAMA | {"model_type": "smollm3", "no_rope_layers": [0]} | PADDED, torch.bfloat16, None),
-    ("granite", LLAMA | {"model_type": "granite", "attention_multiplier": 0.5, "embedding_multiplier": 0.1}, torch.bfloat16, None),
+    (
+        "granite",
+        LLAMA | {"model_type": "granite", "attention_multiplier": 0.5, "embedding_multiplier": 0.1},
+        torch.bfloat16,
+        None,
+    ),
     # transformers 5 gives layers with a sliding window the usual base where the older spelling names another.
     (
         "olmo3",
@@ -200,6 +226,43 @@ CHECKPOINTS = [
     ("exaone4", LLAMA | {"model_type": "exaone4", "sliding_window": 48}, torch.bfloat16, None),
     ("cohere2", changed(COHERE2, num_hidden_layers=1), torch.bfloat16, None),
     ("glm4", LLAMA | {"model_type": "glm4"} | PADDED, torch.bfloat16, None),
+    ("llama4", LLAMA4 | {"attention_chunk_size": 48, "no_rope_layers": []}, torch.bfloat16, None),
+    (
+        "llama4-full-attention",
+        LLAMA4 | {"layer_types": ["full_attention"], "use_qk_norm": False},
+        torch.bfloat16,
+        "language_model.model.",
+    ),
+    (
+        "deepseek_v2",
+        LATENT
+        | {
+            "model_type": "deepseek_v2",
+            "q_lora_rank": None,
+            "rope_scaling": YARN | {"mscale": 0.7, "mscale_all_dim": 0.7},
+        },
+        torch.bfloat16,
+        None,
+    ),
+    ("deepseek_v2-compressed", LATENT | {"model_type": "deepseek_v2", "q_lora_rank": 12}, torch.bfloat16, None),
+    (
+        "deepseek_v3",
+        LATENT
+        | {
+            "model_type": "deepseek_v3",
+            "q_lora_rank": 12,
+            "attention_bias": True,
+            "rope_scaling": YARN | {"mscale": 1.5, "mscale_all_dim": 1.0},
+        },
+        torch.bfloat16,
+        None,
+    ),
+    (
+        "deepseek_v3-halves",
+        LATENT | {"model_type": "deepseek_v3", "q_lora_rank": None, "rope_interleave": False},
+        torch.bfloat16,
+        None,
+    ),
 ]
 
 
@@ -378,7 +441,8 @@ def make(name, config, number_format, prefix, seed, directory, layer=None):
     randomize(model)
     tensors = {name: tensor.to(number_format) for name, tensor in model.state_dict().items()}
     model.load_state_dict({name: tensor.float() for name, tensor in tensors.items()})
-    usual = model.base_model_prefix + "."
+    # Llama 4 names another prefix than its tensors have.
+    usual = next(name for name in [model.base_model_prefix, "model"] if hasattr(model, name)) + "."
     new = usual if prefix is None else prefix
     kept = {name: tensor for name, tensor in tensors.items() if name.startswith(usual) or layer and not is_tied(model)}
     if config["model_type"] == "gpt_neox" and "lm_head.weight" in kept:
@@ -390,7 +454,7 @@ def make(name, config, number_format, prefix, seed, directory, layer=None):
         {"format": "pt"},
     )
     if prefix == "language_model.model.":
-        nested = {"model_type": "gemma3", "text_config": config}
+        nested = {"model_type": config["model_type"].removesuffix("_text"), "text_config": config}
         (directory / "config.json").write_text(json.dumps(nested, indent=1) + "\n")
     windows = []
     for length in LENGTHS:

@@ -1,13 +1,15 @@
 """Writes tiny checkpoints of tests/data as GGUF files with llama.cpp's own package, and blocks of its number formats.
 
     pip install gguf==0.19.0 numpy safetensors
-    python3 tests/python/make_gguf.py
+    python3 tests/python/make_gguf.py [NAME …]
 
+With names only these checkpoints are written, and all else stays.
 Tensors get the names, order of rows and shifts that llama.cpp's convert_hf_to_gguf.py gives them.
 """
 
 import json
 import math
+import sys
 from pathlib import Path
 
 import gguf
@@ -19,13 +21,18 @@ DATA = Path(__file__).parent.parent / "data"
 # The name in GGUF files of each `model_type`, and layers that are more than any has, for the names of tensors.
 ARCHITECTURES = {
     "llama": "llama", "mistral": "llama", "qwen2": "qwen2", "qwen3": "qwen3", "phi3": "phi3", "gemma2": "gemma2",
-    "gemma3_text": "gemma3", "olmo2": "olmo2", "gpt_neox": "gptneox", "gpt2": "gpt2",
+    "gemma3_text": "gemma3", "olmo2": "olmo2", "gpt_neox": "gptneox", "gpt2": "gpt2", "olmo3": "olmo2", "smollm3": "smollm3",
+    "granite": "granite", "qwen3_moe": "qwen3moe", "exaone4": "exaone4", "cohere2": "cohere2", "glm4": "glm4",
 }
+
+# Those whose queries and keys llama.cpp turns in pairs side by side, and `transformers` does not.
+REORDERED = ["llama", "smollm3", "granite"]
 LAYERS = 8
 
 CHECKPOINTS = [
     "llama-deep", "mistral-deep", "qwen2-deep", "qwen3-deep", "phi3-deep", "olmo2-deep", "gemma2-deep", "gemma3-deep",
-    "gpt_neox-deep", "gpt2-deep", "mistral", "phi3-longrope", "gemma2", "gemma3", "linear", "yarn", "longrope", "llama3",
+    "gpt_neox-deep", "gpt2-deep", "olmo3-deep", "granite-deep", "exaone4-deep", "cohere2-deep", "glm4-deep",
+    "smollm3", "qwen3_moe", "mistral", "phi3-longrope", "gemma2", "gemma3", "linear", "yarn", "longrope", "llama3",
 ]
 
 # In parts of so many tensors.
@@ -58,9 +65,9 @@ def by_kind(tensor, heads):
 
 def converted(name, tensor, config, architecture, heads):
     kind = config["model_type"]
-    if architecture == "llama" and ".q_proj." in name:
+    if architecture in REORDERED and ".q_proj." in name:
         return interleaved(tensor, heads)
-    if architecture == "llama" and ".k_proj." in name:
+    if architecture in REORDERED and ".k_proj." in name:
         return interleaved(tensor, config.get("num_key_value_heads", heads))
     if kind.startswith("gemma") and name.endswith("norm.weight"):
         return tensor + 1
@@ -81,13 +88,15 @@ def llama3_factors(scaling, theta, head_size):
 
 
 def add_rotary(writer, config, head_size):
-    theta = config.get("rope_theta", config.get("rotary_emb_base", 10_000.0))
-    part = config.get("partial_rotary_factor", config.get("rotary_pct", 1.0))
+    parameters = config.get("rope_parameters", {}).get("full_attention", {})
+    theta = parameters.get("rope_theta", config.get("rope_theta", config.get("rotary_emb_base", 10_000.0)))
+    usual_part = 0.5 if config["model_type"] == "glm4" else 1.0
+    part = config.get("partial_rotary_factor", config.get("rotary_pct", usual_part))
     writer.add_rope_freq_base(theta)
     writer.add_rope_dimension_count(int(head_size * part))
     if "rope_local_base_freq" in config:
         writer.add_rope_freq_base_swa(config["rope_local_base_freq"])
-    scaling = config.get("rope_scaling") or {}
+    scaling = config.get("rope_scaling") or parameters
     kind = scaling.get("rope_type", scaling.get("type"))
     original = config.get("original_max_position_embeddings", scaling.get("original_max_position_embeddings"))
     if kind == "linear":
@@ -128,7 +137,7 @@ def write(name):
     if get("head_dim"):
         writer.add_key_length(head_size)
         writer.add_value_length(head_size)
-    if architecture in ("gptneox", "gpt2"):
+    if architecture in ("gptneox", "gpt2", "cohere2"):
         writer.add_layer_norm_eps(epsilon)
     else:
         writer.add_layer_norm_rms_eps(epsilon)
@@ -138,18 +147,28 @@ def write(name):
         add_rotary(writer, config, head_size)
     if architecture != "qwen2" and get("sliding_window"):
         writer.add_sliding_window(config["sliding_window"])
-    if "sliding_window_pattern" in config:
-        writer.add_sliding_window_pattern(config["sliding_window_pattern"])
     if "layer_types" in config:
         writer.add_sliding_window_pattern([kind == "sliding_attention" for kind in config["layer_types"]])
+    elif "sliding_window_pattern" in config:
+        writer.add_sliding_window_pattern(config["sliding_window_pattern"])
     if "query_pre_attn_scalar" in config:
         writer.add_attention_scale(config["query_pre_attn_scalar"] ** -0.5)
+    if "attention_multiplier" in config:
+        writer.add_attention_scale(config["attention_multiplier"])
+    if "embedding_multiplier" in config:
+        writer.add_embedding_scale(config["embedding_multiplier"])
+    if "residual_multiplier" in config:
+        writer.add_residual_scale(config["residual_multiplier"])
+    if get("logits_scaling", "logit_scale"):
+        writer.add_logit_scale(get("logits_scaling", "logit_scale"))
     if "attn_logit_softcapping" in config:
         writer.add_attn_logit_softcapping(config["attn_logit_softcapping"])
     if "final_logit_softcapping" in config:
         writer.add_final_logit_softcapping(config["final_logit_softcapping"])
     names = gguf.get_tensor_name_map(getattr(gguf.MODEL_ARCH, architecture.upper()), LAYERS)
-    for stored, tensor in tensors.items():
+    for stored, tensor in sorted(tensors.items()):
+        if ".experts." in stored:
+            continue  # Never read, and in other tensors than transformers 5 has.
         new = names.get_name(stored, try_suffixes=(".weight", ".bias"))
         assert new, stored
         tensor = converted(stored, tensor, config, architecture, heads)
@@ -197,9 +216,9 @@ def blocks():
 
 
 if __name__ == "__main__":
+    names = sys.argv[1:]
     (DATA / "gguf").mkdir(exist_ok=True)
-    for old in (DATA / "gguf").glob("*.gguf"):
-        old.unlink()
-    for checkpoint in CHECKPOINTS:
+    for checkpoint in names or CHECKPOINTS:
         write(checkpoint)
-    blocks()
+    if not names:
+        blocks()
