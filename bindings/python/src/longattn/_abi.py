@@ -12,7 +12,7 @@ from ctypes import (
 )
 from typing import Any
 
-LONGATTN_ABI_VERSION = 0
+LONGATTN_ABI_VERSION = 1
 LONGATTN_DISTANCE_BUCKETS = 32
 LONGATTN_STAGE_READING = 0
 LONGATTN_STAGE_REFINING = 1
@@ -347,6 +347,7 @@ class longattn_job_category(Structure):
 FUNCTIONS: dict[str, tuple[Any, list[Any]]] = {
     "longattn_version": (c_void_p, []),
     "longattn_abi_version": (c_uint32, []),
+    "longattn_status_name": (c_void_p, [c_int32]),
     "longattn_status_is_fatal": (c_bool, [c_int32]),
     "longattn_error_status": (c_int32, [c_void_p]),
     "longattn_error_message": (c_void_p, [c_void_p, c_void_p]),

@@ -26,8 +26,8 @@ class Settings(TypedDict, total=False):
     """Whether scores get a distance profile: attention at the distances 0, 1, 2 to 3, 4 to 7 and so on; needs all rows. Valid:
     true, false; false unless set."""
     variance_domain: Literal['map', 'triangle']
-    """Entries over which the variance runs: the whole map as the released code does, or the far triangle. Valid: map,
-    triangle; map unless set."""
+    """Entries over which the variance runs: the whole map, by L² − 1 as the released code does, or the far triangle, by its
+    entries. Valid: map, triangle; map unless set."""
     columns: str
     """Further scores of each window. Those that are predicted take the fitted score of a package; the others need no model.
     Valid: none, or some of compression_ratio, zstd_compression_ratio, compression_gain, zstd_compression_gain,
