@@ -202,6 +202,8 @@ def test_results_that_are_there_are_refused(corpus: Path, tmp_path: Path) -> Non
 
 INTERRUPTED = """
 import sys, threading, os, signal, time, longattn
+# A shell has what it starts in the background ignore interrupts.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 def interrupt():
     while not os.path.exists(sys.argv[2] + "/journal.jsonl") or os.path.getsize(sys.argv[2] + "/journal.jsonl") < 20000:
         time.sleep(0.01)
@@ -215,24 +217,16 @@ except KeyboardInterrupt:
 """
 
 
-def interrupted(corpus: Path, result: Path) -> list[str]:
-    arguments = [QUERY_KEY, str(result), str(corpus)]
-    done = subprocess.run([sys.executable, "-c", INTERRUPTED, *arguments], capture_output=True, text=True, timeout=120)
-    assert not done.stderr
-    return done.stdout.split()
-
-
 def test_an_interrupt_stops_within_a_second_and_it_goes_on(tmp_path: Path) -> None:
     text = random_text(18_000, 1)
-    # A machine that is done before it can be interrupted gets more to do.
-    for documents in [150, 600, 2400]:
-        corpus, result = tmp_path / f"{documents}.jsonl", tmp_path / f"result-{documents}"
-        lines = [json.dumps({"id": f"d{n}", "text": text[n : n + 9000]}) for n in range(documents)]
-        corpus.write_text("\n".join(lines) + "\n")
-        words = interrupted(corpus, result)
-        if "stopped" in words:
-            break
-    assert words[::2] == ["interrupted", "stopped"]
+    lines = [json.dumps({"id": f"d{n}", "text": text[n : n + 9000]}) for n in range(150)]
+    corpus, result = tmp_path / "corpus.jsonl", tmp_path / "result"
+    corpus.write_text("\n".join(lines) + "\n")
+    done = subprocess.run(
+        [sys.executable, "-c", INTERRUPTED, QUERY_KEY, str(result), str(corpus)], capture_output=True, text=True, timeout=120
+    )
+    words = done.stdout.split()
+    assert words[::2] == ["interrupted", "stopped"], done.stderr
     assert float(words[3]) - float(words[1]) < 2
     resumed = longattn.run(QUERY_KEY, corpus, result, window=60, earlier_results="resume")
     assert resumed.summary.windows_known > 0
