@@ -22,6 +22,19 @@ pub(super) trait Checkpoint {
     fn read_rows(&self, tensor: &str, consume: &mut dyn FnMut(&[f32]) -> Result<()>) -> Result<()>;
 }
 
+/// The name of a tensor of a layer.
+pub(super) fn of_layer(name: &str, layer: usize) -> String {
+    name.replace("{}", &layer.to_string())
+}
+
+pub(super) fn weight(name: &str) -> String {
+    format!("{name}.weight")
+}
+
+pub(super) fn bias(name: &str) -> String {
+    format!("{name}.bias")
+}
+
 impl dyn Checkpoint + '_ {
     /// Checks that a tensor is there and has this shape.
     pub(super) fn check_shape(&self, tensor: &str, expected: &[usize]) -> Result<()> {

@@ -7,8 +7,8 @@ use super::AttentionOperators;
 use super::architecture::{
     Activation, Architecture, BlockNames, FeedForward, Norm, Projections, QueryKeyNorms, TensorNames,
 };
-use super::checkpoint::Checkpoint;
-use super::latent::{Compression, Latent};
+use super::checkpoint::{Checkpoint, bias, of_layer, weight};
+use super::latent::{Compression, Latent, LatentTensors};
 use super::rotary::{Rotary, RowOrder};
 use crate::error::{Error, ErrorKind, Result};
 
@@ -239,6 +239,16 @@ impl Decoder {
         self.deepest() == 0 && self.tensors.position_embedding.is_none() && self.latent.is_none()
     }
 
+    fn latent_tensors<'a>(
+        &self,
+        latent: &'a Latent,
+        checkpoint: &'a dyn Checkpoint,
+        layer: usize,
+    ) -> LatentTensors<'a> {
+        let Self { heads, embedding_size, bias, row_order, .. } = *self;
+        LatentTensors { latent, checkpoint, layer, heads, embedding_size, bias, row_order }
+    }
+
     /// The shortest sliding window of the scored layers.
     pub(super) fn sliding_window(&self) -> Option<usize> {
         self.layers.iter().filter_map(|layer| self.sliding_windows.get(*layer).copied().flatten()).min()
@@ -302,7 +312,7 @@ impl Decoder {
             checkpoint.check_shape(&weight(&linear.tensor), &self.stored_shape(linear.stored_rows, linear.columns))?;
         }
         if let Some(latent) = &self.latent {
-            return latent.check(self, checkpoint, layer);
+            return self.latent_tensors(latent, checkpoint, layer).check();
         }
         for projection in self.projections(layer) {
             let shape = self.stored_shape(projection.stored_rows, self.embedding_size);
@@ -320,7 +330,16 @@ impl Decoder {
         let input_norm =
             self.tensors.input_norm.map(|norm| self.norm(checkpoint, &of_layer(norm, layer))).transpose()?;
         if let Some(latent) = &self.latent {
-            return Ok(LayerWeights { input_norm, projections: latent.read(self, checkpoint, layer)? });
+            let tensors = self.latent_tensors(latent, checkpoint, layer);
+            let projections = [("query", tensors.query()?), ("key", tensors.key()?)];
+            let projections = projections.map(|(name, (compression, matrix))| ProjectionWeights {
+                name,
+                compression,
+                matrix,
+                bias: None,
+                norm: None,
+            });
+            return Ok(LayerWeights { input_norm, projections: projections.into() });
         }
         let mut projections = Vec::new();
         let mut last: Option<Stored> = None;
@@ -569,17 +588,4 @@ impl Decoder {
 
 fn scale(numbers: &mut [f32], factor: f64) {
     numbers.iter_mut().for_each(|number| *number *= factor as f32);
-}
-
-/// The name of a tensor of a layer.
-pub(super) fn of_layer(name: &str, layer: usize) -> String {
-    name.replace("{}", &layer.to_string())
-}
-
-pub(super) fn weight(name: &str) -> String {
-    format!("{name}.weight")
-}
-
-pub(super) fn bias(name: &str) -> String {
-    format!("{name}.bias")
 }

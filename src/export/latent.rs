@@ -3,8 +3,8 @@
 use ndarray::Array2;
 
 use super::architecture::LatentNames;
-use super::checkpoint::Checkpoint;
-use super::decoder::{Decoder, ProjectionWeights, bias, of_layer, weight};
+use super::checkpoint::{Checkpoint, bias, of_layer, weight};
+use super::rotary::RowOrder;
 use crate::error::Result;
 
 /// What is added to the variance by the norms of compressed states, whatever the configuration says of others.
@@ -39,52 +39,49 @@ impl Latent {
         self.still + self.turning
     }
 
-    /// Checks the shapes of a layer's tensors.
-    pub(super) fn check(&self, decoder: &Decoder, checkpoint: &dyn Checkpoint, layer: usize) -> Result<()> {
-        let check = |tensor, shape: &[usize]| checkpoint.check_shape(&weight(&of_layer(tensor, layer)), shape);
-        let [down, norm, up] = self.names.compressed_key_value;
-        check(down, &[self.key_value_size + self.turning, decoder.embedding_size])?;
-        check(norm, &[self.key_value_size])?;
-        check(up, &[decoder.heads * self.rows_of_head(), self.key_value_size])?;
-        let queries = decoder.heads * self.head_size();
-        let Some(size) = self.query_size else {
-            return check(self.names.query, &[queries, decoder.embedding_size]);
-        };
-        let [down, norm, up] = self.names.compressed_query;
-        check(down, &[size, decoder.embedding_size])?;
-        check(norm, &[size])?;
-        check(up, &[queries, size])
-    }
-
-    /// The projections to queries and keys of a layer.
-    pub(super) fn read(
-        &self,
-        decoder: &Decoder,
-        checkpoint: &dyn Checkpoint,
-        layer: usize,
-    ) -> Result<Vec<ProjectionWeights>> {
-        let reader = Reader { latent: self, decoder, checkpoint, layer };
-        Ok(vec![reader.query()?, reader.key()?])
-    }
-
     /// Rows of a head's keys, without what turns, and values.
     fn rows_of_head(&self) -> usize {
         self.still + self.value_head_size
     }
 }
 
-struct Reader<'a> {
-    latent: &'a Latent,
-    decoder: &'a Decoder,
-    checkpoint: &'a dyn Checkpoint,
-    layer: usize,
+/// The tensors of latent attention in one layer.
+pub(super) struct LatentTensors<'a> {
+    pub latent: &'a Latent,
+    pub checkpoint: &'a dyn Checkpoint,
+    pub layer: usize,
+    pub heads: usize,
+    pub embedding_size: usize,
+    /// Whether what compresses has biases.
+    pub bias: bool,
+    pub row_order: RowOrder,
 }
 
-impl Reader<'_> {
-    fn query(&self) -> Result<ProjectionWeights> {
+impl LatentTensors<'_> {
+    /// Checks their shapes.
+    pub(super) fn check(&self) -> Result<()> {
+        let Latent { names, query_size, key_value_size, turning, .. } = *self.latent;
+        let check =
+            |tensor, shape: &[usize]| self.checkpoint.check_shape(&weight(&of_layer(tensor, self.layer)), shape);
+        let [down, norm, up] = names.compressed_key_value;
+        check(down, &[key_value_size + turning, self.embedding_size])?;
+        check(norm, &[key_value_size])?;
+        check(up, &[self.heads * self.latent.rows_of_head(), key_value_size])?;
+        let queries = self.heads * self.latent.head_size();
+        let Some(size) = query_size else {
+            return check(names.query, &[queries, self.embedding_size]);
+        };
+        let [down, norm, up] = names.compressed_query;
+        check(down, &[size, self.embedding_size])?;
+        check(norm, &[size])?;
+        check(up, &[queries, size])
+    }
+
+    /// What comes before the projection to queries, and its matrix, `[columns, rows]`.
+    pub(super) fn query(&self) -> Result<(Option<Compression>, Array2<f32>)> {
         let Latent { names, query_size, .. } = *self.latent;
-        let rows = self.decoder.heads * self.latent.head_size();
-        let columns = query_size.unwrap_or(self.decoder.embedding_size);
+        let rows = self.heads * self.latent.head_size();
+        let columns = query_size.unwrap_or(self.embedding_size);
         let [down, norm, up] = names.compressed_query;
         let compression = query_size.map(|size| self.compression([down, norm], size, 0)).transpose()?;
         let tensor = if compression.is_some() { up } else { names.query };
@@ -93,16 +90,16 @@ impl Reader<'_> {
             let (head, place) = self.place(row);
             stored[[head * self.latent.head_size() + place, column]]
         });
-        Ok(ProjectionWeights { name: "query", compression, matrix, bias: None, norm: None })
+        Ok((compression, matrix))
     }
 
-    /// The part that turns is behind what is compressed, and each head takes it over as it is.
-    fn key(&self) -> Result<ProjectionWeights> {
+    /// The same of keys. The part that turns is behind what is compressed, and each head takes it over as it is.
+    pub(super) fn key(&self) -> Result<(Option<Compression>, Array2<f32>)> {
         let Latent { names, key_value_size, still, turning, .. } = *self.latent;
         let [down, norm, up] = names.compressed_key_value;
         let rows_of_head = self.latent.rows_of_head();
-        let stored = self.matrix(up, [self.decoder.heads * rows_of_head, key_value_size])?;
-        let shape = (key_value_size + turning, self.decoder.heads * self.latent.head_size());
+        let stored = self.matrix(up, [self.heads * rows_of_head, key_value_size])?;
+        let shape = (key_value_size + turning, self.heads * self.latent.head_size());
         let matrix = Array2::from_shape_fn(shape, |(column, row)| {
             let (head, place) = self.place(row);
             match (column.checked_sub(key_value_size), place.checked_sub(still)) {
@@ -111,15 +108,14 @@ impl Reader<'_> {
                 _ => 0.0,
             }
         });
-        let compression = Some(self.compression([down, norm], key_value_size, turning)?);
-        Ok(ProjectionWeights { name: "key", compression, matrix, bias: None, norm: None })
+        Ok((Some(self.compression([down, norm], key_value_size, turning)?), matrix))
     }
 
     /// What compresses the state to `size` numbers, and `more` behind them.
     fn compression(&self, [down, norm]: [&str; 2], size: usize, more: usize) -> Result<Compression> {
         let rows = size + more;
-        let matrix = self.matrix(down, [rows, self.decoder.embedding_size])?;
-        let bias = self.decoder.bias.then(|| self.checkpoint.read(&bias(&of_layer(down, self.layer)), &[rows]));
+        let matrix = self.matrix(down, [rows, self.embedding_size])?;
+        let bias = self.bias.then(|| self.checkpoint.read(&bias(&of_layer(down, self.layer)), &[rows]));
         Ok(Compression {
             matrix: matrix.t().as_standard_layout().into_owned(),
             bias: bias.transpose()?,
@@ -135,7 +131,7 @@ impl Reader<'_> {
     /// The head of a row in the order of this library, and its place among the head's stored rows, those that turn the last.
     fn place(&self, row: usize) -> (usize, usize) {
         let size = self.latent.head_size();
-        let place = self.decoder.row_order.stored_row(row % size, size, self.latent.turning);
+        let place = self.row_order.stored_row(row % size, size, self.latent.turning);
         (row / size, (place + self.latent.still) % size)
     }
 }
